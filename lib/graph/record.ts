@@ -1,0 +1,105 @@
+/**
+ * The op record: what one run of a TorchScript model did, as plain data.
+ *
+ * It is the only thing that the analysis reads. The native side writes it; a test can write it by hand; another reader
+ * could write it one day.
+ */
+
+export type DType =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint8'
+  | 'bool'
+  | 'other'
+
+/** Index into {@link OpRecord.values}. */
+export type ValueId = number
+
+/** An argument of an operator: one value, or a list or tuple of arguments. A missing optional is a value of kind `none`. */
+export type Arg = ValueId | readonly Arg[]
+
+export interface TensorValue {
+  kind: 'tensor'
+  shape: readonly number[]
+  dtype: DType
+  /**
+   * Where the tensor comes from: an example input, a parameter or buffer of the module, a constant of the graph, or
+   * (absent) an operator of this record.
+   */
+  role?: 'input' | 'parameter' | 'buffer' | 'constant'
+  /** Qualified names of a parameter or buffer, in state_dict order; several when tied. The first is its name here. */
+  names?: readonly string[]
+  /** Elements in row-major order, for integer and boolean tensors that are constants, buffers or 0-d (at most 1 M). */
+  data?: readonly number[]
+}
+
+/** A number, string, … that is no tensor. `value` is `null` when it has no plain form. */
+export interface ScalarValue {
+  kind: 'int' | 'float' | 'bool' | 'string' | 'none' | 'other'
+  value: number | boolean | string | null
+}
+
+export type RecordValue = TensorValue | ScalarValue
+
+export interface OpEntry {
+  /** Qualified operator name without overload: `aten::conv2d`, `prim::NumToTensor`. */
+  name: string
+  /** Overload name, empty for none: `Tensor`, `int`. */
+  overload: string
+  /** Argument names of the schema, as long as `inputs`; empty for operators without a schema. */
+  argNames: readonly string[]
+  inputs: readonly Arg[]
+  outputs: readonly Arg[]
+  /** Module path in which the operator ran, `layer1.0.conv1`; empty for the root. */
+  scope: string
+  /** Index of the graph node, stable between the record and surgery. Input `i` here is input `i` of the node. */
+  node: number
+  /** The schema says that the operator writes to one of its inputs. */
+  mutates: boolean
+  /** It ran only to learn what a branch not taken asks for; its results are not part of the run. */
+  speculative: boolean
+}
+
+/** What became of a block that the run did not enter (the other side of an `if`, the body of a loop of zero rounds). */
+export interface SkippedBlock {
+  node: number
+  scope: string
+  kind: 'if' | 'loop'
+  /**
+   * `executed`: run speculatively on the same inputs, its operators are in the record. `raises`: it only ends in an
+   * exception, so nothing flows out of it. `failed`: it could not be run.
+   */
+  outcome: 'executed' | 'raises' | 'failed'
+  /** Tensors from outside that it reads (parameters and buffers included). */
+  reads: readonly ValueId[]
+  /** Outputs of the `if`: as the taken block gave them and, when executed, as this block gave them. */
+  merges: readonly { taken: Arg; skipped?: Arg }[]
+}
+
+/** The same run at another batch size: concrete values by the same {@link ValueId}, only where they differ. */
+export interface SecondRun {
+  /** Batch size of the example's first input in this run. */
+  batch: number
+  /** Value of scalars and 0-d integer tensors that differ from the first run. */
+  scalars: ReadonlyMap<ValueId, number | boolean | string | null>
+  /** Shapes of tensors that differ from the first run. */
+  shapes: ReadonlyMap<ValueId, readonly number[]>
+}
+
+export interface OpRecord {
+  values: readonly RecordValue[]
+  /** In execution order. */
+  ops: readonly OpEntry[]
+  skipped: readonly SkippedBlock[]
+  inputs: readonly Arg[]
+  output: Arg
+  /** Absent when the model does not accept another batch size, with the reason in `secondRunError`. */
+  secondRun?: SecondRun
+  secondRunError?: string
+}

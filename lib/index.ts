@@ -1,0 +1,1 @@
+export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions } from './errors.js'

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <napi.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "binding/handle.h"
+#include "binding/tensor.h"
+
+namespace espalier {
+
+// A TorchScript module with what is needed to run it. Shared by the handle and the jobs that work on it. Nothing but
+// `training` ever changes in it (parameters' values aside): surgery makes a new module.
+class ModuleState {
+ public:
+  explicit ModuleState(torch::jit::Module module) : module(std::move(module)) {}
+
+  // Whoever reads or runs the module holds the lock and the mode it was asked for; see NativeModule::Use.
+  std::mutex mutex;
+  torch::jit::Module module;
+
+  // Runs `forward`. `inputs` without self, checked against the schema. Under the lock.
+  c10::IValue Forward(std::vector<c10::IValue> inputs);
+
+ private:
+  friend class ModuleUse;
+  std::optional<torch::jit::Code> code_;  // made at the first run
+  std::optional<bool> mode_;              // what train()/eval() was applied last
+};
+
+// Access to a module for one piece of work: locked, and in the train/eval mode that held when the work was asked for.
+class ModuleUse {
+ public:
+  ModuleUse(std::shared_ptr<ModuleState> state, std::optional<bool> mode) : state_(std::move(state)), mode_(mode) {}
+
+  // Copyable into a job; lock() on the thread that works.
+  class Locked {
+   public:
+    Locked(ModuleState& state, std::optional<bool> mode);
+    torch::jit::Module& module() { return state_.module; }
+    c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs)); }
+
+   private:
+    std::lock_guard<std::mutex> lock_;
+    ModuleState& state_;
+  };
+  Locked Lock() const { return Locked(*state_, mode_); }
+
+ private:
+  std::shared_ptr<ModuleState> state_;
+  std::optional<bool> mode_;
+};
+
+// A handle's module.
+//
+//   Napi::Value ModuleParameterCount(const Napi::CallbackInfo& info) {
+//     ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+//     return Addon::Of(env).runner.Submit(env, options, [use](const JobContext&) -> Runner::Settle {
+//       auto locked = use.Lock();
+//       int64_t count = locked.module().parameters().size();
+//       return [count](Napi::Env env) { return Napi::Number::New(env, count); };
+//     });
+//   }
+class NativeModule {
+ public:
+  static constexpr napi_type_tag kTag = {0xc5d1704be8234fa9, 0x86f2b90d3e7c4418};
+  static constexpr const char* kNoun = "module";
+
+  NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger);
+  ~NativeModule() { Dispose(); }
+  bool Disposed() const { return state_ == nullptr; }
+  void Dispose();
+
+  ModuleUse Use() const { return ModuleUse(state_, mode); }
+  // The module without lock or mode: for reading what never changes (types, names, schema, tensors' identity).
+  const torch::jit::Module& module() const { return state_->module; }
+
+  // What train()/eval() was called last; none: as it was loaded. Applied by Use().Lock().
+  std::optional<bool> mode;
+
+ private:
+  std::shared_ptr<ModuleState> state_;
+  std::shared_ptr<StorageLedger> ledger_;
+  std::vector<const void*> storages_;
+};
+
+// A new handle for a module that nobody else holds. JS thread only.
+Napi::Object WrapModule(Napi::Env env, torch::jit::Module module);
+
+void RegisterModule(Napi::Env env, Napi::Object exports);
+
+}  // namespace espalier

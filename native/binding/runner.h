@@ -1,0 +1,97 @@
+#pragma once
+
+#include <napi.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace espalier {
+
+// Set by an AbortSignal; shared by the job and by the handle that JavaScript holds.
+struct CancelFlag {
+  std::atomic<bool> cancelled{false};
+};
+
+// The handle of a CancelFlag (see handle.h).
+struct NativeCancel {
+  static constexpr napi_type_tag kTag = {0x6f0b2d3c9a514e77, 0xa1c49be2576f4d10};
+  static constexpr const char* kNoun = "cancel handle";
+  bool Disposed() const { return false; }
+  std::shared_ptr<CancelFlag> flag = std::make_shared<CancelFlag>();
+};
+
+struct JobOptions {
+  bool grad = false;             // autograd records what the job does
+  bool flush_denormals = false;  // denormal numbers are taken as zero while the job runs
+  std::shared_ptr<CancelFlag> cancel;
+
+  // From `{grad?, flushDenormals?, cancel?}` or undefined; other keys are left to the caller.
+  static JobOptions From(Napi::Value options);
+};
+
+// What a running job can ask.
+class JobContext {
+ public:
+  JobContext(const std::atomic<bool>& stopping, const CancelFlag* cancel) : stopping_(stopping), cancel_(cancel) {}
+  bool Cancelled() const { return stopping_ || (cancel_ != nullptr && cancel_->cancelled); }
+  // Throws ERR_ABORTED. Long jobs call it between their steps.
+  void ThrowIfCancelled() const;
+
+ private:
+  const std::atomic<bool>& stopping_;
+  const CancelFlag* cancel_;
+};
+
+// One thread per environment (main thread or worker) that does everything that can take over 5 ms, in the order in
+// which it was submitted.
+class Runner {
+ public:
+  // Makes the JavaScript value of a job's result; called on the JS thread.
+  using Settle = std::function<Napi::Value(Napi::Env)>;
+  // The job itself; called on the runner's thread. It captures what it needs (tensors by value, so that they stay alive
+  // whatever JavaScript disposes of), never a Napi value. Whatever it throws rejects the promise (CurrentFailure).
+  using Work = std::function<Settle(const JobContext&)>;
+
+  ~Runner();
+
+  // Queues a job. The promise is rejected with ERR_ABORTED when it is cancelled before or while it runs. The event loop
+  // stays alive until the job is settled. JS thread only.
+  Napi::Promise Submit(Napi::Env env, JobOptions options, Work work);
+
+  // Sets the flag and rejects the jobs with this flag that still wait in the queue. JS thread only.
+  void Cancel(Napi::Env env, const std::shared_ptr<CancelFlag>& flag);
+
+  // Drops the queue, asks the running job to stop, and joins the thread. Idempotent; later submissions are rejected.
+  // Called when the environment ends: LibTorch's static destructors race with a live thread and abort the process.
+  void Stop();
+
+  // Threads for the operators of later jobs.
+  void SetThreads(int threads) { threads_ = threads; }
+
+ private:
+  struct Job;
+  void Start(Napi::Env env);
+  void Loop();
+  void Post(std::unique_ptr<Job> job);
+  void Settled(Napi::Env env);
+  static void OnSettled(napi_env env, napi_value function, void* context, void* data);
+
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<Job>> queue_;  // guarded by mutex_
+  std::deque<std::unique_ptr<Job>> done_;   // guarded by mutex_
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> threads_{0};  // 0: LibTorch's default
+  napi_threadsafe_function settled_ = nullptr;
+  int64_t pending_ = 0;  // JS thread only
+};
+
+}  // namespace espalier

@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({ options: { libtorch: { type: 'string' }, to: { type: 'string' } } })
 const libtorch =
   values.libtorch ??
-  process.env['LIBTORCH'] ??
-  join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'espalier/libtorch/2.13.0-cpu')
+  process.env.LIBTORCH ??
+  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier/libtorch/2.13.0-cpu')
 const target = resolve(root, values.to ?? 'build/Release')
 
 const torchDir = join(libtorch, 'share/cmake/Torch')

@@ -1,0 +1,32 @@
+import { flat } from './op.js'
+import type { OpEntry, OpRecord, ValueId } from './record.js'
+
+/**
+ * The operators that matter: those from which a model output, or a write to a tensor, is reachable. What only feeds dead
+ * values constrains nothing.
+ */
+export function liveOps(record: OpRecord): Set<OpEntry> {
+  const wanted = new Set<ValueId>(flat(record.output))
+  const merges = record.skipped.flatMap((block) => block.merges)
+  const live = new Set<OpEntry>()
+  // A branch not taken is recorded after the block it stands beside, so one pass backwards does not always reach it.
+  for (let grown = true; grown; ) {
+    grown = false
+    for (let k = record.ops.length - 1; k >= 0; k--) {
+      const op = record.ops[k] as OpEntry
+      if (live.has(op) || !(op.mutates || flat(op.outputs).some((id) => wanted.has(id)))) continue
+      live.add(op)
+      grown = true
+      for (const id of flat(op.inputs)) wanted.add(id)
+    }
+    for (const { taken, skipped } of merges) {
+      if (skipped === undefined || !flat(taken).some((id) => wanted.has(id))) continue
+      for (const id of flat(skipped)) {
+        if (wanted.has(id)) continue
+        wanted.add(id)
+        grown = true
+      }
+    }
+  }
+  return live
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { doctorCommand } from './doctor.js'
+import { printError } from './error.js'
+import { installLibtorchCommand } from './install-libtorch.js'
+
+const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const program = new Command('espalier')
+  .description('Structured pruning of TorchScript models')
+  .version(manifest.version)
+  .addCommand(installLibtorchCommand())
+  .addCommand(doctorCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  printError(error)
+  process.exitCode = 1
+}

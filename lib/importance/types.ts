@@ -1,0 +1,16 @@
+import type { ChannelGroups } from '../graph/groups.js'
+import type { WeightSource } from './weights.js'
+
+export interface ImportanceContext {
+  groups: ChannelGroups
+  weights: WeightSource
+}
+
+/** One score per unit, by group id: `scores.get(group.id)[unit]`. Only larger or smaller counts; the built-in ones are >= 0. */
+export type Scores = ReadonlyMap<number, Float64Array>
+
+/**
+ * A criterion: says how much each unit matters. It reads weights and returns plain data; a NaN in the weights may come
+ * out as a NaN in that group's scores (the planner refuses it, the growing regularizer skips the group).
+ */
+export type Importance = (context: ImportanceContext) => Promise<Scores>

@@ -1,0 +1,84 @@
+/** Weights as plain data: what a criterion reads. */
+import { EspalierError } from '../errors.js'
+import type { ChannelGroups, Member } from '../graph/groups.js'
+import type { ScriptModule, Tensor } from '../torch/index.js'
+
+/** A parameter as plain data: elements in row-major order. */
+export interface Weight {
+  shape: readonly number[]
+  data: ArrayLike<number>
+}
+
+/** Reads a parameter by its first qualified name. Throws ERR_INVALID_ARGUMENT for a name that it does not know. */
+export type WeightSource = (name: string) => Weight
+
+/** Weights from plain data, by qualified name. */
+export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {
+  const map = weights instanceof Map ? weights : new Map(Object.entries(weights))
+  return (name) => {
+    const weight = map.get(name)
+    if (weight === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no parameter '${name}'`)
+    return weight
+  }
+}
+
+/** The weights of a module as they are now: each parameter is copied once, when it is first asked for. */
+export function weightsOf(module: ScriptModule): WeightSource {
+  let parameters: ReadonlyMap<string, Tensor> | undefined
+  const copies = new Map<string, Weight>()
+  return (name) => {
+    const known = copies.get(name)
+    if (known !== undefined) return known
+    parameters ??= module.parameters()
+    const tensor = parameters.get(name)
+    if (tensor === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no parameter '${name}'`)
+    const weight: Weight = { shape: tensor.shape, data: tensor.data() as unknown as ArrayLike<number> }
+    copies.set(name, weight)
+    return weight
+  }
+}
+
+/**
+ * Folds `value` over all elements of each coordinate of a dimension.
+ *
+ * @returns one sum per coordinate, as long as the dimension
+ */
+export function sumPerCoordinate(weight: Weight, dim: number, value: (w: number) => number): Float64Array {
+  const { shape, data } = weight
+  const size = shape[dim] ?? 0
+  let inner = 1
+  for (let d = dim + 1; d < shape.length; d++) inner *= shape[d]!
+  const sums = new Float64Array(size)
+  for (let start = 0, coordinate = 0; start < data.length; start += inner) {
+    let sum = 0
+    for (let i = start; i < start + inner; i++) sum += value(data[i]!)
+    sums[coordinate]! += sum
+    coordinate = coordinate + 1 === size ? 0 : coordinate + 1
+  }
+  return sums
+}
+
+/**
+ * Throws ERR_NOT_FINITE, naming the first parameter that holds a NaN or an infinity among the members of a group whose
+ * scores are not finite.
+ */
+export function assertFiniteScores(
+  groups: ChannelGroups,
+  scores: ReadonlyMap<number, ArrayLike<number>>,
+  weights: WeightSource,
+): void {
+  for (const group of groups.groups) {
+    const score = scores.get(group.id)
+    if (score !== undefined && allFinite(score)) continue
+    const broken = group.members.find((member) => isParameter(member) && !allFinite(weights(member.name).data))
+    const where = broken === undefined ? `group ${group.id} (${group.scopes.join(', ')})` : `'${broken.name}'`
+    throw new EspalierError('ERR_NOT_FINITE', `${where} holds a NaN or an infinity: its channels can't be ranked`)
+  }
+}
+
+export const isParameter = (member: Member): boolean => member.role === 'parameter' && member.use !== 'statistic'
+
+export function allFinite(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false
+  return true
+}

@@ -1,0 +1,59 @@
+/** From a penalty per unit to a coefficient per element, as plain data. */
+import type { ChannelGroups, Member } from '../graph/groups.js'
+import { isParameter } from '../importance/weights.js'
+
+/** Penalty of each unit, by group id: `reg[group.id][unit]`; the unit of weight decay. */
+export type Reg = readonly Float32Array[]
+
+/** The part of a coefficient that depends on one dimension. */
+export interface DimensionCoefficients {
+  dim: number
+  /** One value per coordinate of that dimension. */
+  values: Float32Array
+}
+
+/**
+ * The coefficient of an element is the sum over the parameter's dimensions, and over the groups that meet in each, of
+ * their `reg`; this returns the terms of that sum, by parameter. Every parameter slice of a unit takes part: rows and
+ * columns, biases, norm weights and biases, depthwise filters, raw parameters. Statistics don't. Parameters whose
+ * coefficients are all zero are left out.
+ */
+export function dimensionCoefficients(groups: ChannelGroups, reg: Reg): Map<string, DimensionCoefficients[]> {
+  const byName = new Map<string, DimensionCoefficients[]>()
+  for (const group of groups.groups) {
+    const regOfGroup = reg[group.id]!
+    if (regOfGroup.every((r) => r === 0)) continue
+    for (const member of group.members) {
+      if (isParameter(member)) addMember(dimensionOf(byName, member), member, regOfGroup)
+    }
+  }
+  return byName
+}
+
+function addMember(values: Float32Array, member: Member, reg: Float32Array): void {
+  for (let k = 0; k < member.coords.length; k++) values[member.coords[k]!]! += reg[member.units[k]!]!
+}
+
+function dimensionOf(byName: Map<string, DimensionCoefficients[]>, { name, dim, size }: Member): Float32Array {
+  let dimensions = byName.get(name)
+  if (dimensions === undefined) {
+    dimensions = []
+    byName.set(name, dimensions)
+  }
+  let found = dimensions.find((d) => d.dim === dim)
+  if (found === undefined) {
+    found = { dim, values: new Float32Array(size) }
+    dimensions.push(found)
+  }
+  return found.values
+}
+
+/** The largest coefficient that any element gets. */
+export function largestCoefficient(groups: ChannelGroups, reg: Reg): number {
+  let largest = 0
+  for (const dimensions of dimensionCoefficients(groups, reg).values()) {
+    const sum = dimensions.reduce((total, { values }) => total + values.reduce((a, b) => Math.max(a, b), 0), 0)
+    largest = Math.max(largest, sum)
+  }
+  return largest
+}

@@ -1,0 +1,44 @@
+import { EspalierError } from '../errors.js'
+
+/** How an optimizer steps, as far as stability under a penalty depends on it. */
+export interface Stepping {
+  /** The schedule's largest learning rate, above 0. */
+  lr: number
+  /** 0..1; 0 by default. */
+  momentum?: number | undefined
+  nesterov?: boolean | undefined
+  weightDecay?: number | undefined
+}
+
+/**
+ * The largest `lr * (sum of reg on an element + weight decay)` for which the step on a quadratic doesn't diverge:
+ * `2(1+m)` with heavy-ball momentum, `2(1+m)/(1+2m)` with Nesterov's (the characteristic polynomial's root at -1).
+ */
+export function stabilityBound({ momentum = 0, nesterov = false }: Stepping): number {
+  return (2 * (1 + momentum)) / (nesterov ? 1 + 2 * momentum : 1)
+}
+
+/**
+ * Refuses a penalty that would make training diverge (ERR_INVALID_ARGUMENT) and warns above half of the bound, since the
+ * loss's own curvature adds to it.
+ *
+ * @param penalty the largest coefficient that any element reaches
+ */
+export function checkStability(
+  penalty: number,
+  stepping: Stepping | undefined,
+  onWarning: ((message: string) => void) | undefined,
+): void {
+  if (stepping === undefined) return
+  const bound = stabilityBound(stepping)
+  const reached = stepping.lr * (penalty + (stepping.weightDecay ?? 0))
+  const words =
+    `the penalty reaches ${rounded(penalty)}: with a learning rate of ${stepping.lr} that is ${rounded(reached)}, ` +
+    `and training diverges above ${rounded(bound)}`
+  if (!(reached <= bound)) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: 'Lower the final penalty or the learning rate.' })
+  }
+  if (reached > bound / 2) onWarning?.(`${words}; the loss's own curvature adds to it`)
+}
+
+const rounded = (x: number): number => Number(x.toPrecision(3))

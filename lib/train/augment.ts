@@ -1,0 +1,33 @@
+import { count } from '../options.js'
+import type { Augment } from './dataset.js'
+
+/**
+ * Moves every image `[n, channels, height, width]` of the first input by up to `pixels` in each direction, each example by
+ * its own random offset; what comes in from outside is `fill`.
+ *
+ * @param options.pixels 1 or more; 1 by default
+ * @param options.fill value of the pixels that come in; 0 by default
+ */
+export function randomShift(options: { pixels?: number | undefined; fill?: number | undefined } = {}): Augment {
+  const pixels = count('pixels', options.pixels ?? 1)
+  const fill = options.fill ?? 0
+  return ({ inputs }, random) => {
+    const { data, shape } = inputs[0]!
+    const [examples = 0, channels = 1, height = 1, width = 1] = shape
+    const image = height * width
+    for (let n = 0; n < examples; n++) {
+      const down = random.integer(-pixels, pixels)
+      const right = random.integer(-pixels, pixels)
+      for (let c = 0; c < channels; c++) {
+        const start = (n * channels + c) * image
+        const source = data.slice(start, start + image)
+        for (let i = 0; i < image; i++) {
+          const y = Math.floor(i / width) - down
+          const x = (i % width) - right
+          const inside = y >= 0 && y < height && x >= 0 && x < width
+          data[start + i] = inside ? source[y * width + x]! : fill
+        }
+      }
+    }
+  }
+}

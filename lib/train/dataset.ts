@@ -1,0 +1,124 @@
+import { EspalierError } from '../errors.js'
+import { count } from '../options.js'
+import { Tensor, type TypedArray } from '../torch/index.js'
+import type { Random } from './random.js'
+
+/** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
+export interface ArrayData {
+  data: TypedArray
+  shape: readonly number[]
+}
+
+/** Examples as plain data; dimension 0 of every array is the example. */
+export interface Batch {
+  /** One array for each input of the model. */
+  inputs: readonly ArrayData[]
+  targets: ArrayData
+}
+
+/** A source of examples. {@link inMemory} makes one from typed arrays. */
+export interface Dataset {
+  /** Number of examples. */
+  readonly size: number
+  /** The examples with these indices, copied: the caller may change them. */
+  batch(indices: Int32Array): Batch | Promise<Batch>
+}
+
+/** Changes a batch's arrays in place before it is used to train. All randomness comes from `random`. */
+export type Augment = (batch: Batch, random: Random) => void
+
+/**
+ * Examples held in memory.
+ *
+ * @param inputs one array `[n, ...]`, or one for each input of the model
+ * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values
+ * @param indices which examples to use, in this order; all by default
+ * @throws ERR_INVALID_ARGUMENT when lengths and shapes don't fit
+ */
+export function inMemory(
+  inputs: ArrayData | readonly ArrayData[],
+  targets: ArrayData,
+  indices?: ArrayLike<number>,
+): Dataset {
+  const all = 'data' in inputs ? [inputs] : inputs
+  const examples = targets.shape[0] ?? 0
+  for (const array of [...all, targets]) checkArray(array, examples)
+  const chosen = Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
+  if (chosen.some((index) => !(index >= 0 && index < examples))) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples`)
+  }
+  return {
+    size: chosen.length,
+    batch(positions) {
+      const rows = positions.map((position) => chosen[position]!)
+      return { inputs: all.map((array) => gather(array, rows)), targets: gather(targets, rows) }
+    },
+  }
+}
+
+/** A batch as tensors, valid until the next one is asked for. */
+export interface TensorBatch {
+  inputs: Tensor[]
+  targets: Tensor
+  /** Number of examples. */
+  size: number
+}
+
+export interface BatchOptions {
+  /** Examples in a batch, 1 or more; 64 by default. The last batch may be smaller. */
+  batchSize?: number | undefined
+  /** Shuffles, and feeds `augment`; without it the examples come in their order. */
+  random?: Random | undefined
+  augment?: Augment | undefined
+  /** Leave out a last batch that is not full; false by default. Batch norm can't train on a single example. */
+  dropLast?: boolean | undefined
+}
+
+/** The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. */
+export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
+  const { random, augment } = options
+  const batchSize = count('batchSize', options.batchSize ?? 64)
+  const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
+  random?.shuffle(order)
+  const steps = batchCount(dataset, batchSize, options.dropLast)
+  for (let k = 0; k < steps; k++) {
+    const arrays = await dataset.batch(order.subarray(k * batchSize, (k + 1) * batchSize))
+    if (augment !== undefined && random !== undefined) augment(arrays, random)
+    const batch: TensorBatch = {
+      inputs: arrays.inputs.map(toTensor),
+      targets: toTensor(arrays.targets),
+      size: arrays.targets.shape[0]!,
+    }
+    try {
+      yield batch
+    } finally {
+      for (const tensor of [...batch.inputs, batch.targets]) tensor.dispose()
+    }
+  }
+}
+
+/** Number of batches of one pass. */
+export function batchCount(dataset: Dataset, batchSize: number, dropLast = false): number {
+  return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)
+}
+
+const toTensor = ({ data, shape }: ArrayData): Tensor => Tensor.from(data, shape)
+
+function checkArray({ data, shape }: ArrayData, examples: number): void {
+  const length = shape.reduce((product, size) => product * size, 1)
+  if (shape[0] === examples && data.length === length) return
+  throw new EspalierError(
+    'ERR_INVALID_ARGUMENT',
+    `an array of ${data.length} elements and shape [${shape.join(', ')}] doesn't hold ${examples} examples`,
+  )
+}
+
+/** The rows of an array, copied, in the order asked for. */
+function gather({ data, shape }: ArrayData, rows: Int32Array): ArrayData {
+  const length = data.length / shape[0]!
+  const copy = new (data.constructor as new (length: number) => TypedArray)(rows.length * length)
+  rows.forEach((row, i) => {
+    copy.set(data.subarray(row * length, (row + 1) * length) as never, i * length)
+  })
+  return { data: copy, shape: [rows.length, ...shape.slice(1)] }
+}

@@ -1,0 +1,71 @@
+import { abortIf } from '../abort.js'
+import { type ModuleOutput, run, type ScriptModule, Tensor } from '../torch/index.js'
+import { batches, type Dataset } from './dataset.js'
+import { disposeAll } from './dispose.js'
+import { type Loss, lossFunction } from './loss.js'
+
+export interface Evaluation {
+  /** Mean over the examples. */
+  loss: number
+  /**
+   * Part of the targets that are the index of the output's largest element along dimension 1, in 0..1; absent unless the
+   * targets are int64 and the output is one tensor with a class dimension more.
+   */
+  accuracy?: number
+}
+
+export interface EvaluateOptions {
+  loss: Loss
+  /** 256 by default. */
+  batchSize?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Loss and accuracy over a dataset, in eval mode and without gradients. The module's mode is as before afterwards.
+ *
+ * @throws ERR_ABORTED
+ */
+export async function evaluate(model: ScriptModule, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+  const { signal, batchSize = 256 } = options
+  const lossOf = lossFunction(options.loss)
+  const wasTraining = model.training
+  model.eval()
+  try {
+    let loss = 0
+    let right = 0
+    let judged = 0
+    for await (const { inputs, targets, size } of batches(dataset, { batchSize })) {
+      abortIf(signal)
+      const output = await model.forwardWith(inputs, { grad: false, signal })
+      const batchLoss = await lossOf(output, targets)
+      loss += batchLoss.item() * size
+      if (isClassification(output, targets)) {
+        right += await countRight(output, targets)
+        judged += targets.numel
+      }
+      disposeAll(output, batchLoss)
+    }
+    return { loss: loss / dataset.size, ...(judged > 0 ? { accuracy: right / judged } : {}) }
+  } finally {
+    model.train(wasTraining)
+  }
+}
+
+function isClassification(output: ModuleOutput, targets: Tensor): output is Tensor {
+  return output instanceof Tensor && targets.dtype === 'int64' && output.shape.length === targets.shape.length + 1
+}
+
+async function countRight(output: Tensor, targets: Tensor): Promise<number> {
+  const [sum] = await run(
+    [
+      { op: 'aten::argmax', args: [output, 1, false] },
+      { op: 'aten::eq.Tensor', args: [{ result: 0 }, targets] },
+      { op: 'aten::sum', args: [{ result: 1 }] },
+    ],
+    { returns: [2] },
+  )
+  const right = (sum as Tensor).item()
+  disposeAll(sum)
+  return right
+}

@@ -1,0 +1,28 @@
+/** Training: data, losses, optimizers, schedules, the epoch loop. */
+export { randomShift } from './augment.js'
+export {
+  type ArrayData,
+  type Augment,
+  type Batch,
+  type BatchOptions,
+  batchCount,
+  batches,
+  type Dataset,
+  inMemory,
+  type TensorBatch,
+} from './dataset.js'
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
+export {
+  type BatchRecord,
+  type EpochRecord,
+  largestStepping,
+  phaseLength,
+  type TrainOptions,
+  type TrainRecord,
+  train,
+} from './loop.js'
+export { type Loss, type LossFunction, lossFunction } from './loss.js'
+export type { Optimizer, OptimizerFactory } from './optimizer.js'
+export { Random, type RandomState } from './random.js'
+export { constant, cosine, type LrSchedule, largestFactor, type Progress, step } from './schedule.js'
+export { type SgdOptions, sgd } from './sgd.js'

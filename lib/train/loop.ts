@@ -1,0 +1,177 @@
+import { abortIf } from '../abort.js'
+import { EspalierError } from '../errors.js'
+import { count } from '../options.js'
+import type { Regularizer } from '../regularize/index.js'
+import type { Stepping } from '../regularize/stability.js'
+import type { ScriptModule } from '../torch/index.js'
+import { manualSeed } from '../torch/index.js'
+import { type Augment, batchCount, batches, type Dataset, type TensorBatch } from './dataset.js'
+import { disposeAll } from './dispose.js'
+import { type Evaluation, evaluate } from './evaluate.js'
+import { notFiniteGradient } from './gradients.js'
+import { type Loss, lossFunction } from './loss.js'
+import type { OptimizerFactory } from './optimizer.js'
+import { Random } from './random.js'
+import { constant, type LrSchedule, largestFactor } from './schedule.js'
+
+export interface TrainOptions {
+  data: { train: Dataset; validation?: Dataset | undefined }
+  loss: Loss
+  optimizer: OptimizerFactory
+  /** {@link constant} by default. */
+  schedule?: LrSchedule | undefined
+  /** 1 or more. */
+  epochs: number
+  /** 64 by default. */
+  batchSize?: number | undefined
+  /** Leave out a last batch that is not full; false by default. */
+  dropLast?: boolean | undefined
+  augment?: Augment | undefined
+  /** An integer; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
+  seed?: number | undefined
+  /** Attached to this model, for {@link phaseLength} iterations. */
+  regularizer?: Regularizer | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** One optimizer step was made. */
+export interface BatchRecord {
+  kind: 'batch'
+  /** From 1, as is `iteration`. */
+  epoch: number
+  epochs: number
+  iteration: number
+  iterations: number
+  loss: number
+  lr: number
+}
+
+/** One pass over the training data was made. */
+export interface EpochRecord {
+  kind: 'epoch'
+  /** From 1, as is `iteration`. */
+  epoch: number
+  epochs: number
+  iteration: number
+  iterations: number
+  /** Mean training loss over the epoch's examples, as seen while training. */
+  loss: number
+  /** Learning rate of the epoch's last step. */
+  lr: number
+  /** Wall time of the epoch without the validation. */
+  seconds: number
+  validation?: Evaluation
+}
+
+export type TrainRecord = BatchRecord | EpochRecord
+
+/** Number of optimizer steps that {@link train} makes with these options. */
+export function phaseLength({ data, batchSize = 64, dropLast, epochs }: TrainOptions): number {
+  return batchCount(data.train, batchSize, dropLast) * epochs
+}
+
+/** How the optimizer steps at the schedule's largest learning rate. */
+export function largestStepping(options: TrainOptions): Stepping {
+  const { optimizer, schedule = constant(), epochs } = options
+  return optimizer.stepping(optimizer.lr * largestFactor(schedule, epochs, phaseLength(options)))
+}
+
+/**
+ * Trains a module in place, step by step as the records are asked for: `for await (const record of train(model, options))`.
+ *
+ * Between two records, and after an error or an abort, the weights are those of the last complete step; the module's mode
+ * is restored and the gradients are dropped.
+ *
+ * @throws ERR_NOT_FINITE for a NaN or infinite loss or gradient, naming the iteration, before the step that it would spoil;
+ *   ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range
+ */
+export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainRecord, void, void> {
+  const { data, schedule = constant(), batchSize = 64, dropLast, augment, seed = 0, signal } = options
+  const epochs = count('epochs', options.epochs)
+  const iterations = phaseLength(options)
+  if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
+  const wasTraining = model.training
+  const stepper = new Stepper(model, options)
+  const random = new Random(seed)
+  manualSeed(seed)
+  let iteration = 0
+  try {
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      const start = performance.now()
+      let loss = 0
+      let examples = 0
+      model.train()
+      for await (const batch of batches(data.train, { batchSize, random, augment, dropLast })) {
+        abortIf(signal)
+        stepper.factor = schedule({ iteration, iterations, epoch: epoch - 1, epochs })
+        iteration++
+        const batchLoss = await stepper.step(batch, `iteration ${iteration} (epoch ${epoch})`)
+        loss += batchLoss * batch.size
+        examples += batch.size
+        yield { kind: 'batch', epoch, epochs, iteration, iterations, loss: batchLoss, lr: stepper.lr }
+      }
+      const seconds = (performance.now() - start) / 1000
+      const record: EpochRecord = {
+        ...{ kind: 'epoch', epoch, epochs, iteration, iterations },
+        ...{ loss: loss / examples, lr: stepper.lr, seconds },
+      }
+      if (data.validation) record.validation = await evaluate(model, data.validation, { loss: options.loss, signal })
+      yield record
+    }
+  } finally {
+    stepper.dispose()
+    model.train(wasTraining)
+  }
+}
+
+/** One optimizer step at a time: forward, loss, backward, penalty, step. */
+class Stepper {
+  readonly #model: ScriptModule
+  readonly #options: TrainOptions
+  readonly #lossOf
+  readonly #parameters
+  readonly #optimizer
+
+  constructor(model: ScriptModule, options: TrainOptions) {
+    this.#model = model
+    this.#options = options
+    this.#lossOf = lossFunction(options.loss)
+    this.#parameters = model.parameters()
+    this.#optimizer = options.optimizer.bind(this.#parameters)
+    this.#optimizer.zeroGrad()
+  }
+
+  set factor(factor: number) {
+    this.#optimizer.lr = this.#options.optimizer.lr * factor
+  }
+
+  get lr(): number {
+    return this.#optimizer.lr
+  }
+
+  async step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
+    const { regularizer, signal } = this.#options
+    const output = await this.#model.forwardWith(inputs, { grad: true, signal })
+    const loss = await this.#lossOf(output, targets)
+    try {
+      const value = loss.item()
+      if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
+      await loss.backward()
+      const broken = await notFiniteGradient(this.#parameters)
+      if (broken !== undefined) {
+        throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
+      }
+      await regularizer?.apply()
+      await this.#optimizer.step()
+      return value
+    } finally {
+      this.#optimizer.zeroGrad()
+      disposeAll(output, loss)
+    }
+  }
+
+  dispose(): void {
+    this.#optimizer.zeroGrad()
+    this.#optimizer.dispose()
+  }
+}

@@ -8,6 +8,7 @@ export type {
   Member,
   MemberUse,
 } from './groups.js'
+export { flat as flatArgs } from './op.js'
 export type {
   Arg,
   DType,

@@ -149,11 +149,14 @@ const split: Rule = (op) => {
   })
 }
 
+/** `slice` and `narrow`: the length is read off the output. */
 const slice: Rule = (op) => {
   const x = op.input('self')
   const at = op.dim(op.int('dim', 0), x.shape.length)
   const size = x.shape[at] as number
-  const { start, step } = sliceBounds(op, size)
+  const from = op.int('start', 0)
+  const start = Math.min(Math.max(from < 0 ? from + size : from, 0), size)
+  const step = op.int('step', 1)
   const length = op.graph.value(op.allOutputs()[0] ?? -1)?.shape[at] ?? 0
   const axis = x.axes[at] as Axis
   const whole = length === size && step === 1
@@ -163,11 +166,6 @@ const slice: Rule = (op) => {
 
 function replaced(axes: readonly Axis[], at: number, axis: Axis): Axis[] {
   return axes.map((own, d) => (d === at ? axis : own))
-}
-
-function sliceBounds(op: Op, size: number): { start: number; step: number } {
-  const from = op.int('start', 0)
-  return { start: Math.min(Math.max(from < 0 ? from + size : from, 0), size), step: op.int('step', 1) }
 }
 
 /** One index is taken, by its number: the axis must keep its numbering. */
@@ -216,6 +214,7 @@ export const layoutRules: RuleTable = new Map<string, Rule>([
   ['aten::split_with_sizes', split],
   ['aten::chunk', split],
   ['aten::slice', slice],
+  ['aten::narrow', slice],
   ['aten::select', select],
   ['aten::unbind', select],
   ['aten::pad', pad],

@@ -1,0 +1,46 @@
+import { type Analysis, keptSize, type Removed, type UnitAxis, type ValueId } from '../graph/index.js'
+
+/** Shapes of all values of a record once some units are gone. */
+export class Widths {
+  readonly analysis: Analysis
+  readonly removed: Removed
+  private readonly sizes = new Map<UnitAxis, number>()
+
+  constructor(analysis: Analysis, removed: Removed) {
+    this.analysis = analysis
+    this.removed = removed
+  }
+
+  /** Shape of a tensor value after the cut; that of the record where the analysis says nothing about it. */
+  shape(id: ValueId): readonly number[] {
+    const axes = this.analysis.axesOf(id)
+    if (axes) return axes.map((axis) => this.size(axis))
+    const value = this.analysis.record.values[id]
+    return value?.kind === 'tensor' ? value.shape : []
+  }
+
+  size(axis: UnitAxis): number {
+    if (!axis.offsets) return axis.size
+    const known = this.sizes.get(axis)
+    if (known !== undefined) return known
+    const size = keptSize(axis, this.removed)
+    this.sizes.set(axis, size)
+    return size
+  }
+}
+
+/** Number of units over all groups. */
+export function unitCount(analysis: Analysis): number {
+  return analysis.groups.reduce((n, group) => n + group.size, 0)
+}
+
+/** Position of each group's first unit among all units. */
+export function unitOffsets(analysis: Analysis): number[] {
+  const offsets: number[] = []
+  let next = 0
+  for (const group of analysis.groups) {
+    offsets.push(next)
+    next += group.size
+  }
+  return offsets
+}

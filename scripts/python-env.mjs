@@ -1,0 +1,172 @@
+// Makes the Python that checks what Espalier writes: a virtual environment in the cache with torch and numpy.
+// (Debian's python refuses `pip install` outside one.) Nothing but checks needs it: where it can't be made they are
+// skipped with the reason, and in CI (CI=true) they fail.
+//
+//   node scripts/python-env.mjs
+
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+
+export const TORCH_VERSION = '2.13.0'
+
+/** Ways to ask pip for it, in order; the first is quick to fail: it takes a wheel that lies at hand. */
+const ATTEMPTS = [
+  ['--retries', '0', `torch==${TORCH_VERSION}+cpu`],
+  ['--extra-index-url', 'https://download.pytorch.org/whl/cpu', `torch==${TORCH_VERSION}+cpu`],
+  [`torch==${TORCH_VERSION}`],
+]
+
+/** A line at least this often, whatever pip is doing. */
+const HEARTBEAT_MS = 4000
+
+/** @param {NodeJS.ProcessEnv} [env] */
+export function environmentFolder(env = process.env) {
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier', 'python', TORCH_VERSION)
+}
+
+/** @param {string} folder */
+const interpreter = (folder) => join(folder, 'bin', 'python')
+
+/** Written last: without it the folder is a torso. @param {string} folder */
+const stamp = (folder) => join(folder, '.complete')
+
+/**
+ * The interpreter, or why there is none. Starts nothing and makes nothing.
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {{ python: string, reason?: never } | { python?: never, reason: string }}
+ */
+export function findPython(env = process.env) {
+  const folder = environmentFolder(env)
+  if (existsSync(stamp(folder)) && existsSync(interpreter(folder))) return { python: interpreter(folder) }
+  const failure = join(folder, 'failed.txt')
+  const why = existsSync(failure) ? readFileSync(failure, 'utf8').trim() : 'run: node scripts/python-env.mjs'
+  return { reason: `no Python with torch ${TORCH_VERSION} in ${folder}: ${why}` }
+}
+
+/** @param {string} text */
+const say = (text) => console.log(`python-env: ${text}`)
+
+/**
+ * Runs a command, passes its output on and says something when it is silent for long.
+ * @param {string} what
+ * @param {string} command
+ * @param {string[]} args
+ */
+async function step(what, command, args) {
+  const started = Date.now()
+  let last = started
+  say(what)
+  // Compiled files of what is imported are wanted, whatever the user's shell says.
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: undefined, PIP_DISABLE_PIP_VERSION_CHECK: '1' }
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const tail = /** @type {string[]} */ ([])
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+      last = Date.now()
+      process.stdout.write(text)
+      tail.push(...text.split('\n').filter((line) => line.trim() !== ''))
+      tail.splice(0, tail.length - 3)
+    })
+  }
+  const heartbeat = setInterval(() => {
+    if (Date.now() - last < HEARTBEAT_MS - 500) return
+    last = Date.now()
+    say(`${what}: ${Math.round((last - started) / 1000)} s`)
+  }, HEARTBEAT_MS / 4)
+  const status = await new Promise((resolve) => {
+    child.on('error', (error) => {
+      tail.push(error.message)
+      resolve(-1)
+    })
+    child.on('close', resolve)
+  })
+  clearInterval(heartbeat)
+  return { ok: status === 0, tail: tail.join(' | ') }
+}
+
+/**
+ * One process at a time makes the environment; the others wait for it. A lock whose owner is gone is taken over.
+ * @template T
+ * @param {string} path
+ * @param {() => Promise<T>} work
+ */
+async function locked(path, work) {
+  for (let waited = 0; ; waited += 1) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      break
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error
+    }
+    const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
+    if (owner > 0 && !isAlive(owner)) rmSync(path, { force: true })
+    else {
+      if (waited % 4 === 0) say(`waiting for process ${owner}, which is making it`)
+      await sleep(1000)
+    }
+  }
+  try {
+    return await work()
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM'
+  }
+}
+
+/**
+ * @param {string} folder
+ * @returns {Promise<string | undefined>} why it failed
+ */
+async function make(folder) {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const venv = await step('making a virtual environment', 'python3', ['-m', 'venv', folder])
+  if (!venv.ok) return `python3 -m venv failed (on Debian: apt install python3-venv): ${venv.tail}`
+  let tail = ''
+  for (const attempt of ATTEMPTS) {
+    // --no-compile: a third of the time, for thousands of files that no check ever imports.
+    const pip = ['-m', 'pip', 'install', '--no-compile', '--progress-bar', 'off', ...attempt, 'numpy']
+    const installed = await step(`pip install ${attempt.at(-1)} numpy`, interpreter(folder), pip)
+    tail = installed.tail
+    if (!installed.ok) continue
+    const probe = 'import torch, numpy; print("torch", torch.__version__, "numpy", numpy.__version__)'
+    const check = await step('trying it', interpreter(folder), ['-c', probe])
+    if (check.ok) return undefined
+    tail = check.tail
+  }
+  return `pip could not install torch ${TORCH_VERSION}: ${tail}`
+}
+
+async function main() {
+  if (findPython().python) return
+  const version = spawnSync('python3', ['--version'], { encoding: 'utf8' })
+  const folder = environmentFolder()
+  mkdirSync(join(folder, '..'), { recursive: true })
+  const failure =
+    version.status === 0
+      ? await locked(`${folder}.lock`, async () => (findPython().python ? undefined : make(folder)))
+      : 'there is no python3'
+  if (failure === undefined) {
+    writeFileSync(stamp(folder), `torch ${TORCH_VERSION}\n`)
+    return
+  }
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'failed.txt'), `${failure}\n`)
+  say(`${failure}\npython-env: checks that need Python will be skipped.`)
+  if (process.env.CI) process.exitCode = 1
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main()

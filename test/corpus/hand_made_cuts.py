@@ -1,0 +1,138 @@
+"""Cuts made by hand of one small model, one right and the others each wrong in one way, to try the oracle on.
+
+    python hand_made_cuts.py FOLDER     writes the files and FOLDER/requests.jsonl
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+warnings.filterwarnings("ignore")
+
+# Kept units. conv1 makes two halves of 4 channels, a value and its gate: a unit is one channel of each.
+UNITS, OUTER = [0, 2], [1, 2, 5]
+HALVES = UNITS + [4 + unit for unit in UNITS]
+KEEP = {
+    **{f"bn1.{name}": {0: HALVES} for name in ("weight", "bias", "running_mean", "running_var")},
+    "conv1.weight": {0: HALVES},
+    "conv1.bias": {0: HALVES},
+    "conv2.weight": {0: OUTER, 1: UNITS},
+    "norm_weight": {0: OUTER},
+    "fc.weight": {1: OUTER},
+}
+
+
+class Net(nn.Module):
+    """`wrong` is a constant of the class, so the saved file holds one way of going wrong, or none."""
+
+    def __init__(self, units=4, outer=6, classes=5, wrong=""):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 2 * units, 3)
+        self.bn1 = nn.BatchNorm2d(2 * units)
+        self.norm_weight = nn.Parameter(torch.ones(outer, 1, 1))
+        self.conv2 = nn.Conv2d(units, outer, 3, bias=False)
+        self.fc = nn.Linear(outer, classes)
+        self.units: int = 4 if wrong == "stale split" else units
+        # The root of the width scales the data: it must keep the value it had before the cut.
+        self.root: float = units**0.5 if wrong == "moved constant" else 2.0
+        self.swapped: bool = wrong == "swapped halves"
+        self.tiny: float = 1 + 1e-7 if wrong == "tiny error" else 1.0
+        self.one_example: bool = wrong == "baked batch"
+        self.hidden: float = 0.0 if wrong == "hidden" else 1.0
+
+    def forward(self, x):
+        x = self.bn1(self.conv1(x))
+        value, gate = x[:, : self.units], x[:, self.units :]
+        if self.swapped:
+            value, gate = gate, value
+        x = torch.relu(self.conv2(value * torch.sigmoid(gate) / self.root)) * self.norm_weight
+        x = x.mean([2, 3]) * self.tiny * self.hidden
+        return self.fc(x.view(2, -1) if self.one_example else x.flatten(1))
+
+
+def fill(net):
+    generator = torch.Generator().manual_seed(7)
+    for name, tensor in net.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + (0.5 if "var" in name else -0.5))
+    return net
+
+
+def cut(original, keep, **options):
+    """A small net that holds the kept slices."""
+    small = Net(len(UNITS), len(OUTER), **options)
+    kept = {}
+    for name, tensor in original.state_dict().items():
+        for dim, indices in keep.get(name, {}).items():
+            tensor = tensor.index_select(dim, torch.tensor(indices))
+        kept[name] = tensor
+    small.load_state_dict(kept)
+    return small
+
+
+def count(net):
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    requests = {}
+
+    def add(name, small, keep=KEEP, original="net", **manifest):
+        torch.jit.script(small.eval()).save(folder / f"{name}.pt")
+        content = {"schema": 1, "keep": keep, "params": [count(originals[original]), count(small)], "approximate": [], **manifest}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+        request = requests.setdefault(original, {
+            "original": str(folder / f"original {original}.pt"),
+            "io": {"header": str(folder / f"{original}.io.json"), "data": str(folder / f"{original}.io.bin")},
+            "cuts": [],
+        })
+        request["cuts"].append({"id": name, "pruned": str(folder / f"{name}.pt"), "manifest": str(folder / f"{name}.json")})
+
+    def changed(name, work):
+        small = cut(net, KEEP)
+        work(small)
+        add(name, small)
+
+    net, hidden, silent = fill(Net()), fill(Net(wrong="hidden")), fill(Net())
+    silent.norm_weight.zero_()
+    originals = {"net": net, "hidden": hidden, "silent": silent}
+    for name, original in originals.items():
+        torch.jit.script(original.eval()).save(folder / f"original {name}.pt")
+        x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(8))
+        y = original(x)
+        (folder / f"{name}.io.bin").write_bytes(x.numpy().tobytes() + y.numpy().tobytes())
+        header = {
+            "inputs": [{"shape": list(x.shape), "dtype": "float32", "offset": 0}],
+            "outputs": [{"shape": list(y.shape), "dtype": "float32", "offset": x.numel() * 4}],
+        }
+        (folder / f"{name}.io.json").write_text(json.dumps(header))
+
+    add("right", cut(net, KEEP))
+    changed("permuted rows", lambda small: small.conv1.weight.copy_(small.conv1.weight[[1, 0, 2, 3]]))
+    changed("one wrong index", lambda small: small.conv2.weight.copy_(net.conv2.weight[[1, 3, 5]][:, UNITS]))
+    add("wrong partner", cut(net, {**KEEP, "conv2.weight": {0: OUTER, 1: [0, 1]}}), {**KEEP, "conv2.weight": {0: OUTER, 1: [0, 1]}})
+    for wrong in ("moved constant", "swapped halves", "stale split", "tiny error", "baked batch"):
+        add(wrong, cut(net, KEEP, wrong=wrong))
+    fewer = {**KEEP, "fc.weight": {0: [0, 1, 2], 1: OUTER}, "fc.bias": {0: [0, 1, 2]}}
+    add("fewer outputs", cut(net, fewer, classes=3), fewer)
+    add("uncounted", cut(net, KEEP), params=[count(net), 1])
+    add("unsorted", cut(net, KEEP), {**KEEP, "norm_weight": {0: [2, 1, 5]}})
+    add("not listed", cut(net, KEEP), {name: dims for name, dims in KEEP.items() if name != "norm_weight"})
+    add("approximate", cut(net, KEEP), approximate=["layer_norm"])
+    # What the cut removes is multiplied by zero later: any cut would look right.
+    add("inconclusive", cut(hidden, KEEP, wrong="hidden"), original="hidden")
+    # A scale of zero in the file hides everything behind it; with refilled weights it must show.
+    add("silent and right", cut(silent, KEEP), original="silent")
+    add("silent and wrong", cut(silent, KEEP, wrong="swapped halves"), original="silent")
+
+    (folder / "requests.jsonl").write_text("".join(json.dumps(request) + "\n" for request in requests.values()))
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main(Path(sys.argv[1]))

@@ -1,0 +1,373 @@
+"""Judges cuts: is the pruned model the original with the removed slices zeroed?
+
+It shares nothing with the code that it judges. It reads the original `.pt`, the kept indices of the manifest and the
+pruned `.pt`, and zeroes the removed slices by itself: producer rows and biases, affine parameters, consumer columns;
+buffers stay. One JSON request a line on stdin, one JSON answer a line on stdout for every cut of the request:
+
+    {"original": FILE, "io": {"header": FILE, "data": FILE}, "reference": FILE?, "cuts": [
+        {"id": ANY, "pruned": FILE, "manifest": FILE}, ...]}
+
+    {"id": ANY, "ok": bool, "problems": [str], "error": float, "sensitivity": float, "double": bool, "batch2": bool?,
+     "params": [before, after], "runs": [...], "ms": int}
+
+A trace taken in train mode computes something else in eval mode, so it can't be its own measure: `reference` then
+names a trace of the same network taken in eval mode. It gets the original's parameters and buffers by name, and with
+them it must give the outputs in io/.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+import warnings
+
+import numpy
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Largest |masked - pruned| over largest |masked|.
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
+# Largest |masked - pruned| over what the mask itself changes: equality of two things that hardly matter proves nothing.
+SENSITIVITY_SHARE = 1e-3
+# A mask that changes less of a refilled model's output than this leaves the question open, and open is not passed.
+LEAST_SENSITIVITY = 1e-6
+# The references in io/ were computed by another version of torch, in float32.
+REFERENCE_TOLERANCE = 1e-4
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(int(os.environ.get("ORACLE_THREADS", "1")))
+    torch.set_grad_enabled(False)
+    # The profiling executor spends seconds on the first runs of a big scripted model.
+    torch._C._jit_set_profiling_executor(False)
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        request = json.loads(line)
+        for answer in judge(request):
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+def judge(request):
+    """One answer for every cut. An exception is an answer too: the pruned model did not do what it should."""
+    started = time.time()
+    answers = [Answer(cut) for cut in request["cuts"]]
+    try:
+        judge_together(request, answers)
+    except Exception as error:
+        for answer in answers:
+            answer.problem(f"the original: {words(error)}")
+    for answer in answers:
+        yield answer.to_json(round((time.time() - started) * 1000))
+
+
+def judge_together(request, answers):
+    """Cuts of one original share its runs: (weights of the file | refilled) x (float32 | float64) x inputs."""
+    original = load(request["original"])
+    graph = with_state_of(load(request["reference"]), original) if request.get("reference") else original
+    inputs, outputs = read_io(request["io"])
+    distance, _ = difference(flatten(graph(*copies(inputs))), outputs)
+    if not distance <= REFERENCE_TOLERANCE:
+        raise ValueError(f"it gives other outputs than io/, relative error {distance:.2g}")
+    examples = [("io", inputs)] + [(f"seed {seed}", seeded_like(inputs, seed)) for seed in (1, 2)]
+    other = other_batch(graph, inputs, outputs)
+    if other is not None:
+        examples.append(("batch 2", other))
+    for answer in answers:
+        answer.attempt("loading", lambda: answer.open(graph))
+        answer.batch2 = None if other is None else answer.pruned is not None
+
+    doubles = allows_double(graph, inputs)
+    for weights in ("file", "refilled"):
+        if weights == "refilled":
+            refill(graph, seed=int(hashlib.sha256(os.path.basename(request["original"]).encode()).hexdigest()[:8], 16))
+            for answer in answers:
+                answer.attempt("refilling", lambda: answer.copy_kept(graph))
+        for dtype in (torch.float32, torch.float64) if doubles else (torch.float32,):
+            graph.to(dtype)
+            full = {name: flatten(graph(*to_dtype(x, dtype))) for name, x in examples}
+            for answer in answers:
+                answer.double = doubles
+                answer.attempt(f"{weights} weights, {str(dtype)[6:]}", lambda: answer.compare(graph, full, examples, weights, dtype))
+        graph.to(torch.float32)
+
+
+class Answer:
+    """What there is to say of one cut."""
+
+    def __init__(self, cut):
+        self.cut, self.problems, self.runs = cut, [], []
+        self.pruned, self.params, self.double, self.batch2 = None, None, False, None
+
+    def problem(self, text):
+        self.problems.append(text)
+
+    def attempt(self, what, work):
+        if self.pruned is None and what != "loading":
+            return
+        try:
+            work()
+        except Exception as error:
+            self.problem(f"{what}: {words(error)}")
+
+    def open(self, graph):
+        """Loads the cut and compares what can be compared without running it: names, order, shapes, kept values."""
+        with open(self.cut["manifest"], encoding="utf-8") as file:
+            manifest = json.load(file)
+        if manifest.get("schema") != 1:
+            self.problem(f"schema {manifest.get('schema')} of the manifest is not 1")
+        if manifest.get("approximate"):
+            self.problem("the manifest names approximate operators; their masked form is not known here")
+        self.keep = kept_indices(manifest, graph)
+        pruned = load(self.cut["pruned"])
+        before, after = graph.state_dict(), pruned.state_dict()
+        if list(before) != list(after):
+            self.problem(f"other names or another order in the state_dict: {first_difference(list(before), list(after))}")
+            return
+        for name, tensor in before.items():
+            expected = select(tensor, self.keep.get(name, {}))
+            if expected.shape != after[name].shape:
+                self.problem(f"{name} has shape {list(after[name].shape)} where the manifest says {list(expected.shape)}")
+            elif tensor.is_floating_point() and not torch.equal(expected, after[name]):
+                self.problem(f"{name} does not hold the kept slices of the original")
+        self.params = [count_parameters(graph), count_parameters(pruned)]
+        if manifest.get("params") != self.params:
+            self.problem(f"the manifest counts {manifest.get('params')} parameters, the files hold {self.params}")
+        if self.params[1] >= self.params[0]:
+            self.problem("nothing was removed")
+        self.pruned = pruned
+
+    def copy_kept(self, graph):
+        target = tensors_of(self.pruned)
+        for name, tensor in tensors_of(graph).items():
+            if tensor.is_floating_point():
+                target[name].copy_(select(tensor, self.keep.get(name, {})))
+
+    def compare(self, graph, full, examples, weights, dtype):
+        self.pruned.to(dtype)
+        masked = run_masked(graph, self.keep, examples, dtype)
+        strictest = dtype == torch.float64 or not self.double
+        for name, inputs in examples:
+            where = f"{weights} weights, {str(dtype)[6:]}, {name}"
+            try:
+                small = flatten(self.pruned(*to_dtype(inputs, dtype)))
+                error, size = difference(small, masked[name])
+            except Exception as failure:
+                error = float("inf")
+                self.problem(f"{where}: {words(failure)}")
+            if name == "batch 2" and not error <= TOLERANCE[dtype]:
+                self.batch2 = False
+            if error == float("inf"):
+                continue
+            sensitivity, _ = difference(full[name], masked[name])
+            self.runs.append({"weights": weights, "dtype": str(dtype)[6:], "input": name, "error": error, "sensitivity": sensitivity, "size": size})
+            if not error <= TOLERANCE[dtype]:
+                self.problem(f"{where}: relative error {error:.2g}")
+            elif strictest and not error <= SENSITIVITY_SHARE * sensitivity:
+                self.problem(f"{where}: relative error {error:.2g} where the mask changes only {sensitivity:.2g}")
+            elif strictest and weights == "refilled" and not sensitivity >= LEAST_SENSITIVITY:
+                self.problem(f"{where}: inconclusive, the mask changes only {sensitivity:.2g}")
+
+    def to_json(self, ms):
+        strict = "float64" if self.double else "float32"
+        runs = [run for run in self.runs if run["dtype"] == strict]
+        return {
+            "id": self.cut["id"], "ok": not self.problems, "problems": self.problems, "params": self.params,
+            "error": max((run["error"] for run in runs), default=None),
+            "sensitivity": min((run["sensitivity"] for run in runs if run["weights"] == "refilled"), default=None),
+            "double": self.double, "batch2": self.batch2, "runs": self.runs, "ms": ms,
+        }
+
+
+def load(path):
+    return torch.jit.load(path, map_location="cpu").eval()
+
+
+def tensors_of(module):
+    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
+
+
+def with_state_of(graph, source):
+    if list(graph.state_dict()) != list(source.state_dict()):
+        raise ValueError("the reference has other parameters or buffers")
+    given = tensors_of(source)
+    for name, tensor in tensors_of(graph).items():
+        tensor.copy_(given[name])
+    return graph
+
+
+def count_parameters(module):
+    return sum(tensor.numel() for tensor in {tensor.data_ptr(): tensor for tensor in module.parameters()}.values())
+
+
+def kept_indices(manifest, graph):
+    """{name: {dim: index tensor}}, checked; tied names follow the name that the manifest uses."""
+    tensors, keep = tensors_of(graph), {}
+    for name, dims in manifest["keep"].items():
+        for dim, indices in dims.items():
+            size = tensors[name].shape[int(dim)]
+            if not indices or any(b <= a for a, b in zip(indices, indices[1:])) or indices[0] < 0 or indices[-1] >= size:
+                raise ValueError(f"indices kept of {name}, dimension {dim} are not rising within 0..{size - 1}")
+            keep.setdefault(name, {})[int(dim)] = torch.tensor(indices)
+    by_storage = {(tensors[name].data_ptr(), tensors[name].shape): dims for name, dims in keep.items()}
+    for name, tensor in tensors.items():
+        if tensor.numel() and name not in keep and (tensor.data_ptr(), tensor.shape) in by_storage:
+            keep[name] = by_storage[(tensor.data_ptr(), tensor.shape)]
+    return keep
+
+
+def select(tensor, dims):
+    for dim, indices in dims.items():
+        tensor = tensor.index_select(dim, indices)
+    return tensor
+
+
+def run_masked(graph, keep, examples, dtype):
+    """Runs the original with every removed slice of its parameters at zero, and puts the weights back."""
+    parameters = {name: tensor for name, tensor in graph.named_parameters() if name in keep}
+    saved = {name: tensor.clone() for name, tensor in parameters.items()}
+    try:
+        for name, tensor in parameters.items():
+            for dim, indices in keep[name].items():
+                removed = torch.ones(tensor.shape[dim], dtype=torch.bool).index_fill_(0, indices, False).nonzero().flatten()
+                tensor.index_fill_(dim, removed, 0)
+        return {name: flatten(graph(*to_dtype(inputs, dtype))) for name, inputs in examples}
+    finally:
+        for name, tensor in parameters.items():
+            tensor.copy_(saved[name])
+
+
+def refill(graph, seed):
+    """Other weights than the file's: an initial zero or a layer scale of 1e-6 hides whole branches."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(tensor, low, high):
+        return torch.rand(tensor.shape, generator=generator) * (high - low) + low
+
+    done = set()
+    for name, tensor in tensors_of(graph).items():
+        if not tensor.is_floating_point() or tensor.data_ptr() in done or not tensor.isfinite().all():
+            continue
+        done.add(tensor.data_ptr())
+        last = name.split(".")[-1]
+        if last == "running_var":
+            tensor.copy_(uniform(tensor, 0.5, 2))
+        elif last == "running_mean" or "bias" in last or "beta" in last:
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
+        elif sum(size > 1 for size in tensor.shape) <= 1:  # gamma, layer scale, gates
+            tensor.copy_(uniform(tensor, 0.5, 1.5))
+        else:
+            fan_in = tensor.numel() / tensor.shape[0]
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / fan_in) ** 0.5)
+
+
+def read_io(paths):
+    """Example inputs and the outputs that eager torch gave for them."""
+    with open(paths["header"], encoding="utf-8") as file:
+        header = json.load(file)
+    data = numpy.fromfile(paths["data"], dtype=numpy.uint8)
+
+    def tensor(entry):
+        dtype = numpy.dtype(entry["dtype"])
+        count = int(numpy.prod(entry["shape"])) * dtype.itemsize
+        part = data[entry["offset"] : entry["offset"] + count].view(dtype)
+        return torch.from_numpy(part.reshape(entry["shape"]).copy())
+
+    return [tensor(entry) for entry in header["inputs"]], [tensor(entry) for entry in header["outputs"]]
+
+
+def seeded_like(inputs, seed, batch=None):
+    generator = torch.Generator().manual_seed(seed)
+    result = []
+    for tensor in inputs:
+        shape = list(tensor.shape) if batch is None else [batch, *tensor.shape[1:]]
+        if tensor.is_floating_point():
+            result.append(torch.randn(shape, generator=generator))
+        else:  # token ids, masks: values that the example has
+            index = torch.randint(tensor.numel(), shape, generator=generator)
+            result.append(tensor.flatten()[index.flatten()].reshape(shape))
+    return result
+
+
+def other_batch(graph, inputs, outputs):
+    """The example at another batch size, where the original takes it and answers with as many rows."""
+    batch = 3 if inputs[0].shape[0] != 3 else 2
+    other = seeded_like(inputs, 3, batch)
+    try:
+        shapes = [tensor.shape for tensor in flatten(graph(*copies(other)))]
+    except Exception:
+        return None
+    rows = [tensor.shape[0] * batch // inputs[0].shape[0] for tensor in outputs]
+    return other if [shape[0] for shape in shapes] == rows else None
+
+
+def allows_double(graph, inputs):
+    """Whether all of it is computed in float64 once weights and inputs are: many traces hold `to(float32)`."""
+
+    class Watch(TorchDispatchMode):
+        narrowed = False
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            if any(t.dtype == torch.float64 for t in flatten(args)) and any(
+                t.is_floating_point() and t.dtype != torch.float64 for t in flatten(result)
+            ):
+                self.narrowed = True
+            return result
+
+    graph.to(torch.float64)
+    try:
+        with Watch() as watch:
+            outputs = flatten(graph(*to_dtype(inputs, torch.float64)))
+        return not watch.narrowed and all(t.dtype == torch.float64 for t in outputs if t.is_floating_point())
+    except Exception:
+        return False
+    finally:
+        graph.to(torch.float32)
+
+
+def copies(inputs):
+    return [tensor.clone() for tensor in inputs]
+
+
+def to_dtype(inputs, dtype):
+    return [tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone() for tensor in inputs]
+
+
+def flatten(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [tensor for item in value for tensor in flatten(item)] if isinstance(value, (list, tuple)) else []
+
+
+def difference(given, expected):
+    """Largest over the outputs of max|given - expected| / max|expected|, and the smallest max|expected|."""
+    if [tensor.shape for tensor in given] != [tensor.shape for tensor in expected]:
+        raise ValueError(f"output shapes {[list(t.shape) for t in given]} instead of {[list(t.shape) for t in expected]}")
+    worst, smallest = 0.0, float("inf")
+    for a, b in zip(given, expected):
+        a, b = a.double(), b.double()
+        if not (a.isfinite().all() and b.isfinite().all()):
+            raise ValueError("an output is not finite")
+        size = b.abs().max().item() if b.numel() else 0.0
+        distance = (a - b).abs().max().item() if b.numel() else 0.0
+        worst = max(worst, distance / max(size, 1e-300))
+        smallest = min(smallest, size)
+    return worst, smallest
+
+
+def words(error):
+    # The words of an error inside TorchScript are the last line, after its trace.
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1].removeprefix('RuntimeError: ') if lines else ''}"
+
+
+def first_difference(a, b):
+    return next((f"{x} / {y}" for x, y in zip(a, b) if x != y), f"{len(a)} / {len(b)} names")
+
+
+if __name__ == "__main__":
+    main()

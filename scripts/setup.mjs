@@ -7,32 +7,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { findMissing, formatMissing, thisMachine } from './prerequisites.mjs'
 import { run } from './run.mjs'
 import { hashOf, isCurrent, writeStamp } from './stamp.mjs'
+import { buildExamples, buildTypescript } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const start = Date.now()
 const inRoot = (/** @type {string} */ path) => join(root, path)
-const tsc = inRoot('node_modules/typescript/bin/tsc')
-
-/** Compiles lib to dist. Types are checked by `npm run typecheck`; checking them here would treble the time. */
-async function buildTypescript() {
-  const hash = hashOf(root, ['lib', 'tsconfig.json', 'tsconfig.build.json', 'node_modules/typescript/package.json'])
-  const stamp = inRoot('dist/.stamp')
-  if (isCurrent(stamp, hash, [inRoot('dist/index.js'), inRoot('dist/cli/main.js')])) return
-  await run('compiling TypeScript', process.execPath, [tsc, '-p', 'tsconfig.build.json', '--noCheck'], { cwd: root })
-  writeStamp(stamp, hash)
-}
-
-/** Compiles examples to build/examples, against dist as a user's program would be. */
-async function buildExamples() {
-  if (!existsSync(inRoot('examples'))) return
-  const hash = hashOf(root, ['examples', 'lib', 'tsconfig.json', 'tsconfig.examples.json'])
-  const stamp = inRoot('build/examples/.stamp')
-  if (isCurrent(stamp, hash, [])) return
-  await run('compiling the examples', process.execPath, [tsc, '-p', 'tsconfig.examples.json', '--noCheck'], {
-    cwd: root,
-  })
-  writeStamp(stamp, hash)
-}
 
 /**
  * The LibTorch that is found, or fetched when none is. One without headers runs but can't be compiled against.
@@ -82,10 +61,10 @@ async function buildNative(libtorch) {
 async function setup() {
   const missing = findMissing(thisMachine(root))
   if (missing.length > 0) throw new Error(formatMissing(missing))
-  await buildTypescript()
+  await buildTypescript(root)
   const libtorch = await findLibtorch()
   await buildNative(libtorch)
-  await buildExamples()
+  await buildExamples(root)
   console.log(`ready: LibTorch ${libtorch.version} (${libtorch.source}), ${((Date.now() - start) / 1000).toFixed(1)} s`)
 }
 

@@ -79,10 +79,7 @@ function checkRelations(graph: Graph): FreezeReason[] {
   for (let found = true; found; ) {
     found = false
     for (const { a, b, reason } of relations) {
-      const holds = a.every((c, i) => {
-        const [x, y] = [coordinates.normal(c), coordinates.normal(b[i] as number)]
-        return x.length === y.length && x.every((leaf, k) => leaf === y[k])
-      })
+      const holds = a.every((c, i) => coordinates.same(c, b[i] as number))
       if (holds) continue
       found = true
       const why = { ...reason, kind: 'relation did not hold' }

@@ -3,6 +3,7 @@ import type { Coordinate } from './coordinates.js'
 import type { ChannelGroup, ChannelGroups, FreezeReason, FrozenDimension, Member, MemberUse } from './groups.js'
 import type { Graph } from './op.js'
 import type { TensorValue } from './record.js'
+import { KERNEL } from './rules/rule.js'
 import type { UnitAxis, UnitId } from './units.js'
 
 /** A dimension of a parameter or buffer that holds free atoms. */
@@ -143,7 +144,7 @@ function frozenPart(graph: Graph): Pick<ChannelGroups, 'frozen' | 'coverage' | '
     const free = numel - dims.reduce((n, { stuck }) => n * stuck, 1)
     total += numel
     covered += free
-    const telling = dims.filter((d) => d.stuck === d.size && d.reasons.some((r) => r.kind !== 'window axis'))
+    const telling = dims.filter((d) => d.stuck === d.size && !d.reasons.every((r) => r.kind === KERNEL))
     frozen.push(...telling.map(({ dim, size, reasons }) => ({ name, dim, size, reasons })))
     const reason = telling.flatMap((d) => d.reasons)[0]
     if (free > 0 || !reason) continue

@@ -58,7 +58,8 @@ export class Coordinates {
     if (!parts) return [root]
     if (parts.every((p) => this.isLeaf(p))) return parts
     const leaves = [...new Set(parts.flatMap((p) => this.normal(p)))].sort((a, b) => a - b)
-    this.bound.set(root, leaves)
+    // The parts of one that is fixed by now are kept, for their reasons.
+    if (leaves.length > 0) this.bound.set(root, leaves)
     return leaves
   }
 
@@ -70,7 +71,14 @@ export class Coordinates {
     return this.kinds[leaf] as GroupKind
   }
 
-  /** The coordinate that survives iff all of `parts` do. */
+  /** Whether `a` and `b` survive together whatever is cut. */
+  same(a: Coordinate, b: Coordinate): boolean {
+    if (this.find(a) === this.find(b)) return true
+    const [left, right] = [this.normal(a), this.normal(b)]
+    return left.length === right.length && left.every((leaf, k) => leaf === right[k])
+  }
+
+  /** The coordinate that survives iff both `a` and `b` do. */
   union(a: Coordinate, b: Coordinate): Coordinate {
     const leaves = [...new Set([...this.normal(a), ...this.normal(b)])].sort((x, y) => x - y)
     return this.ofLeaves(leaves)
@@ -115,6 +123,10 @@ export class Coordinates {
     const ra = this.find(a)
     const rb = this.find(b)
     if (ra === rb) return true
+    if (this.isLeaf(ra) && this.isLeaf(rb)) {
+      this.merge(ra, rb)
+      return true
+    }
     let left = this.normal(ra)
     let right = this.normal(rb)
     if (left.length === 1 && right.length === 1) {

@@ -8,3 +8,6 @@ export type Rule = (op: Op) => void
  * spellings (`relu_`) share the entry of the plain name.
  */
 export type RuleTable = ReadonlyMap<string, Rule>
+
+/** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
+export const KERNEL = 'kernel window'

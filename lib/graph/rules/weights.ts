@@ -1,6 +1,6 @@
 import { type Axis, fixedAxis, mergeAxes } from '../axes.js'
 import type { Op, Tensor } from '../op.js'
-import type { Rule, RuleTable } from './rule.js'
+import { KERNEL, type Rule, type RuleTable } from './rule.js'
 
 const CONV = { outer: 'conv-groups', inner: 'channels' } as const
 
@@ -17,7 +17,8 @@ const convolution =
     const window = weight.shape.length - 2
     const channel = x.shape.length - window - 1
     if (channel < 0 || channel > 1) return op.freeze('unsupported form')
-    for (const axis of [...x.axes.slice(channel + 1), ...weight.axes.slice(2)]) op.fix(axis, 'window axis')
+    for (const axis of x.axes.slice(channel + 1)) op.fix(axis, 'window axis')
+    for (const axis of weight.axes.slice(2)) op.fix(axis, KERNEL)
 
     const groups = op.int('groups', 1)
     const out = transposed(op)

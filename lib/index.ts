@@ -1,1 +1,2 @@
 export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions } from './errors.js'
+export { type Libtorch, type LoadOptions, loadLibtorch } from './torch/runtime/index.js'

@@ -1,6 +1,6 @@
 export { type Host, realHost } from './host.js'
 export { inspectLibtorch, type LibtorchFolder } from './inspect.js'
-export { binding, type LoadOptions, loadRuntime, type Runtime } from './load.js'
+export { binding, type LoadOptions, loadLibtorch, loadRuntime, type Runtime } from './load.js'
 export { findNative, type NativeFiles, PACKAGE_ROOT } from './native.js'
 export {
   type Attempt,

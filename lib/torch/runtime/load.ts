@@ -44,6 +44,16 @@ export function loadRuntime(options: LoadOptions = {}): Runtime {
   return runtime
 }
 
+/**
+ * Loads LibTorch now, from a folder that you name or in the usual order, and says which one it is. Without this call the
+ * first tensor or model does it.
+ *
+ * @throws EspalierError as `resolveLibtorch`, and ERR_NO_PREBUILD, ERR_LIBTORCH_LOAD, ERR_INVALID_ARGUMENT
+ */
+export function loadLibtorch(options: LoadOptions = {}): Libtorch {
+  return loadRuntime(options).libtorch
+}
+
 /** The native binding; loads it on the first call. Only lib/torch uses it. */
 export function binding(): NativeBinding {
   return loadRuntime().binding

@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { realHost } from '../../../lib/torch/runtime/host.js'
+import { findNative } from '../../../lib/torch/runtime/native.js'
+
+let root: string
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'espalier-native-'))
+  writeFileSync(join(root, 'package.json'), '{"name":"espalier"}')
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+function put(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), '')
+  }
+}
+
+const PREBUILDS = ['prebuilds/linux-x64/espalier.glibc.node', 'prebuilds/linux-x64/libespalier_core-2.13.so']
+
+it('what was built here comes before what was prebuilt', () => {
+  put(...PREBUILDS)
+  expect(findNative(realHost(), root).loader).toBe(join(root, PREBUILDS[0]!))
+  put('build/Release/espalier.node', 'build/Release/libespalier_core-2.13.so')
+  expect(findNative(realHost(), root).loader).toBe(join(root, 'build/Release/espalier.node'))
+})
+
+it('there is a core for each LibTorch minor', () => {
+  put(...PREBUILDS, 'prebuilds/linux-x64/libespalier_core-2.14.so')
+  expect([...findNative(realHost(), root).cores.keys()].sort()).toEqual(['2.13', '2.14'])
+})
+
+it('a platform without a prebuild is an error that names those there are', () => {
+  put('prebuilds/plan9-mips/espalier.glibc.node')
+  expect(() => findNative(realHost(), root)).toThrow(
+    expect.objectContaining({ code: 'ERR_NO_PREBUILD', detail: 'prebuilt for: plan9-mips' }),
+  )
+})
+
+it('a loader without a core is an error', () => {
+  put('build/Release/espalier.node')
+  expect(() => findNative(realHost(), root)).toThrow(expect.objectContaining({ code: 'ERR_NO_PREBUILD' }))
+})

@@ -59,6 +59,7 @@ class Runner {
   // whatever JavaScript disposes of), never a Napi value. Whatever it throws rejects the promise (CurrentFailure).
   using Work = std::function<Settle(const JobContext&)>;
 
+  Runner();
   ~Runner();
 
   // Queues a job. The promise is rejected with ERR_ABORTED when it is cancelled before or while it runs. The event loop

@@ -1,0 +1,45 @@
+import { writeFileAtomic } from '../files.js'
+import type { Analysis } from '../graph/index.js'
+import type { Plan } from './plan.js'
+import type { Verification } from './verify.js'
+
+/** What a cut did, as plain JSON: enough to repeat it on another checkpoint, or to check it. */
+export interface Manifest {
+  /** A newer one is refused by readers. */
+  schema: 1
+  /** Kept coordinates, ascending, by name of the parameter or buffer and dimension; only dimensions that shrank. */
+  keep: Plan['keep']
+  removed: readonly { group: number; kind: string; size: number; scopes: readonly string[]; units: readonly number[] }[]
+  /** Before and after. */
+  params: readonly [number, number]
+  /** Multiply-adds on the example inputs, before and after. */
+  macs: readonly [number, number]
+  /** Norms and means over a cut axis, whose statistics are over what is left; empty for an exact cut. */
+  approximate: readonly string[]
+  verification: Verification
+}
+
+/** What a manifest is made of; the result of `prune` and `sparsify` holds it. */
+export interface CutResult {
+  analysis: Analysis
+  plan: Plan
+  verification: Verification
+}
+
+export function makeManifest({ analysis, plan, verification }: CutResult): Manifest {
+  const removed = plan.removed.map(({ group: id, units }) => {
+    const group = analysis.groups[id]
+    return { group: id, kind: group?.kind ?? '', size: group?.size ?? 0, scopes: group?.scopes ?? [], units }
+  })
+  const approximate = plan.removed.flatMap(({ group }) => analysis.groups[group]?.approximation ?? [])
+  return { schema: 1, keep: plan.keep, removed, params: plan.params, macs: plan.macs, approximate, verification }
+}
+
+/**
+ * Writes the manifest of a cut as JSON, by a temporary name and a rename.
+ *
+ * @throws EspalierError `ERR_WRITE`
+ */
+export async function saveManifest(path: string, result: CutResult): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(makeManifest(result), null, 1)}\n`)
+}

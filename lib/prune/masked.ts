@@ -1,0 +1,85 @@
+import type { OpRecord, TensorValue } from '../graph/index.js'
+import { run, type ScriptModule, Tensor } from '../torch/index.js'
+import { Random } from '../train/random.js'
+import type { Plan } from './plan.js'
+
+/**
+ * Zeroes every slice that the plan removes, in place: producer rows and biases, affine parameters, consumer columns.
+ * Buffers stay as they are. What is left computes what the cut model must compute.
+ */
+export async function zeroRemoved(model: ScriptModule, plan: Pick<Plan, 'keep'>): Promise<void> {
+  const indices: Tensor[] = []
+  try {
+    const program = [...model.parameters()].flatMap(([name, parameter]) =>
+      Object.entries(plan.keep[name] ?? {}).map(([dim, kept]) => {
+        const stays = new Set(kept)
+        const gone = Array.from({ length: parameter.shape[Number(dim)] as number }, (_, i) => i).filter(
+          (i) => !stays.has(i),
+        )
+        const index = Tensor.from(BigInt64Array.from(gone, BigInt), [gone.length])
+        indices.push(index)
+        return { op: 'aten::index_fill_.int_Scalar', args: [parameter, Number(dim), index, 0] }
+      }),
+    )
+    await run(program, { returns: [] })
+  } finally {
+    for (const index of indices) index.dispose()
+  }
+}
+
+/** How the elements of a tensor are drawn: uniform in [low, high]. */
+type Draw = (value: TensorValue) => readonly [number, number]
+
+const fanIn: Draw = ({ shape }) => {
+  const inputs = shape.slice(1).reduce((a, b) => a * b, 1)
+  const bound = Math.sqrt(3 / inputs)
+  return [-bound, bound]
+}
+
+/** By the argument that a parameter or buffer is. Zero-initialised scales and 1e-6 layer scales must not hide a branch. */
+const DRAWS: Readonly<Record<string, Draw>> = {
+  bias: () => [-0.5, 0.5],
+  running_mean: () => [-0.5, 0.5],
+  running_var: () => [0.5, 2],
+}
+
+/**
+ * Refills every floating parameter and statistic from a seed, in place: fan-in-scaled weights, norm weights and other
+ * scales in [0.5, 1.5], biases and means in [-0.5, 0.5], variances in [0.5, 2]. Other buffers stay.
+ */
+export async function refill(model: ScriptModule, record: OpRecord, seed: number): Promise<void> {
+  const arguments_ = argumentNames(record)
+  const random = new Random(seed)
+  const tensors = new Map([...model.parameters(), ...model.buffers()])
+  const filled: Tensor[] = []
+  const program: { op: string; args: (Tensor | number)[] }[] = []
+  record.values.forEach((value, id) => {
+    if (value.kind !== 'tensor' || !value.dtype.startsWith('float')) return
+    const argument = arguments_.get(id) ?? ''
+    if (value.role === 'buffer' ? !argument.startsWith('running_') : value.role !== 'parameter') return
+    const target = tensors.get(value.names?.[0] ?? '')
+    if (!target) return
+    const matrix = value.shape.length > 1 && /^(weight|mat2|other)$/.test(argument)
+    const [low, high] = (DRAWS[argument] ?? (matrix ? fanIn : () => [0.5, 1.5] as const))(value)
+    const data = Float64Array.from({ length: target.numel }, () => low + (high - low) * random.uniform())
+    const source = Tensor.from(data, target.shape)
+    filled.push(source)
+    program.push({ op: 'aten::copy_', args: [target, source] })
+  })
+  try {
+    await run(program, { returns: [] })
+  } finally {
+    for (const tensor of filled) tensor.dispose()
+  }
+}
+
+/** Name of the argument as which each value is first used. */
+function argumentNames(record: OpRecord): Map<number, string> {
+  const names = new Map<number, string>()
+  for (const op of record.ops) {
+    op.inputs.forEach((arg, i) => {
+      if (typeof arg === 'number' && !names.has(arg)) names.set(arg, op.argNames[i] ?? '')
+    })
+  }
+  return names
+}

@@ -1,0 +1,260 @@
+import { EspalierError } from '../errors.js'
+import type { Analysis } from '../graph/index.js'
+import {
+  call,
+  type ModuleInput,
+  type ModuleOutput,
+  type Recording,
+  type ScriptModule,
+  scope,
+  Tensor,
+} from '../torch/index.js'
+import { type CutRequest, compileCut } from './edits.js'
+import { refill, zeroRemoved } from './masked.js'
+import { describePlan, type Plan, removedUnits } from './plan.js'
+import { unitOffsets } from './widths.js'
+
+/** One comparison of the cut model with the masked original, on the example inputs. */
+export interface Pass {
+  weights: 'own' | 'refilled'
+  dtype: 'float64' | 'float32'
+  /** max |cut - masked| / max |masked|. */
+  error: number
+  /** max |original - masked| / max |masked|: how much the mask itself changes. */
+  sensitivity: number
+  /** max |masked|. */
+  scale: number
+}
+
+export interface Verification {
+  passes: readonly Pass[]
+}
+
+/** Largest relative error that rounding explains. */
+const TOLERANCE = { float64: 1e-9, float32: 1e-5 } as const
+/** A float32 error may also be at most this part of what the mask changes, where that is above rounding itself. */
+const PART_OF_SENSITIVITY = 1e-3
+const FLOAT32_ROUNDING = 1e-6
+const REFILL_SEED = 20210516
+
+/**
+ * Cuts a model by a plan and proves the cut: the original with every removed slice set to zero must give the same outputs,
+ * with its own weights and with refilled ones. The model given is not changed.
+ *
+ * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and keeping nothing;
+ * `ERR_UNSUPPORTED` when the cut can't be expressed.
+ */
+export async function cutAndVerify(
+  model: ScriptModule,
+  recording: Recording,
+  analysis: Analysis,
+  plan: Plan,
+  inputs: readonly ModuleInput[],
+): Promise<{ small: ScriptModule; verification: Verification }> {
+  const trial = new Trial(model, recording, analysis, inputs)
+  const small = await model.cut(recording, compileCut(analysis, plan))
+  try {
+    const outcome = await trial.judge(plan)
+    if (outcome.failure === undefined) return { small, verification: { passes: outcome.passes } }
+    const groups = await smallestFailure(trial, analysis, plan)
+    throw new EspalierError('ERR_VERIFICATION', `the cut model does not equal the masked one: ${outcome.failure}`, {
+      detail: groups.map((id) => describeGroup(analysis, id)).join('\n'),
+      hint: 'exclude these groups with a ratio function that returns undefined for them, and report the model',
+    })
+  } catch (error) {
+    small.dispose()
+    throw error
+  }
+}
+
+interface Outcome {
+  passes: Pass[]
+  /** Undefined when every pass holds. */
+  failure?: string
+}
+
+/** Compares masked and cut models for one recording; holds no state between plans. */
+class Trial {
+  private readonly model: ScriptModule
+  private readonly recording: Recording
+  private readonly analysis: Analysis
+  private readonly inputs: readonly ModuleInput[]
+
+  constructor(model: ScriptModule, recording: Recording, analysis: Analysis, inputs: readonly ModuleInput[]) {
+    this.model = model
+    this.recording = recording
+    this.analysis = analysis
+    this.inputs = inputs
+  }
+
+  async judge(plan: Plan): Promise<Outcome> {
+    const request = compileCut(this.analysis, plan)
+    const passes: Pass[] = []
+    for (const weights of ['own', 'refilled'] as const) {
+      const { pass, blind } = await this.compare(weights, plan, request)
+      passes.push(pass)
+      const where = `with ${weights} weights in ${pass.dtype}`
+      if (!(pass.error <= TOLERANCE[pass.dtype])) return { passes, failure: `relative error ${pass.error} ${where}` }
+      const part = PART_OF_SENSITIVITY * pass.sensitivity
+      if (pass.dtype === 'float32' && part > FLOAT32_ROUNDING && pass.error > part) {
+        return {
+          passes,
+          failure: `error ${pass.error} is too large a part of what the mask changes, ${pass.sensitivity}, ${where}`,
+        }
+      }
+      if (weights === 'refilled' && blind) return { passes, failure: `inconclusive: ${blind}` }
+    }
+    return { passes }
+  }
+
+  private async compare(
+    weights: Pass['weights'],
+    plan: Plan,
+    request: CutRequest,
+  ): Promise<{ pass: Pass; blind?: string }> {
+    try {
+      return await this.compareAs('float64', weights, plan, request)
+    } catch (error) {
+      // A graph with float32 constants or explicit casts does not run in float64.
+      if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
+      return this.compareAs('float32', weights, plan, request)
+    }
+  }
+
+  private async compareAs(dtype: Pass['dtype'], weights: Pass['weights'], plan: Plan, request: CutRequest) {
+    const original = await this.model.to(dtype)
+    const owned: ScriptModule[] = [original]
+    try {
+      original.eval()
+      if (weights === 'refilled') await refill(original, this.recording.record, REFILL_SEED)
+      const cut = (await original.cut(this.recording, request)).eval()
+      const masked = original.clone().eval()
+      owned.push(cut, masked)
+      await zeroRemoved(masked, plan)
+      return await scope(async () => {
+        const inputs = this.inputs.map((input) => castInput(input, dtype))
+        const outputs = async (m: ScriptModule) => flatten(await m.forwardWith(inputs, { grad: false }))
+        const wanted = await outputs(masked)
+        const scale = largest(wanted)
+        const error = difference(await outputs(cut), wanted) / Math.max(scale, Number.MIN_VALUE)
+        const sensitivity = difference(await outputs(original), wanted) / Math.max(scale, Number.MIN_VALUE)
+        const pass: Pass = { weights, dtype, error: scale === 0 && error === 0 ? 0 : error, sensitivity, scale }
+        if (scale <= 1e-3) return { pass, blind: `the outputs are at most ${scale}` }
+        if (weights === 'refilled' && !(await this.noticesKept(masked, plan, outputs, wanted))) {
+          return { pass, blind: 'the outputs do not depend on any of the kept units' }
+        }
+        return { pass }
+      })
+    } finally {
+      for (const module of owned) module.dispose()
+    }
+  }
+
+  /** Whether masking some kept unit changes the outputs: else equal outputs would prove nothing. */
+  private async noticesKept(
+    masked: ScriptModule,
+    plan: Plan,
+    outputs: (m: ScriptModule) => Promise<Flat[]>,
+    wanted: readonly Flat[],
+  ): Promise<boolean> {
+    const removed = removedUnits(this.analysis, plan)
+    const offsets = unitOffsets(this.analysis)
+    for (const { group } of plan.removed) {
+      const first = offsets[group] as number
+      const size = this.analysis.groups[group]?.size ?? 0
+      const kept = Array.from({ length: size }, (_, u) => first + u).filter((u) => !removed[u])
+      for (const unit of kept.slice(0, 4)) {
+        const more = removed.slice()
+        more[unit] = 1
+        const probe = masked.clone().eval()
+        try {
+          await zeroRemoved(probe, describePlan(this.analysis, more))
+          if (difference(await outputs(probe), wanted) > 0) return true
+        } finally {
+          probe.dispose()
+        }
+      }
+    }
+    return false
+  }
+}
+
+/** Halves the groups of a failing plan as long as a half still fails. */
+async function smallestFailure(trial: Trial, analysis: Analysis, plan: Plan): Promise<number[]> {
+  const offsets = unitOffsets(analysis)
+  const whole = removedUnits(analysis, plan)
+  const fails = async (groups: readonly number[]): Promise<boolean> => {
+    const removed = new Uint8Array(whole.length)
+    for (const g of groups) {
+      const first = offsets[g] as number
+      const end = first + (analysis.groups[g]?.size ?? 0)
+      removed.set(whole.subarray(first, end), first)
+    }
+    return (await trial.judge(describePlan(analysis, removed))).failure !== undefined
+  }
+  let suspects = plan.removed.map(({ group }) => group)
+  while (suspects.length > 1) {
+    const half = suspects.length >> 1
+    const [left, right] = [suspects.slice(0, half), suspects.slice(half)]
+    if (await fails(left)) suspects = left
+    else if (await fails(right)) suspects = right
+    else break
+  }
+  return suspects
+}
+
+function describeGroup(analysis: Analysis, id: number): string {
+  const group = analysis.groups[id]
+  return `group ${id}: ${group?.size} ${group?.kind} of ${group?.members.map((m) => `${m.name}[${m.dim}]`).join(', ')}`
+}
+
+function castInput(input: ModuleInput, dtype: Pass['dtype']): ModuleInput {
+  if (input instanceof Tensor) {
+    return input.dtype.startsWith('float') ? (call('aten::to.dtype', [input, dtype]) as Tensor) : input
+  }
+  if (Array.isArray(input)) return input.map((each) => castInput(each, dtype))
+  if (input instanceof Map) return new Map([...input].map(([key, each]) => [key, castInput(each, dtype)]))
+  if (typeof input === 'object' && input !== null) {
+    return Object.fromEntries(Object.entries(input).map(([key, each]) => [key, castInput(each as ModuleInput, dtype)]))
+  }
+  return input
+}
+
+/** Numbers of one output tensor. */
+interface Flat {
+  shape: readonly number[]
+  data: ArrayLike<number | bigint>
+}
+
+function flatten(output: ModuleOutput): Flat[] {
+  if (output instanceof Tensor) return [{ shape: output.shape, data: output.data() }]
+  if (Array.isArray(output)) return output.flatMap((each) => flatten(each))
+  if (output instanceof Map) return [...output.values()].flatMap((each) => flatten(each))
+  if (typeof output === 'object' && output !== null)
+    return Object.values(output).flatMap((each) => flatten(each as ModuleOutput))
+  return []
+}
+
+function largest(outputs: readonly Flat[]): number {
+  let most = 0
+  for (const { data } of outputs) for (let i = 0; i < data.length; i++) most = Math.max(most, Math.abs(Number(data[i])))
+  return most
+}
+
+/** Largest absolute difference; infinite where shapes differ or one alone is NaN. */
+function difference(a: readonly Flat[], b: readonly Flat[]): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY
+  let most = 0
+  a.forEach((left, k) => {
+    const right = b[k] as Flat
+    if (left.shape.join() !== right.shape.join()) {
+      most = Number.POSITIVE_INFINITY
+      return
+    }
+    for (let i = 0; i < left.data.length; i++) {
+      const gap = Math.abs(Number(left.data[i]) - Number(right.data[i]))
+      most = Math.max(most, Number.isNaN(gap) ? Number.POSITIVE_INFINITY : gap)
+    }
+  })
+  return most
+}

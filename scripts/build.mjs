@@ -4,40 +4,44 @@
 //   node scripts/build.mjs [--libtorch DIR] [--to DIR]
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { copyFileSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { libtorchToBuildWith, printScriptError } from './libtorch.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({ options: { libtorch: { type: 'string' }, to: { type: 'string' } } })
-const libtorch =
-  values.libtorch ??
-  process.env.LIBTORCH ??
-  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier/libtorch/2.13.0-cpu')
-const target = resolve(root, values.to ?? 'build/Release')
 
-const torchDir = join(libtorch, 'share/cmake/Torch')
-if (!existsSync(torchDir)) {
-  console.error(`No LibTorch at ${libtorch}; run: npm run setup`)
+try {
+  const libtorch = values.libtorch ?? (await libtorchToBuildWith(root)).root
+  compile(libtorch)
+  copyProducts(resolve(root, values.to ?? 'build/Release'))
+} catch (error) {
+  printScriptError(error)
   process.exit(1)
 }
 
-const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js')
-const result = spawnSync(
-  process.execPath,
-  [cmakeJs, 'build', '--out', '.cmake', '--parallel', '2', `--CDTorch_DIR=${torchDir}`],
-  { cwd: root, stdio: 'inherit' },
-)
-if (result.status !== 0) process.exit(result.status ?? 1)
+/** @param {string} libtorch */
+function compile(libtorch) {
+  const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js')
+  const torch = `--CDTorch_DIR=${join(libtorch, 'share/cmake/Torch')}`
+  const { status } = spawnSync(process.execPath, [cmakeJs, 'build', '--out', '.cmake', '--parallel', '2', torch], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(status ?? 1)
+}
 
-// Rename, not overwrite: a process that has the old library open keeps it whole.
-mkdirSync(target, { recursive: true })
-const products = join(root, '.cmake/Release')
-for (const name of readdirSync(products)) {
-  if (!/^(espalier\.node|libespalier_core-\d+\.\d+\.so)$/.test(name)) continue
-  const part = join(target, `.${name}.part`)
-  copyFileSync(join(products, name), part)
-  renameSync(part, join(target, name))
+/** @param {string} target */
+function copyProducts(target) {
+  mkdirSync(target, { recursive: true })
+  const products = join(root, '.cmake/Release')
+  for (const name of readdirSync(products)) {
+    if (!/^(espalier\.node|libespalier_core-\d+\.\d+\.so)$/.test(name)) continue
+    // Rename, not overwrite: a process that has the old library open keeps it whole.
+    const part = join(target, `.${name}.part`)
+    copyFileSync(join(products, name), part)
+    renameSync(part, join(target, name))
+  }
 }

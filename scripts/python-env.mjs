@@ -4,12 +4,13 @@
 //
 //   node scripts/python-env.mjs
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { run } from './run.mjs'
 
 export const TORCH_VERSION = '2.13.0'
 
@@ -19,9 +20,6 @@ const ATTEMPTS = [
   ['--extra-index-url', 'https://download.pytorch.org/whl/cpu', `torch==${TORCH_VERSION}+cpu`],
   [`torch==${TORCH_VERSION}`],
 ]
-
-/** A line at least this often, whatever pip is doing. */
-const HEARTBEAT_MS = 4000
 
 /** @param {NodeJS.ProcessEnv} [env] */
 export function environmentFolder(env = process.env) {
@@ -51,41 +49,21 @@ export function findPython(env = process.env) {
 const say = (text) => console.log(`python-env: ${text}`)
 
 /**
- * Runs a command, passes its output on and says something when it is silent for long.
- * @param {string} what
+ * @param {string} label
  * @param {string} command
  * @param {string[]} args
+ * @returns {Promise<string | undefined>} why it failed
  */
-async function step(what, command, args) {
-  const started = Date.now()
-  let last = started
-  say(what)
+async function attempt(label, command, args) {
   // Compiled files of what is imported are wanted, whatever the user's shell says.
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: undefined, PIP_DISABLE_PIP_VERSION_CHECK: '1' }
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
-  const tail = /** @type {string[]} */ ([])
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
-      last = Date.now()
-      process.stdout.write(text)
-      tail.push(...text.split('\n').filter((line) => line.trim() !== ''))
-      tail.splice(0, tail.length - 3)
-    })
+  const show = (/** @type {string} */ line) => /^(Downloading|Installing|Successfully|torch )/.test(line.trim())
+  try {
+    await run(`python-env: ${label}`, command, args, { env, show })
+    return undefined
+  } catch (error) {
+    return /** @type {Error} */ (error).message.trim().split('\n').slice(-3).join(' | ')
   }
-  const heartbeat = setInterval(() => {
-    if (Date.now() - last < HEARTBEAT_MS - 500) return
-    last = Date.now()
-    say(`${what}: ${Math.round((last - started) / 1000)} s`)
-  }, HEARTBEAT_MS / 4)
-  const status = await new Promise((resolve) => {
-    child.on('error', (error) => {
-      tail.push(error.message)
-      resolve(-1)
-    })
-    child.on('close', resolve)
-  })
-  clearInterval(heartbeat)
-  return { ok: status === 0, tail: tail.join(' | ') }
 }
 
 /**
@@ -133,21 +111,20 @@ function isAlive(pid) {
 async function make(folder) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  const venv = await step('making a virtual environment', 'python3', ['-m', 'venv', folder])
-  if (!venv.ok) return `python3 -m venv failed (on Debian: apt install python3-venv): ${venv.tail}`
-  let tail = ''
-  for (const attempt of ATTEMPTS) {
+  const venv = await attempt('making a virtual environment', 'python3', ['-m', 'venv', folder])
+  if (venv !== undefined) return `python3 -m venv failed (on Debian: apt install python3-venv): ${venv}`
+  let failure = ''
+  for (const wanted of ATTEMPTS) {
     // --no-compile: a third of the time, for thousands of files that no check ever imports.
-    const pip = ['-m', 'pip', 'install', '--no-compile', '--progress-bar', 'off', ...attempt, 'numpy']
-    const installed = await step(`pip install ${attempt.at(-1)} numpy`, interpreter(folder), pip)
-    tail = installed.tail
-    if (!installed.ok) continue
+    const pip = ['-m', 'pip', 'install', '--no-compile', '--progress-bar', 'off', ...wanted, 'numpy']
     const probe = 'import torch, numpy; print("torch", torch.__version__, "numpy", numpy.__version__)'
-    const check = await step('trying it', interpreter(folder), ['-c', probe])
-    if (check.ok) return undefined
-    tail = check.tail
+    const why =
+      (await attempt(`pip install ${wanted.at(-1)} numpy`, interpreter(folder), pip)) ??
+      (await attempt('trying it', interpreter(folder), ['-c', probe]))
+    if (why === undefined) return undefined
+    failure = why
   }
-  return `pip could not install torch ${TORCH_VERSION}: ${tail}`
+  return `pip could not install torch ${TORCH_VERSION}: ${failure}`
 }
 
 async function main() {

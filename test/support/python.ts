@@ -9,7 +9,7 @@ export const python = interpreter()
 function interpreter(): string | undefined {
   const found = findPython()
   if (found.python !== undefined) return found.python
-  if (process.env['CI']) throw new Error(found.reason)
+  if (process.env.CI) throw new Error(found.reason)
   console.warn(`Python checks are skipped: ${found.reason}`)
   return undefined
 }

@@ -1,0 +1,59 @@
+// Prunes every model of a corpus folder and has a Python oracle judge the results. Ends with a status of 1 when a file
+// breaks the law or falls short of test/corpus/expectations.json.
+//
+//   npm run test:corpus -- [--corpus DIR] [--only NAME] [--mode local|global] [--ratio 0.5] [--json FILE] [--keep DIR]
+
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { readExpectations } from './corpus/acceptance.mjs'
+import { listCorpus } from './corpus/files.mjs'
+import { Oracle } from './corpus/oracle.mjs'
+import { formatFile, formatTotals } from './corpus/report.mjs'
+import { runCorpus } from './corpus/run.mjs'
+import { findPython } from './python-env.mjs'
+
+const { values } = parseArgs({
+  options: {
+    corpus: { type: 'string', default: fileURLToPath(new URL('../../shared/models', import.meta.url)) },
+    only: { type: 'string' },
+    mode: { type: 'string' },
+    ratio: { type: 'string', default: '0.5' },
+    json: { type: 'string' },
+    keep: { type: 'string' },
+  },
+})
+
+/** @param {string} message @returns {never} */
+function stop(message) {
+  console.error(message)
+  process.exit(2)
+}
+
+if (values.mode && !['local', 'global'].includes(values.mode)) stop(`--mode is local or global, not ${values.mode}`)
+if (!existsSync(values.corpus)) stop(`There is no corpus in ${values.corpus}: name one with --corpus DIR`)
+const files = listCorpus(values.corpus).filter(({ file }) => !values.only || file.includes(values.only))
+if (files.length === 0)
+  stop(`There is no model in ${values.corpus}${values.only ? ` with ${values.only} in its name` : ''}`)
+if (values.keep) mkdirSync(values.keep, { recursive: true })
+
+const { python, reason } = findPython()
+if (python === undefined) {
+  if (process.env.CI) stop(`${reason}`)
+  console.log(`Nothing is compared with the masked original: ${reason}`)
+}
+const oracle = python === undefined ? undefined : new Oracle(python)
+const started = Date.now()
+const results = await runCorpus(files, {
+  modes: values.mode ? [values.mode] : ['local', 'global'],
+  ratio: Number(values.ratio),
+  expectations: readExpectations(),
+  oracle,
+  onResult: (result) => console.log(formatFile(result)),
+  keep: values.keep,
+})
+oracle?.stop()
+const rows = results.flatMap((result) => result.rows)
+if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`)
+console.log(formatTotals(results, (Date.now() - started) / 1000))
+process.exitCode = rows.every((row) => row.passed) ? 0 : 1

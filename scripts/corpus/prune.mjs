@@ -1,0 +1,103 @@
+// The child process of child.mjs: loads one file, records and groups it, prunes it in each mode and saves the results
+// with their manifests. It says what happens over the channel to its parent.
+//
+//   node scripts/corpus/prune.mjs TASK     (JSON, see child.mjs)
+
+import { basename, join } from 'node:path'
+import { analyse, EspalierError, load, prune, setThreads, Tensor } from 'espalier'
+import { readInputs } from './files.mjs'
+
+/** Refusals: the model is at fault, or beyond what is supported. Anything else is a failure of ours. */
+const REFUSALS = ['ERR_NOTHING_PRUNABLE', 'ERR_UNSUPPORTED', 'ERR_FROZEN_MODULE']
+
+/** @type {import('./child.mjs').Task} */
+const task = JSON.parse(process.argv[2] ?? '')
+
+/** @param {import('./child.mjs').Analysed | import('./child.mjs').Pruned} message @returns {Promise<void>} */
+function tell(message) {
+  return new Promise((resolve) => process.send?.(message, () => resolve()))
+}
+
+/** @param {unknown} error @param {number} started @param {string} mode @returns {import('./child.mjs').Pruned} */
+function failure(error, started, mode) {
+  const ms = Date.now() - started
+  if (!(error instanceof EspalierError)) {
+    return { kind: 'mode', mode, status: 'failed', message: error instanceof Error ? `${error.stack}` : `${error}`, ms }
+  }
+  const operator = /\b(aten|prim|quantized|torchvision|torch_\w+)::\w+/.exec(
+    `${error.message} ${error.detail ?? ''}`,
+  )?.[0]
+  return {
+    kind: 'mode',
+    mode,
+    status: REFUSALS.includes(error.code) ? 'refused' : 'failed',
+    code: error.code,
+    ...(operator && { operator }),
+    message: error.detail ? `${error.message} (${error.detail})` : error.message,
+    ms,
+  }
+}
+
+/** @param {import('espalier').ChannelGroups} groups @returns {import('./child.mjs').Analysed} */
+function describe(groups) {
+  return {
+    kind: 'analysed',
+    coverage: groups.coverage,
+    frozen: groups.topReasons.map(({ reason, elements }) => ({
+      reason: [reason.kind, reason.operator].filter(Boolean).join(' '),
+      elements,
+    })),
+    groups: groups.groups.map(({ kind, size, members }) => ({
+      kind,
+      size,
+      members: members.map(({ name, use, dim, coords, units }) => ({
+        name,
+        use,
+        dim,
+        coords: Array.from(coords),
+        units: Array.from(units),
+      })),
+    })),
+  }
+}
+
+/** @param {string} mode */
+async function pruneIn(mode) {
+  const started = Date.now()
+  try {
+    const model = await load(task.path)
+    const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+    const { small, plan } = await prune(model, {
+      exampleInputs,
+      ratio: task.ratio,
+      scope: mode === 'global' ? 'global' : 'local',
+    })
+    const file = join(task.out, `${basename(task.path, '.pt')}.${mode}`)
+    await small.save(`${file}.pt`)
+    await tell({
+      kind: 'mode',
+      mode,
+      status: 'pruned',
+      params: [plan.params[0], plan.params[1]],
+      macs: [plan.macs[0], plan.macs[1]],
+      pruned: `${file}.pt`,
+      manifest: `${file}.json`,
+      ms: Date.now() - started,
+    })
+  } catch (error) {
+    await tell(failure(error, started, mode))
+  }
+}
+
+setThreads(1)
+const started = Date.now()
+try {
+  const model = await load(task.path)
+  const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+  await tell(describe(analyse((await model.record(exampleInputs)).record)))
+  model.dispose()
+  for (const mode of task.modes) await pruneIn(mode)
+} catch (error) {
+  for (const mode of task.modes) await tell(failure(error, started, mode))
+}
+process.disconnect()

@@ -1,0 +1,136 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leastRemoved, type Row, readExpectations, shortfalls } from '../../scripts/corpus/acceptance.mjs'
+import { type CorpusFile, listCorpus, type Peer, readInputs } from '../../scripts/corpus/files.mjs'
+import { formatFile, formatTotals } from '../../scripts/corpus/report.mjs'
+import { type FileResult, runCorpus } from '../../scripts/corpus/run.mjs'
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-driver-'))
+const names = ['crash', 'dies', 'exit', 'fine', 'hang', 'nameless', 'refuse']
+
+beforeAll(() => {
+  for (const name of [...names, 'twice']) writeFileSync(join(folder, `${name}.trace.pt`), '')
+  writeFileSync(join(folder, 'twice.trace_train.pt'), '')
+  mkdirSync(join(folder, 'io'))
+  const numbers = new Uint8Array(8 + 24)
+  new Float32Array(numbers.buffer, 0, 2).set([0.5, -2])
+  new BigInt64Array(numbers.buffer, 8, 3).set([7n, 8n, -9n])
+  writeFileSync(join(folder, 'io', 'fine.bin'), numbers)
+  const inputs = [
+    { shape: [1, 2], dtype: 'float32', offset: 0 },
+    { shape: [3], dtype: 'int64', offset: 8 },
+  ]
+  writeFileSync(join(folder, 'io', 'fine.json'), JSON.stringify({ inputs, outputs: [] }))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('a corpus folder', () => {
+  it('is read by the names of its files, without a manifest too', () => {
+    expect(listCorpus(folder).map(({ name, form }) => `${name} ${form}`)).toEqual([
+      ...names.map((name) => `${name} trace`),
+      'twice trace',
+      'twice trace_train',
+    ])
+  })
+
+  it('measures a trace taken in train mode by the one taken in eval mode', () => {
+    const twice = listCorpus(folder).filter(({ name }) => name === 'twice')
+    expect(twice.map(({ reference }) => reference)).toEqual([undefined, join(folder, 'twice.trace.pt')])
+  })
+
+  it('holds raw little-endian inputs', () => {
+    const fine = listCorpus(folder).find(({ name }) => name === 'fine')!
+    expect(readInputs(fine.io)).toEqual([
+      { data: Float32Array.of(0.5, -2), shape: [1, 2], dtype: 'float32' },
+      { data: BigInt64Array.of(7n, 8n, -9n), shape: [3], dtype: 'int64' },
+    ])
+  })
+})
+
+describe('the driver', () => {
+  let results: FileResult[]
+  const row = (file: string, mode: string) =>
+    results.flatMap(({ rows }) => rows).find((r) => r.file.startsWith(file) && r.mode === mode)!
+
+  beforeAll(async () => {
+    results = await runCorpus(
+      listCorpus(folder).filter(({ name }) => names.includes(name)),
+      {
+        modes: ['local', 'global'],
+        ratio: 0.5,
+        expectations: readExpectations(),
+        oracle: undefined,
+        onResult: () => undefined,
+        script: fileURLToPath(new URL('fake-prune.mjs', import.meta.url)),
+        limitMs: 1500,
+      },
+    )
+  })
+
+  it('passes what is pruned, and refusals that name an operator', () => {
+    expect(row('fine', 'local')).toMatchObject({ status: 'pruned', passed: true, coverage: 0.9, params: [1000, 300] })
+    expect(row('refuse', 'local')).toMatchObject({ status: 'refused', passed: true, operator: 'aten::topk' })
+    expect(row('nameless', 'global')).toMatchObject({ status: 'refused', passed: false })
+  })
+
+  it('reports a hang and goes on; what was done before it counts', () => {
+    expect(row('hang', 'local')).toMatchObject({ status: 'pruned', passed: true })
+    expect(row('hang', 'global')).toMatchObject({ status: 'failed', problems: ['no answer within 1.5 s'] })
+  })
+
+  it('reports crashes, also after the work and in silence', () => {
+    expect(row('crash', 'global').problems[0]).toMatch(/^the process ended with SIGABRT/)
+    expect(row('dies', 'local').problems[0]).toMatch(/^the process ended with SIGSEGV/)
+    expect(row('exit', 'local').problems[0]).toMatch(/^the process ended with status 0/)
+  })
+
+  it('prints a line a file with its problems below, and totals', () => {
+    const text = formatFile(results.find(({ file }) => file.name === 'hang')!)
+    expect(text).toMatch(
+      /^FAILED hang\.trace\.pt +coverage {2}90\.0 % .*frozen by model output 100 %\n +global: no answer/,
+    )
+    // Failed: one mode of crash and hang, both of dies, exit and nameless.
+    expect(formatTotals(results, 3)).toMatch(/\n6 passed, 8 failed$/)
+  })
+})
+
+describe('acceptance', () => {
+  const expectations = { models: ['named'], share_of_peer: 0.9, least_removed: 0.3, peer_error: 1e-5 }
+  const peer = (rel: number | null, norms = 0): Peer => ({
+    graph_ok: true,
+    local: { ok: true, params_before: 100, params_after: 40, masked_equivalence: { rel, cross_channel_norms: norms } },
+  })
+  const file = (name: string, peer?: Peer) => ({ name, ...(peer && { peer }) }) as CorpusFile
+  const pruned = (after: number, batch2: boolean | null = true) =>
+    ({ status: 'pruned', mode: 'local', params: [100, after], batch2, python: true }) as Row
+
+  it('wants 0.9 of what the peer removes, where the peer is right', () => {
+    expect(leastRemoved(expectations, file('named', peer(1e-7)), 'local').least).toBeCloseTo(0.54, 12)
+    expect(shortfalls(pruned(46), file('named', peer(1e-7)), expectations)).toEqual([])
+    expect(shortfalls(pruned(47), file('named', peer(1e-7)), expectations)).toEqual([
+      'removes 53.0 % of the parameters, at least 54.0 % wanted (the peer removes 60.0 %)',
+    ])
+  })
+
+  it.each([
+    ['gives other outputs', peer(0.1)],
+    ['was not compared', peer(null)],
+    ['needs norms across channels', peer(0, 2)],
+    ['fails', { graph_ok: true, local: { ok: false } }],
+    ['has no graph', { ...peer(0), graph_ok: false }],
+    ['is absent', undefined],
+  ])('wants 30 percent where the peer %s', (_, wrong) => {
+    expect(leastRemoved(expectations, file('named', wrong), 'local').least).toBe(0.3)
+  })
+
+  it('wants named models pruned, at two batch sizes', () => {
+    const refused = { status: 'refused', code: 'ERR_UNSUPPORTED', operator: 'aten::topk', mode: 'local' } as Row
+    expect(shortfalls(refused, file('named'), expectations)).toHaveLength(1)
+    expect(shortfalls(refused, file('other'), expectations)).toEqual([])
+    expect(shortfalls(pruned(40, null), file('named'), expectations)).toEqual(['does not run at a second batch size'])
+    expect(shortfalls(pruned(90, null), file('other'), expectations)).toEqual([])
+  })
+})

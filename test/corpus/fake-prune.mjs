@@ -1,0 +1,20 @@
+// Stands in for scripts/corpus/prune.mjs: does what the name of the file says.
+
+import { basename } from 'node:path'
+
+const task = JSON.parse(process.argv[2])
+const tell = (message) => new Promise((resolve) => process.send(message, resolve))
+const [what] = basename(task.path).split('.')
+
+await tell({ kind: 'analysed', coverage: 0.9, frozen: [{ reason: 'model output', elements: 10 }], groups: [] })
+for (const mode of task.modes) {
+  if (what === 'hang' && mode === 'global') setInterval(() => undefined, 1000)
+  else if (what === 'crash' && mode === 'global') process.abort()
+  else if (what === 'exit') process.exit(0)
+  else if (what === 'refuse')
+    await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', operator: 'aten::topk', ms: 1 })
+  else if (what === 'nameless') await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', ms: 1 })
+  else await tell({ kind: 'mode', mode, status: 'pruned', params: [1000, 300], macs: [9, 5], ms: 1 })
+}
+if (what === 'dies') process.kill(process.pid, 'SIGSEGV')
+if (what !== 'hang') process.disconnect()

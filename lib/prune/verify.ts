@@ -17,6 +17,8 @@ import { unitOffsets } from './widths.js'
 /** One comparison of the cut model with the masked original, on the example inputs. */
 export interface Pass {
   weights: 'own' | 'refilled'
+  /** The example inputs, or each joined to itself along dimension 0: another batch size, where the model accepts one. */
+  inputs: 'example' | 'doubled'
   dtype: 'float64' | 'float32'
   /** max |cut - masked| / max |masked|. */
   error: number
@@ -67,6 +69,12 @@ export async function cutAndVerify(
   }
 }
 
+interface Compared {
+  pass: Pass
+  /** Why equal outputs would prove nothing. */
+  blind?: string
+}
+
 interface Outcome {
   passes: Pass[]
   /** Undefined when every pass holds. */
@@ -90,10 +98,10 @@ class Trial {
   async judge(plan: Plan): Promise<Outcome> {
     const request = compileCut(this.analysis, plan)
     const passes: Pass[] = []
-    for (const weights of ['own', 'refilled'] as const) {
-      const { pass, blind } = await this.compare(weights, plan, request)
+    for (const trial of this.passes()) {
+      const { pass, blind } = await this.compare(trial, plan, request)
       passes.push(pass)
-      const where = `with ${weights} weights in ${pass.dtype}`
+      const where = `with ${pass.weights} weights, ${pass.inputs} inputs, in ${pass.dtype}`
       if (!(pass.error <= TOLERANCE[pass.dtype])) return { passes, failure: `relative error ${pass.error} ${where}` }
       const part = PART_OF_SENSITIVITY * pass.sensitivity
       if (pass.dtype === 'float32' && part > FLOAT32_ROUNDING && pass.error > part) {
@@ -102,48 +110,54 @@ class Trial {
           failure: `error ${pass.error} is too large a part of what the mask changes, ${pass.sensitivity}, ${where}`,
         }
       }
-      if (weights === 'refilled' && blind) return { passes, failure: `inconclusive: ${blind}` }
+      if (blind) return { passes, failure: `inconclusive: ${blind}` }
     }
     return { passes }
   }
 
-  private async compare(
-    weights: Pass['weights'],
-    plan: Plan,
-    request: CutRequest,
-  ): Promise<{ pass: Pass; blind?: string }> {
+  private passes(): Pick<Pass, 'weights' | 'inputs'>[] {
+    const doubled = this.recording.record.secondRun ? [{ weights: 'own', inputs: 'doubled' } as const] : []
+    return [{ weights: 'own', inputs: 'example' }, ...doubled, { weights: 'refilled', inputs: 'example' }]
+  }
+
+  private async compare(trial: Pick<Pass, 'weights' | 'inputs'>, plan: Plan, request: CutRequest): Promise<Compared> {
     try {
-      return await this.compareAs('float64', weights, plan, request)
+      return await this.compareAs({ ...trial, dtype: 'float64' }, plan, request)
     } catch (error) {
       // A graph with float32 constants or explicit casts does not run in float64.
       if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
-      return this.compareAs('float32', weights, plan, request)
+      return this.compareAs({ ...trial, dtype: 'float32' }, plan, request)
     }
   }
 
-  private async compareAs(dtype: Pass['dtype'], weights: Pass['weights'], plan: Plan, request: CutRequest) {
-    const original = await this.model.to(dtype)
+  private async compareAs(
+    trial: Pick<Pass, 'weights' | 'inputs' | 'dtype'>,
+    plan: Plan,
+    request: CutRequest,
+  ): Promise<Compared> {
+    const original = await this.model.to(trial.dtype)
     const owned: ScriptModule[] = [original]
     try {
       original.eval()
-      if (weights === 'refilled') await refill(original, this.recording.record, REFILL_SEED)
+      if (trial.weights === 'refilled') await refill(original, this.recording.record, REFILL_SEED)
       const cut = (await original.cut(this.recording, request)).eval()
       const masked = original.clone().eval()
       owned.push(cut, masked)
       await zeroRemoved(masked, plan)
       return await scope(async () => {
-        const inputs = this.inputs.map((input) => castInput(input, dtype))
+        const inputs = this.inputs.map((input) => mapTensors(input, (t) => prepareInput(t, trial)))
         const outputs = async (m: ScriptModule) => flatten(await m.forwardWith(inputs, { grad: false }))
         const wanted = await outputs(masked)
         const scale = largest(wanted)
-        const error = difference(await outputs(cut), wanted) / Math.max(scale, Number.MIN_VALUE)
-        const sensitivity = difference(await outputs(original), wanted) / Math.max(scale, Number.MIN_VALUE)
-        const pass: Pass = { weights, dtype, error: scale === 0 && error === 0 ? 0 : error, sensitivity, scale }
+        const unit = Math.max(scale, Number.MIN_VALUE)
+        const error = difference(await outputs(cut), wanted) / unit
+        const sensitivity = difference(await outputs(original), wanted) / unit
+        const pass: Pass = { ...trial, error, sensitivity, scale }
+        // With its own weights a model may well be silent; the refilled ones must tell.
+        if (trial.weights === 'own') return { pass }
         if (scale <= 1e-3) return { pass, blind: `the outputs are at most ${scale}` }
-        if (weights === 'refilled' && !(await this.noticesKept(masked, plan, outputs, wanted))) {
-          return { pass, blind: 'the outputs do not depend on any of the kept units' }
-        }
-        return { pass }
+        const notices = plan.removed.length === 0 || (await this.noticesKept(masked, plan, outputs, wanted))
+        return notices ? { pass } : { pass, blind: 'the outputs do not depend on any of the kept units' }
       })
     } finally {
       for (const module of owned) module.dispose()
@@ -208,14 +222,19 @@ function describeGroup(analysis: Analysis, id: number): string {
   return `group ${id}: ${group?.size} ${group?.kind} of ${group?.members.map((m) => `${m.name}[${m.dim}]`).join(', ')}`
 }
 
-function castInput(input: ModuleInput, dtype: Pass['dtype']): ModuleInput {
-  if (input instanceof Tensor) {
-    return input.dtype.startsWith('float') ? (call('aten::to.dtype', [input, dtype]) as Tensor) : input
-  }
-  if (Array.isArray(input)) return input.map((each) => castInput(each, dtype))
-  if (input instanceof Map) return new Map([...input].map(([key, each]) => [key, castInput(each, dtype)]))
+function prepareInput(tensor: Tensor, { dtype, inputs }: Pick<Pass, 'dtype' | 'inputs'>): Tensor {
+  const cast = tensor.dtype.startsWith('float') ? (call('aten::to.dtype', [tensor, dtype]) as Tensor) : tensor
+  return inputs === 'doubled' && cast.shape.length > 0 ? (call('aten::cat', [[cast, cast], 0]) as Tensor) : cast
+}
+
+function mapTensors(input: ModuleInput, change: (tensor: Tensor) => Tensor): ModuleInput {
+  if (input instanceof Tensor) return change(input)
+  if (Array.isArray(input)) return input.map((each) => mapTensors(each, change))
+  if (input instanceof Map) return new Map([...input].map(([key, each]) => [key, mapTensors(each, change)]))
   if (typeof input === 'object' && input !== null) {
-    return Object.fromEntries(Object.entries(input).map(([key, each]) => [key, castInput(each as ModuleInput, dtype)]))
+    return Object.fromEntries(
+      Object.entries(input).map(([key, each]) => [key, mapTensors(each as ModuleInput, change)]),
+    )
   }
   return input
 }

@@ -1,7 +1,99 @@
 import type { EspalierError } from '../errors.js'
+import type { DType } from '../graph/record.js'
+import type { TypedArray } from './tensor.js'
+
+// Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
+declare const kind: unique symbol
+export interface TensorHandle {
+  readonly [kind]: 'tensor'
+}
+export interface ModuleHandle {
+  readonly [kind]: 'module'
+}
+export interface CancelHandle {
+  readonly [kind]: 'cancel'
+}
+
+/** How a job runs on the runner's thread. */
+export interface JobOptions {
+  grad?: boolean
+  flushDenormals?: boolean
+  cancel?: CancelHandle
+}
+
+/** What goes in: tensor handles, numbers, strings, arrays, plain objects, Maps. */
+export type NativeInput = unknown
+
+/** What comes out. Lists and tuples are arrays, dicts are Maps. */
+export type NativeOutput =
+  | TensorHandle
+  | number
+  | bigint
+  | boolean
+  | string
+  | null
+  | NativeOutput[]
+  | Map<NativeOutput, NativeOutput>
+
+/** A tensor with every name it has, in state_dict order. */
+export interface NamedHandle {
+  names: string[]
+  tensor: TensorHandle
+}
 
 /** What libespalier_core exports. Only lib/torch uses it. */
 export interface NativeBinding {
   init(classes: { EspalierError: typeof EspalierError }): void
   torchVersion(): string
+  manualSeed(seed: number): void
+  setThreads(threads: number): void
+  threads(): number
+
+  createCancel(): CancelHandle
+  cancel(cancel: CancelHandle): void
+
+  tensorFrom(data: TypedArray, shape: readonly number[], dtype: string, requiresGrad: boolean): TensorHandle
+  tensorData(tensor: TensorHandle): TypedArray
+  tensorItem(tensor: TensorHandle): number
+  tensorShape(tensor: TensorHandle): number[]
+  tensorDType(tensor: TensorHandle): DType
+  tensorDevice(tensor: TensorHandle): string
+  tensorRequiresGrad(tensor: TensorHandle): boolean
+  tensorSetRequiresGrad(tensor: TensorHandle, on: boolean): void
+  tensorGrad(tensor: TensorHandle): TensorHandle | null
+  tensorSetGrad(tensor: TensorHandle, grad: TensorHandle | null): void
+  tensorSame(tensor: TensorHandle, other: TensorHandle): boolean
+  tensorDispose(tensor: TensorHandle): void
+  tensorBackward(
+    tensor: TensorHandle,
+    gradient: TensorHandle | null,
+    retainGraph: boolean,
+    options: JobOptions,
+  ): Promise<void>
+  tensorBackwardSync(tensor: TensorHandle, gradient: TensorHandle | null, retainGraph: boolean): void
+
+  call(op: string, args: readonly NativeInput[], grad: boolean): NativeOutput
+  run(
+    program: readonly { op: string; args: readonly NativeInput[] }[],
+    options: JobOptions,
+    returns: readonly number[] | undefined,
+  ): Promise<NativeOutput[]>
+
+  moduleLoad(
+    source: string | Uint8Array,
+    name: string,
+    device: string | null,
+    options: JobOptions,
+  ): Promise<ModuleHandle>
+  moduleSave(module: ModuleHandle, path: string): Promise<void>
+  moduleBytes(module: ModuleHandle): Promise<Uint8Array>
+  moduleParameters(module: ModuleHandle): NamedHandle[]
+  moduleBuffers(module: ModuleHandle): NamedHandle[]
+  moduleTraining(module: ModuleHandle): boolean
+  moduleTrain(module: ModuleHandle, mode: boolean): void
+  moduleForward(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<NativeOutput>
+  moduleForwardSync(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): NativeOutput
+  moduleClone(module: ModuleHandle): ModuleHandle
+  moduleTo(module: ModuleHandle, device: string | null, dtype: string | null): Promise<ModuleHandle>
+  moduleDispose(module: ModuleHandle): void
 }

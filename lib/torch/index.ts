@@ -1,0 +1,25 @@
+export type { RunOptions } from './abort.js'
+export {
+  argmax,
+  type CrossEntropyOptions,
+  crossEntropy,
+  crossEntropySync,
+  type LossOptions,
+  mseLoss,
+  mseLossSync,
+  type Reduction,
+  softmax,
+} from './functional.js'
+export { type LoadModelOptions, load, type ModuleInput, type ModuleOutput, ScriptModule } from './module.js'
+export {
+  call,
+  type OpArg,
+  type OpCall,
+  type OpResult,
+  type ProgramOptions,
+  type ResultReference,
+  run,
+} from './operators.js'
+export { keep, scope } from './scope.js'
+export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
+export { type BackwardOptions, type Device, Tensor, type TensorOptions, type TypedArray } from './tensor.js'

@@ -1,0 +1,198 @@
+import { basename, resolve } from 'node:path'
+import { inspect } from 'node:util'
+import { EspalierError } from '../errors.js'
+import type { DType } from '../graph/record.js'
+import { type RunOptions, withSignal } from './abort.js'
+import type { ModuleHandle, NamedHandle } from './binding.js'
+import { binding } from './runtime/index.js'
+import { type Device, type Tensor, wrapOwned } from './tensor.js'
+import { lift, lower, type Value } from './values.js'
+
+/** An input of a module: lists and tuples are arrays, dicts are plain objects or Maps. */
+export type ModuleInput =
+  | Tensor
+  | number
+  | bigint
+  | boolean
+  | string
+  | null
+  | readonly ModuleInput[]
+  | { readonly [key: string]: ModuleInput }
+  | ReadonlyMap<unknown, ModuleInput>
+
+/** An output of a module: lists and tuples are arrays, dicts are plain objects (Maps when a key is no string). */
+export type ModuleOutput = Value
+
+export interface LoadModelOptions {
+  /** Where the tensors go, whatever device they were saved from. Default `cpu`. */
+  device?: Device | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Loads a TorchScript model, saved by `torch.jit.save`.
+ *
+ * A TorchScript file contains a program: load only files that you trust.
+ *
+ * @param source path of a `.pt` file, or its bytes
+ * @throws EspalierError ERR_MODEL_FILE when it is missing, truncated, damaged or no TorchScript archive;
+ * ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
+ * @example const model = await load('resnet8.script.pt')
+ */
+export async function load(source: string | Uint8Array, options: LoadModelOptions = {}): Promise<ScriptModule> {
+  const name = typeof source === 'string' ? basename(source) : 'model'
+  const path = typeof source === 'string' ? resolve(source) : source
+  const handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
+  return wrapModule(handle)
+}
+
+/** @internal Set once, by the class below. */
+export let wrapModule: (handle: ModuleHandle) => ScriptModule
+/** @internal */
+export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
+
+/**
+ * A TorchScript module. Every method throws ERR_DISPOSED after `dispose()`.
+ *
+ * Work on a module (forward, save, …) happens in the order in which it was asked for, in the train or eval mode that
+ * held at that moment.
+ */
+export class ScriptModule {
+  readonly #handle: ModuleHandle
+  readonly #owned = new Map<string, Tensor>()
+  #disposed = false
+
+  private constructor(handle: ModuleHandle) {
+    this.#handle = handle
+  }
+
+  static {
+    wrapModule = (handle) => new ScriptModule(handle)
+    moduleHandleOf = (module) => module.#handle
+  }
+
+  /**
+   * The parameters by qualified name, in state_dict order. Tied names give the same Tensor object, and every call gives
+   * the same objects; they belong to the module and are disposed of with it.
+   */
+  parameters(): Map<string, Tensor> {
+    return this.#named(binding().moduleParameters(this.#handle))
+  }
+
+  /** The buffers (running statistics, …) by qualified name; as {@link ScriptModule.parameters}. */
+  buffers(): Map<string, Tensor> {
+    return this.#named(binding().moduleBuffers(this.#handle))
+  }
+
+  /** Whether the module is in training mode. */
+  get training(): boolean {
+    return binding().moduleTraining(this.#handle)
+  }
+
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  /** Training mode on or off, for the module and all its submodules. */
+  train(mode = true): this {
+    binding().moduleTrain(this.#handle, mode)
+    return this
+  }
+
+  /** `train(false)`. */
+  eval(): this {
+    return this.train(false)
+  }
+
+  /**
+   * Runs the module. Autograd records it when the module is in training mode; see {@link ScriptModule.forwardWith}.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT when the inputs don't fit the signature of `forward`; ERR_DISPOSED;
+   * ERR_TORCH when LibTorch refuses (a wrong shape or dtype), with the whole TorchScript traceback in `detail`
+   */
+  forward(...inputs: readonly ModuleInput[]): Promise<ModuleOutput> {
+    return this.forwardWith(inputs)
+  }
+
+  /** As {@link ScriptModule.forward}, blocking the event loop until it is done. */
+  forwardSync(...inputs: readonly ModuleInput[]): ModuleOutput {
+    return lift(binding().moduleForwardSync(this.#handle, inputs.map(lower), { grad: this.training }))
+  }
+
+  /** As {@link ScriptModule.forward}, with options. `grad` defaults to {@link ScriptModule.training}. */
+  async forwardWith(inputs: readonly ModuleInput[], options: RunOptions = {}): Promise<ModuleOutput> {
+    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
+      binding().moduleForward(this.#handle, inputs.map(lower), job),
+    )
+    return lift(output)
+  }
+
+  /** A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load. */
+  clone(): ScriptModule {
+    return wrapModule(binding().moduleClone(this.#handle))
+  }
+
+  /**
+   * A copy on another device, or with its floating-point parameters and buffers in another dtype.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is neither; ERR_TORCH when the device is not there
+   */
+  async to(target: Device | DType): Promise<ScriptModule> {
+    const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
+    return wrapModule(await binding().moduleTo(this.#handle, isDevice ? target : null, isDevice ? null : target))
+  }
+
+  /**
+   * Saves the module so that `torch.jit.load` and {@link load} read it. The file appears under its name whole or not at
+   * all. The same module gives the same bytes.
+   *
+   * @throws EspalierError ERR_WRITE with the system's reason
+   */
+  async save(path: string): Promise<void> {
+    if (typeof path !== 'string') throw new EspalierError('ERR_INVALID_ARGUMENT', `path must be a string, not ${path}`)
+    await binding().moduleSave(this.#handle, resolve(path))
+  }
+
+  /** The bytes that {@link ScriptModule.save} writes. */
+  toBuffer(): Promise<Uint8Array> {
+    return binding().moduleBytes(this.#handle)
+  }
+
+  /** Lets go of the module and of the tensors of {@link ScriptModule.parameters} and buffers. May be called again. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    for (const tensor of this.#owned.values()) tensor.dispose()
+    binding().moduleDispose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    if (this.#disposed) return 'ScriptModule(disposed)'
+    return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
+  }
+
+  [inspect.custom](): string {
+    return this.toString()
+  }
+
+  /** One Tensor object for all names of a tensor, the same at every call unless it was disposed of. */
+  #named(entries: readonly NamedHandle[]): Map<string, Tensor> {
+    const named = new Map<string, Tensor>()
+    for (const { names, tensor: handle } of entries) {
+      const [first] = names as [string, ...string[]]
+      let tensor = this.#owned.get(first)
+      if (tensor === undefined || tensor.disposed) {
+        tensor = wrapOwned(handle)
+        this.#owned.set(first, tensor)
+      } else {
+        binding().tensorDispose(handle)
+      }
+      for (const name of names) named.set(name, tensor)
+    }
+    return named
+  }
+}

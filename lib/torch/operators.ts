@@ -1,0 +1,67 @@
+import { type RunOptions, withSignal } from './abort.js'
+import type { NativeInput, NativeOutput } from './binding.js'
+import { binding } from './runtime/index.js'
+import type { Tensor } from './tensor.js'
+import { lift, lower } from './values.js'
+
+/** In a program: the result of call number `result`, or item `item` of it when it is a tuple or list. */
+export interface ResultReference {
+  result: number
+  item?: number | undefined
+}
+
+/**
+ * An argument of an operator. The operator's schema decides what it becomes: a number is an int, a float or a Scalar
+ * (an int when it is an integer), null is None, an array is a list; dtypes, layouts, memory formats and devices are
+ * given by name ('float32', 'strided', 'channels_last', 'cpu').
+ */
+export type OpArg = Tensor | number | bigint | boolean | string | null | undefined | readonly OpArg[] | ResultReference
+
+/** The result of an operator; several results and lists are arrays. */
+export type OpResult = Tensor | number | bigint | boolean | string | null | OpResult[]
+
+export interface OpCall {
+  /** Name with overload, as in LibTorch's native_functions.yaml: `aten::mul.Tensor`. */
+  op: string
+  /** In the schema's order, keyword-only ones included; what is left out or undefined gets its default. */
+  args: readonly OpArg[]
+}
+
+export interface ProgramOptions extends RunOptions {
+  /** The calls whose results are wanted, in this order. Default: all. Other results are freed after their last use. */
+  returns?: readonly number[] | undefined
+}
+
+/**
+ * Runs one operator of LibTorch at once, on the JavaScript thread: for small work. Autograd follows it unless `noGrad`.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an unknown operator and for arguments that don't fit its schema (the
+ * schema is in `detail`); ERR_DISPOSED; ERR_TORCH
+ * @example const sum = call('aten::add.Tensor', [a, b]) as Tensor
+ */
+export function call(
+  op: string,
+  args: readonly Exclude<OpArg, ResultReference>[],
+  options: { noGrad?: boolean | undefined } = {},
+): OpResult {
+  return lift(binding().call(op, args.map(lower), options.noGrad !== true)) as OpResult
+}
+
+/**
+ * Runs a program of operators as one job on the native thread, in the order in which jobs are started. An argument
+ * `{ result: k }` stands for the result of call `k`.
+ *
+ * Everything is checked before the job starts; tensors that it uses stay alive, whatever is disposed of meanwhile.
+ *
+ * @throws EspalierError as {@link call}, and ERR_ABORTED
+ * @example
+ * const [norm] = await run([
+ *   { op: 'aten::square', args: [weight] },
+ *   { op: 'aten::sum.dim_IntList', args: [{ result: 0 }, [1, 2, 3]] },
+ * ], { returns: [1] })
+ */
+export async function run(program: readonly OpCall[], options: ProgramOptions = {}): Promise<OpResult[]> {
+  const lowered = program.map(({ op, args }) => ({ op, args: args.map(lower) as readonly NativeInput[] }))
+  const results = await withSignal(options, (job) => binding().run(lowered, job, options.returns))
+  return results.map((result: NativeOutput) => lift(result) as OpResult)
+}

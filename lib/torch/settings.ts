@@ -1,0 +1,25 @@
+import { binding } from './runtime/index.js'
+
+/**
+ * Seeds LibTorch's random numbers (dropout, `aten::randn`, …), for the whole process, at once: await running work first.
+ *
+ * @param seed integer from 0 to 2^53 - 1
+ */
+export function manualSeed(seed: number): void {
+  binding().manualSeed(seed)
+}
+
+/** Sets how many threads an operator may use, 1 to 1024. Default: the number of cores. Holds for later work. */
+export function setThreads(threads: number): void {
+  binding().setThreads(threads)
+}
+
+/** How many threads an operator may use. */
+export function threads(): number {
+  return binding().threads()
+}
+
+/** Version of the LibTorch in use, `2.13.0`. */
+export function torchVersion(): string {
+  return binding().torchVersion()
+}

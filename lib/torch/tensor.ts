@@ -1,0 +1,212 @@
+import { inspect } from 'node:util'
+import type { DType } from '../graph/record.js'
+import { type RunOptions, withSignal } from './abort.js'
+import type { TensorHandle } from './binding.js'
+import { toElements } from './elements.js'
+import { binding } from './runtime/index.js'
+import { track, untrack } from './scope.js'
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+
+/** Where a tensor lives. */
+export type Device = 'cpu' | `cuda:${number}`
+
+export interface TensorOptions {
+  /** Default: the type of a typed array's elements, `int64` for bigints, else `float32`. */
+  dtype?: DType | undefined
+  /** Whether autograd follows what is done with it. Default false. */
+  requiresGrad?: boolean | undefined
+}
+
+export interface BackwardOptions extends Pick<RunOptions, 'signal' | 'flushDenormals'> {
+  /** Gradient of the loss with respect to this tensor, of its shape. Default 1, for a tensor of one element. */
+  gradient?: Tensor | undefined
+  /** Keep what autograd saved, for another backward. Default false. */
+  retainGraph?: boolean | undefined
+}
+
+/** @internal Set once, by the class below: what only lib/torch may do. */
+export let wrapTensor: (handle: TensorHandle) => Tensor
+/** @internal A tensor that no scope disposes of: parameters and buffers, which belong to their module. */
+export let wrapOwned: (handle: TensorHandle) => Tensor
+/** @internal */
+export let handleOf: (tensor: Tensor) => TensorHandle
+
+/**
+ * A tensor of LibTorch. Its memory is outside of the JavaScript heap: dispose of it with {@link Tensor.dispose} or
+ * {@link scope}; garbage collection is only the net.
+ *
+ * Every method throws ERR_DISPOSED after `dispose()`.
+ */
+export class Tensor {
+  readonly #handle: TensorHandle
+  #disposed = false
+
+  private constructor(handle: TensorHandle) {
+    this.#handle = handle
+  }
+
+  static {
+    wrapOwned = (handle) => new Tensor(handle)
+    wrapTensor = (handle) => {
+      const tensor = new Tensor(handle)
+      track(tensor)
+      return tensor
+    }
+    handleOf = (tensor) => tensor.#handle
+  }
+
+  /**
+   * A tensor with a copy of `data`, in row-major order.
+   *
+   * @param data as many elements as the shape has; integers in range for integer dtypes, 0 or 1 for `bool`
+   * @param shape sizes, integers >= 0; `[]` for a scalar
+   * @throws EspalierError ERR_INVALID_ARGUMENT
+   * @example Tensor.from([1, 2, 3, 4], [2, 2], { requiresGrad: true })
+   */
+  static from(
+    data: TypedArray | readonly number[] | readonly bigint[],
+    shape: readonly number[],
+    options: TensorOptions = {},
+  ): Tensor {
+    const { elements, dtype } = toElements(data, options.dtype)
+    return wrapTensor(binding().tensorFrom(elements, shape, dtype, options.requiresGrad ?? false))
+  }
+
+  /** Zeros. See {@link Tensor.full}. */
+  static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return Tensor.full(shape, 0, options)
+  }
+
+  /**
+   * A tensor with `value` everywhere; `float32` unless `options.dtype` says otherwise.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT
+   */
+  static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+    const scalar = Tensor.from([value], [1], { dtype: options.dtype })
+    try {
+      const handle = binding().call('aten::expand', [scalar.#handle, shape], false)
+      const tensor = wrapTensor(binding().call('aten::clone', [handle, 'contiguous'], false) as TensorHandle)
+      if (options.requiresGrad !== undefined) tensor.requiresGrad = options.requiresGrad
+      return tensor
+    } finally {
+      scalar.dispose()
+    }
+  }
+
+  /** Sizes of the dimensions; empty for a scalar. */
+  get shape(): readonly number[] {
+    return binding().tensorShape(this.#handle)
+  }
+
+  /** `other` for types that JavaScript has no array for (complex, quantized). */
+  get dtype(): DType {
+    return binding().tensorDType(this.#handle)
+  }
+
+  get device(): Device {
+    return binding().tensorDevice(this.#handle) as Device
+  }
+
+  /** Number of elements. */
+  get numel(): number {
+    return this.shape.reduce((product, size) => product * size, 1)
+  }
+
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  get requiresGrad(): boolean {
+    return binding().tensorRequiresGrad(this.#handle)
+  }
+
+  /** Only for leaves with a floating-point dtype. */
+  set requiresGrad(on: boolean) {
+    binding().tensorSetRequiresGrad(this.#handle, on)
+  }
+
+  /** The accumulated gradient, or null. A new Tensor object of the same memory at every call: dispose of it, or use a scope. */
+  get grad(): Tensor | null {
+    const handle = binding().tensorGrad(this.#handle)
+    return handle === null ? null : wrapTensor(handle)
+  }
+
+  /** Same shape, dtype and device as the tensor, or null to clear it. */
+  set grad(grad: Tensor | null) {
+    binding().tensorSetGrad(this.#handle, grad === null ? null : tensorHandle(grad))
+  }
+
+  /**
+   * A copy of the elements in row-major order, on the CPU: a Float32Array for float32, float16 and bfloat16,
+   * BigInt64Array for int64, Uint8Array for bool, and so on.
+   */
+  data(): TypedArray {
+    return binding().tensorData(this.#handle)
+  }
+
+  /** The value of a tensor of one element; ERR_INVALID_ARGUMENT for others. */
+  item(): number {
+    return binding().tensorItem(this.#handle)
+  }
+
+  /** Whether both are the very same tensor, not only equal. */
+  isSame(other: Tensor): boolean {
+    return binding().tensorSame(this.#handle, tensorHandle(other))
+  }
+
+  /**
+   * Adds the gradient of this tensor to `grad` of every leaf that it was computed from.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT when nothing here requires grad or the gradient is missing; ERR_TORCH;
+   * ERR_ABORTED
+   */
+  backward(options: BackwardOptions = {}): Promise<void> {
+    return withSignal(options, (job) =>
+      binding().tensorBackward(this.#handle, optional(options.gradient), options.retainGraph ?? false, job),
+    )
+  }
+
+  /** As {@link Tensor.backward}, blocking the event loop until it is done. */
+  backwardSync(options: Omit<BackwardOptions, 'signal' | 'flushDenormals'> = {}): void {
+    binding().tensorBackwardSync(this.#handle, optional(options.gradient), options.retainGraph ?? false)
+  }
+
+  /** Lets go of the memory. May be called again. Work in progress that uses the tensor is not disturbed. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    untrack(this)
+    binding().tensorDispose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    return this.#disposed ? 'Tensor(disposed)' : `Tensor([${this.shape.join(', ')}], ${this.dtype}, ${this.device})`
+  }
+
+  [inspect.custom](): string {
+    return this.toString()
+  }
+}
+
+function optional(tensor: Tensor | undefined): TensorHandle | null {
+  return tensor === undefined ? null : tensorHandle(tensor)
+}
+
+/** What is no Tensor is passed on as it is: the native side refuses it by name. */
+function tensorHandle(value: Tensor): TensorHandle {
+  return value instanceof Tensor ? handleOf(value) : (value as TensorHandle)
+}

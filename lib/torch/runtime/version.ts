@@ -1,6 +1,9 @@
 /** The LibTorch that this version of the package is made for. `install-libtorch` fetches exactly this one. */
 export const LIBTORCH_VERSION = '2.13.0'
 
+/** The oldest glibc that the prebuilt binaries run on; what they are built on decides. */
+export const GLIBC_FLOOR = '2.34'
+
 /** `2.13.0+cpu` -> `2.13`; undefined for what isn't a version. LibTorch promises no C++ ABI across minors. */
 export function minorOf(version: string): string | undefined {
   return /^(\d+\.\d+)\.\d+/.exec(version)?.[1]

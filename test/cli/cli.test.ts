@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'espalier-cli-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function espalier(args: string[], env: NodeJS.ProcessEnv = {}) {
+  return spawnSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  })
+}
+
+it('states the version of the package', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+  expect(espalier(['--version']).stdout).toBe(`${version}\n`)
+})
+
+it('refuses a command that it does not know', () => {
+  const { status, stderr } = espalier(['prnue'])
+  expect(status).toBe(1)
+  expect(stderr).toContain('prnue')
+})
+
+describe('doctor', () => {
+  it('says what was found, tried and loaded', () => {
+    const { status, stdout } = espalier(['doctor'])
+    expect(stdout).toMatch(/^node {7}v\d+/)
+    expect(stdout).toMatch(/core 2\.13 {2}\/.*libespalier_core-2\.13\.so/)
+    expect(stdout).toMatch(/^ {2}\+ (cache|LIBTORCH|python|system) /m)
+    expect(stdout).toMatch(/LibTorch 2\.13\.0 answers, variant (cpu|cu\d+)/)
+    expect(stdout).toMatch(/^libgomp {4}\/\S+libgomp\S*\.so\.1\S*$/m)
+    expect(status).toBe(0)
+  })
+  it('fails with the list of places when there is no LibTorch', () => {
+    const none = { LIBTORCH: undefined, VIRTUAL_ENV: undefined, XDG_CACHE_HOME: folder, PATH: '' }
+    const { status, stdout } = espalier(['doctor'], none)
+    expect(status).toBe(1)
+    expect(stdout).toContain('ERR_LIBTORCH_NOT_FOUND')
+    expect(stdout).toContain('- system   /opt/libtorch')
+  })
+  it('fails when the LibTorch that it is to look at is none', () => {
+    const { status, stdout } = espalier(['doctor', '--libtorch', '/nowhere'])
+    expect(status).toBe(1)
+    expect(stdout).toContain('ERR_LIBTORCH_INVALID')
+  })
+})
+
+describe('install-libtorch', () => {
+  it('explains a file that is no wheel, with the code and what helps', () => {
+    const file = join(folder, 'torch.whl')
+    writeFileSync(file, 'text')
+    const { status, stderr } = espalier(['install-libtorch', '--from', file], { XDG_CACHE_HOME: join(folder, 'cache') })
+    expect(status).toBe(1)
+    expect(stderr).toContain('(ERR_INSTALL)')
+    expect(stderr).toContain('What helps:')
+    expect(stderr).not.toMatch(/^ {4}at /m)
+  })
+  it('refuses a variant that there is not', () => {
+    const { status, stderr } = espalier(['install-libtorch', '--variant', 'rocm'])
+    expect(status).toBe(1)
+    expect(stderr).toContain('cpu, cu130')
+  })
+})

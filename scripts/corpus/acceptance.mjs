@@ -47,14 +47,14 @@ export function leastRemoved(expectations, file, mode) {
 /**
  * The peer is right when it prunes and its own masked model gives the same outputs, no norm across channels involved.
  * @param {import('./files.mjs').Peer} peer
- * @param {import('./files.mjs').PeerPruning} pruning
+ * @param {import('./files.mjs').PeerPruning | undefined} pruning
  * @param {number} tolerance
  */
-function isRight(peer, pruning, tolerance) {
-  const check = pruning.masked_equivalence
+export function isRight(peer, pruning, tolerance) {
+  const check = pruning?.masked_equivalence
   return (
     peer.graph_ok &&
-    pruning.ok &&
+    pruning?.ok === true &&
     typeof check?.rel === 'number' &&
     check.rel <= tolerance &&
     check.cross_channel_norms === 0

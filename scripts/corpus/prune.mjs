@@ -4,7 +4,7 @@
 //   node scripts/corpus/prune.mjs TASK     (JSON, see child.mjs)
 
 import { basename, join } from 'node:path'
-import { analyse, EspalierError, load, prune, setThreads, Tensor } from 'espalier'
+import { analyse, EspalierError, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
 import { readInputs } from './files.mjs'
 
 /** Refusals: the model is at fault, or beyond what is supported. Anything else is a failure of ours. */
@@ -67,13 +67,12 @@ async function pruneIn(mode) {
   try {
     const model = await load(task.path)
     const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
-    const { small, plan } = await prune(model, {
-      exampleInputs,
-      ratio: task.ratio,
-      scope: mode === 'global' ? 'global' : 'local',
-    })
+    const scope = mode === 'global' ? 'global' : 'local'
+    const result = await prune(model, { exampleInputs, ratio: task.ratio, scope })
+    const { plan } = result
     const file = join(task.out, `${basename(task.path, '.pt')}.${mode}`)
-    await small.save(`${file}.pt`)
+    await result.small.save(`${file}.pt`)
+    await saveManifest(`${file}.json`, result)
     await tell({
       kind: 'mode',
       mode,

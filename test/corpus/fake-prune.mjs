@@ -2,8 +2,8 @@
 
 import { basename } from 'node:path'
 
-const task = JSON.parse(process.argv[2])
-const tell = (message) => new Promise((resolve) => process.send(message, resolve))
+const task = JSON.parse(process.argv[2] ?? '')
+const tell = (/** @type {object} */ message) => new Promise((resolve) => process.send?.(message, resolve))
 const [what] = basename(task.path).split('.')
 
 await tell({ kind: 'analysed', coverage: 0.9, frozen: [{ reason: 'model output', elements: 10 }], groups: [] })

@@ -1,0 +1,120 @@
+// Compares our groups with the peer's, unit by unit. A unit is the set of slices that go together, a slice a string
+// `layer in|out coordinate`; weight, bias and statistics of a layer are one slice. Units need no order and no numbers.
+
+/**
+ * @typedef {import('./files.mjs').PeerGroup} PeerGroup
+ * @typedef {import('./child.mjs').OurGroup} OurGroup
+ * @typedef {Set<string>} Unit
+ * @typedef {{ label: string, kinds: Set<string>, units: Unit[], reachesOutput: boolean }} Group
+ *
+ * @typedef {object} Difference
+ * @property {Group} peer
+ * @property {Group[]} ours         groups that share a slice with it
+ * @property {string[]} onlyPeer    `layer in|out`, of units that differ
+ * @property {string[]} onlyOurs
+ */
+
+/**
+ * @param {PeerGroup} group
+ * @returns {Group}
+ */
+export function peerUnits(group) {
+  const units = Array.from({ length: group.n }, () => /** @type {Unit} */ (new Set()))
+  for (const { layer, fn, n, idx, root_idx } of group.members) {
+    const count = idx ? idx.length : n
+    for (let k = 0; k < count; k++) {
+      units[root_idx ? /** @type {number} */ (root_idx[k]) : k]?.add(`${layer} ${fn} ${idx ? idx[k] : k}`)
+    }
+  }
+  return {
+    label: `${group.root} out`,
+    kinds: new Set(group.members.map(({ kind }) => kind)),
+    units,
+    reachesOutput: group.touches_output,
+  }
+}
+
+/**
+ * @param {OurGroup} group
+ * @param {ReadonlySet<string>} layers  names that the peer uses; a raw parameter is a layer of its own there
+ * @returns {Group}
+ */
+export function ourUnits(group, layers) {
+  const units = Array.from({ length: group.size }, () => /** @type {Unit} */ (new Set()))
+  for (const { name, use, coords, units: owners } of group.members) {
+    const layer = layers.has(name) ? name : name.split('.').slice(0, -1).join('.')
+    for (const [k, unit] of owners.entries())
+      units[unit]?.add(`${layer} ${use === 'input' ? 'in' : 'out'} ${coords[k]}`)
+  }
+  return { label: group.members[0]?.name ?? '', kinds: new Set([group.kind]), units, reachesOutput: false }
+}
+
+/** @param {Unit} unit */
+const keyOf = (unit) => [...unit].sort().join(', ')
+
+/** @param {Group} group */
+const keysOf = (group) => new Set(group.units.map(keyOf))
+
+/** `layer in|out` of a slice @param {string} slice */
+const sideOf = (slice) => slice.slice(0, slice.lastIndexOf(' '))
+
+/**
+ * Peer groups that equal one of ours, and the others with what differs.
+ * @param {PeerGroup[]} peerGroups
+ * @param {OurGroup[]} ourGroups
+ */
+export function compareGroups(peerGroups, ourGroups) {
+  const layers = new Set(peerGroups.flatMap(({ members }) => members.map(({ layer }) => layer)))
+  const ours = ourGroups.map((group) => ourUnits(group, layers))
+  /** @type {Map<string, Group>} */
+  const owner = new Map()
+  for (const group of ours) for (const unit of group.units) for (const slice of unit) owner.set(slice, group)
+  let equal = 0
+  /** @type {Difference[]} */
+  const differences = []
+  for (const group of peerGroups) {
+    const peer = peerUnits(group)
+    const partners = [...new Set(peer.units.flatMap((unit) => [...unit].flatMap((slice) => owner.get(slice) ?? [])))]
+    const theirs = keysOf(peer)
+    const [partner] = partners
+    if (partner && partners.length === 1 && !peer.reachesOutput && setsEqual(theirs, keysOf(partner))) equal++
+    else differences.push(differenceOf(peer, partners))
+  }
+  return { equal, differences }
+}
+
+/** @param {Group} peer @param {Group[]} ours @returns {Difference} */
+function differenceOf(peer, ours) {
+  const a = new Set(peer.units.flatMap((unit) => [...unit]))
+  const b = new Set(ours.flatMap(({ units }) => units.flatMap((unit) => [...unit])))
+  const sides = (/** @type {Iterable<string>} */ slices) => [...new Set([...slices].map(sideOf))].sort()
+  return {
+    peer,
+    ours,
+    onlyPeer: sides([...a].filter((slice) => !b.has(slice))),
+    onlyOurs: sides([...b].filter((slice) => !a.has(slice))),
+  }
+}
+
+/** @param {Set<string>} a @param {Set<string>} b */
+function setsEqual(a, b) {
+  return a.size === b.size && [...a].every((key) => b.has(key))
+}
+
+/** Why we answer otherwise than the peer, most particular first. Each is a rule about groups, never about one model. */
+const REASONS = [
+  {
+    why: 'it reaches the output of the model, which keeps its shape',
+    holds: (/** @type {Difference} */ { peer, ours }) => peer.reachesOutput && ours.length === 0,
+  },
+  {
+    why: 'its units have different slices: one group there, several here, of the same units',
+    holds: (/** @type {Difference} */ { peer, ours }) =>
+      setsEqual(keysOf(peer), new Set(ours.flatMap((group) => [...keysOf(group)]))),
+  },
+]
+
+/** @param {Difference} difference */
+export function reasonOf(difference) {
+  return REASONS.find(({ holds }) => holds(difference))?.why
+}

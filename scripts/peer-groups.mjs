@@ -1,0 +1,52 @@
+// Compares the channel groups of the models in test/corpus/expectations.json with the peer's, where the peer is right, and
+// lists every difference with its reason. Ends with a status of 1 when a difference has none.
+//
+//   npm run peer -- [--corpus DIR] [--only NAME] [--all]     --all: every model that the peer prunes right
+
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { isRight, readExpectations } from './corpus/acceptance.mjs'
+import { runChild } from './corpus/child.mjs'
+import { listCorpus } from './corpus/files.mjs'
+import { compareGroups, reasonOf } from './corpus/peer.mjs'
+
+const { values } = parseArgs({
+  options: {
+    corpus: { type: 'string', default: fileURLToPath(new URL('../../shared/models', import.meta.url)) },
+    only: { type: 'string', default: '' },
+    all: { type: 'boolean', default: false },
+  },
+})
+const expectations = readExpectations()
+const total = { equal: 0, explained: 0, unexplained: 0 }
+for (const file of listCorpus(values.corpus)) {
+  const { peer } = file
+  if (!file.file.includes(values.only) || !(values.all || expectations.models.includes(file.name))) continue
+  if (!peer?.groups || !isRight(peer, peer.local, expectations.peer_error)) {
+    console.log(`${file.file}: not compared, the peer does not prune it right`)
+    continue
+  }
+  const { analysed } = await runChild({ path: file.path, io: file.io, modes: [], ratio: 0, out: '' })
+  if (!analysed) {
+    console.log(`${file.file}: there are no groups to compare, the analysis failed`)
+    total.unexplained += 1
+    continue
+  }
+  const { equal, differences } = compareGroups(peer.groups, analysed.groups)
+  const explained = differences.filter((difference) => reasonOf(difference) !== undefined).length
+  total.equal += equal
+  total.explained += explained
+  total.unexplained += differences.length - explained
+  console.log(`${file.file}: ${equal} of ${equal + differences.length} groups equal`)
+  for (const difference of differences) {
+    const { peer: theirs, onlyPeer, onlyOurs } = difference
+    const list = (/** @type {string[]} */ sides) => (sides.length > 6 ? [...sides.slice(0, 6), '…'] : sides).join(', ')
+    const parts = [
+      onlyPeer.length && `only theirs: ${list(onlyPeer)}`,
+      onlyOurs.length && `only ours: ${list(onlyOurs)}`,
+    ]
+    console.log(`  ${theirs.label}: ${reasonOf(difference) ?? 'NO REASON KNOWN'}  ${parts.filter(Boolean).join('; ')}`)
+  }
+}
+console.log(`${total.equal} groups equal, ${total.explained} differ with a reason, ${total.unexplained} without`)
+process.exitCode = total.unexplained > 0 ? 1 : 0

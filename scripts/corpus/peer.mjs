@@ -110,7 +110,7 @@ const REASONS = [
   {
     why: 'its units have different slices: one group there, several here, of the same units',
     holds: (/** @type {Difference} */ { peer, ours }) =>
-      setsEqual(keysOf(peer), new Set(ours.flatMap((group) => [...keysOf(group)]))),
+      ours.length > 1 && setsEqual(keysOf(peer), new Set(ours.flatMap((group) => [...keysOf(group)]))),
   },
 ]
 

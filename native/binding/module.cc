@@ -88,9 +88,21 @@ torch::jit::Module Load(std::string bytes, const std::string& name, std::optiona
   return module;
 }
 
+// Writes the module in the file format. The same module gives the same bytes: the pickler numbers a value only if
+// something else holds it too, so that handles, gradients and cached code would show in the file. Here every value is
+// held.
+void Save(const torch::jit::Module& module, const std::function<size_t(const void*, size_t)>& write) {
+  std::vector<c10::IValue> held;
+  c10::IValue(module._ivalue()).visit([&held](const c10::IValue& value) {
+    held.push_back(value);
+    return false;
+  });
+  torch::jit::ExportModule(module, write);
+}
+
 std::string ToBytes(const torch::jit::Module& module) {
   std::string bytes;
-  torch::jit::ExportModule(module, [&bytes](const void* data, size_t size) {
+  Save(module, [&bytes](const void* data, size_t size) {
     bytes.append(static_cast<const char*>(data), size);
     return size;
   });
@@ -145,7 +157,7 @@ Napi::Value ModuleSave(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [=](const JobContext&) -> Runner::Settle {
     auto locked = use.Lock();
     AtomicFile file(path);
-    torch::jit::ExportModule(locked.module(), [&file](const void* data, size_t size) {
+    Save(locked.module(), [&file](const void* data, size_t size) {
       file.Write(data, size);
       return size;
     });

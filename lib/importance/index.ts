@@ -1,4 +1,12 @@
 /** Criteria: how much each unit of each group matters. */
 export { groupL1, groupL2 } from './magnitude.js'
 export type { Importance, ImportanceContext, Scores } from './types.js'
-export { allFinite, assertFiniteScores, type Weight, type WeightSource, weightsFrom, weightsOf } from './weights.js'
+export {
+  allFinite,
+  assertFiniteScores,
+  type ParameterOwner,
+  type Weight,
+  type WeightSource,
+  weightsFrom,
+  weightsOf,
+} from './weights.js'

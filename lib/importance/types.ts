@@ -7,7 +7,7 @@ export interface ImportanceContext {
 }
 
 /** One score per unit, by group id: `scores.get(group.id)[unit]`. Only larger or smaller counts; the built-in ones are >= 0. */
-export type Scores = ReadonlyMap<number, Float64Array>
+export type Scores = ReadonlyMap<number, ArrayLike<number>>
 
 /**
  * A criterion: says how much each unit matters. It reads weights and returns plain data; a NaN in the weights may come

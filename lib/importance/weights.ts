@@ -1,7 +1,7 @@
 /** Weights as plain data: what a criterion reads. */
 import { EspalierError } from '../errors.js'
 import type { ChannelGroups, Member } from '../graph/groups.js'
-import type { ScriptModule, Tensor } from '../torch/index.js'
+import type { Tensor } from '../torch/index.js'
 
 /** A parameter as plain data: elements in row-major order. */
 export interface Weight {
@@ -11,6 +11,11 @@ export interface Weight {
 
 /** Reads a parameter by its first qualified name. Throws ERR_INVALID_ARGUMENT for a name that it does not know. */
 export type WeightSource = (name: string) => Weight
+
+/** Anything with named parameters: a ScriptModule, or tensors of one's own. */
+export interface ParameterOwner {
+  parameters(): ReadonlyMap<string, Tensor>
+}
 
 /** Weights from plain data, by qualified name. */
 export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {
@@ -23,7 +28,7 @@ export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Reco
 }
 
 /** The weights of a module as they are now: each parameter is copied once, when it is first asked for. */
-export function weightsOf(module: ScriptModule): WeightSource {
+export function weightsOf(module: ParameterOwner): WeightSource {
   let parameters: ReadonlyMap<string, Tensor> | undefined
   const copies = new Map<string, Weight>()
   return (name) => {

@@ -1,5 +1,6 @@
 import type { ChannelGroups } from '../graph/groups.js'
-import { type OpCall, run, type ScriptModule, Tensor } from '../torch/index.js'
+import type { ParameterOwner } from '../importance/index.js'
+import { keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
 import { type DimensionCoefficients, dimensionCoefficients, type Reg } from './coefficients.js'
 
 /** A parameter and its coefficient, of a shape that broadcasts to the parameter's. */
@@ -17,7 +18,7 @@ export class Penalty {
   readonly #parameters: ReadonlyMap<string, Tensor>
   #terms: readonly Term[] = []
 
-  constructor(model: ScriptModule, groups: ChannelGroups) {
+  constructor(model: ParameterOwner, groups: ChannelGroups) {
     this.#groups = groups
     this.#parameters = model.parameters()
   }
@@ -34,21 +35,20 @@ export class Penalty {
   }
 
   /** Adds the penalty's gradient once. A parameter without a gradient gets one: its loss gradient is zero. */
-  async apply(): Promise<void> {
-    if (this.#terms.length === 0) return
-    const grads = this.#terms.map(({ parameter }) => parameter.grad)
-    const program = this.#terms.map(
-      ({ parameter, coefficient }, k): OpCall =>
-        grads[k]
-          ? { op: 'aten::addcmul_', args: [grads[k], coefficient, parameter] }
-          : { op: 'aten::mul.Tensor', args: [coefficient, parameter] },
-    )
-    const missing = grads.flatMap((grad, k) => (grad === null ? [k] : []))
-    const made = await run(program, { returns: missing })
-    missing.forEach((k, i) => {
-      this.#terms[k]!.parameter.grad = made[i] as Tensor
+  apply(): Promise<void> {
+    return scope(async () => {
+      const program = this.#terms.map(({ parameter, coefficient }): OpCall => {
+        const { grad } = parameter
+        return grad
+          ? { op: 'aten::addcmul_', args: [grad, coefficient, parameter] }
+          : { op: 'aten::mul.Tensor', args: [coefficient, parameter] }
+      })
+      const missing = [...program.keys()].filter((k) => program[k]!.op === 'aten::mul.Tensor')
+      const made = await run(program, { returns: missing })
+      missing.forEach((k, i) => {
+        this.#terms[k]!.parameter.grad = made[i] as Tensor
+      })
     })
-    for (const tensor of [...grads, ...made]) (tensor as Tensor | null)?.dispose()
   }
 
   dispose(): void {
@@ -57,21 +57,21 @@ export class Penalty {
   }
 }
 
+/** The sum of the dimensions' coefficients, each along its own dimension. It outlives the caller's scope. */
 async function coefficientOf(parameter: Tensor, dimensions: readonly DimensionCoefficients[]): Promise<Tensor> {
   const { dtype, shape } = parameter
-  const parts = dimensions.map(({ dim, values }) =>
-    Tensor.from(
-      values,
-      shape.map((_, d) => (d === dim ? values.length : 1)),
-      { dtype },
-    ),
-  )
-  let [sum, ...rest] = parts as [Tensor, ...Tensor[]]
-  for (const part of rest) {
-    const [next] = await run([{ op: 'aten::add.Tensor', args: [sum, part] }])
-    sum.dispose()
-    part.dispose()
-    sum = next as Tensor
-  }
-  return sum
+  const coefficient = await scope(async () => {
+    const parts = dimensions.map(({ dim, values }) => {
+      const along = shape.map((_, d) => (d === dim ? values.length : 1))
+      return Tensor.from(values, along, { dtype })
+    })
+    const [first, ...rest] = parts as [Tensor, ...Tensor[]]
+    const sums = rest.map(
+      (part, k): OpCall => ({ op: 'aten::add.Tensor', args: [k ? { result: k - 1 } : first, part] }),
+    )
+    if (sums.length === 0) return first
+    const [sum] = await run(sums, { returns: [sums.length - 1] })
+    return sum as Tensor
+  })
+  return keep(coefficient)
 }

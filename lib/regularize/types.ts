@@ -1,5 +1,5 @@
 import type { ChannelGroups } from '../graph/groups.js'
-import type { ScriptModule } from '../torch/index.js'
+import type { ParameterOwner } from '../importance/index.js'
 import type { Stepping } from './stability.js'
 
 /** The units of one group that a plan removes. */
@@ -43,7 +43,7 @@ export interface Regularizer {
 
 export interface RegularizerContext {
   /** The module in training: its parameters are penalised in place. */
-  model: ScriptModule
+  model: ParameterOwner
   groups: ChannelGroups
   /** Units chosen at the start; needed by regularizers whose `picks` is `'start'`. */
   removed?: readonly RemovedUnits[] | undefined

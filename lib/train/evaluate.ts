@@ -1,7 +1,6 @@
 import { abortIf } from '../abort.js'
-import { type ModuleOutput, run, type ScriptModule, Tensor } from '../torch/index.js'
+import { type ModuleOutput, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { batches, type Dataset } from './dataset.js'
-import { disposeAll } from './dispose.js'
 import { type Loss, lossFunction } from './loss.js'
 
 export interface Evaluation {
@@ -37,14 +36,14 @@ export async function evaluate(model: ScriptModule, dataset: Dataset, options: E
     let judged = 0
     for await (const { inputs, targets, size } of batches(dataset, { batchSize })) {
       abortIf(signal)
-      const output = await model.forwardWith(inputs, { grad: false, signal })
-      const batchLoss = await lossOf(output, targets)
-      loss += batchLoss.item() * size
-      if (isClassification(output, targets)) {
-        right += await countRight(output, targets)
-        judged += targets.numel
-      }
-      disposeAll(output, batchLoss)
+      await scope(async () => {
+        const output = await model.forwardWith(inputs, { grad: false, signal })
+        loss += (await lossOf(output, targets)).item() * size
+        if (isClassification(output, targets)) {
+          right += await countRight(output, targets)
+          judged += targets.numel
+        }
+      })
     }
     return { loss: loss / dataset.size, ...(judged > 0 ? { accuracy: right / judged } : {}) }
   } finally {
@@ -65,7 +64,5 @@ async function countRight(output: Tensor, targets: Tensor): Promise<number> {
     ],
     { returns: [2] },
   )
-  const right = (sum as Tensor).item()
-  disposeAll(sum)
-  return right
+  return (sum as Tensor).item()
 }

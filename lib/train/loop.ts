@@ -3,10 +3,8 @@ import { EspalierError } from '../errors.js'
 import { count } from '../options.js'
 import type { Regularizer } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
-import type { ScriptModule } from '../torch/index.js'
-import { manualSeed } from '../torch/index.js'
+import { manualSeed, type ScriptModule, scope } from '../torch/index.js'
 import { type Augment, batchCount, batches, type Dataset, type TensorBatch } from './dataset.js'
-import { disposeAll } from './dispose.js'
 import { type Evaluation, evaluate } from './evaluate.js'
 import { notFiniteGradient } from './gradients.js'
 import { type Loss, lossFunction } from './loss.js'
@@ -27,7 +25,7 @@ export interface TrainOptions {
   /** Leave out a last batch that is not full; false by default. */
   dropLast?: boolean | undefined
   augment?: Augment | undefined
-  /** An integer; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
+  /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
   /** Attached to this model, for {@link phaseLength} iterations. */
   regularizer?: Regularizer | undefined
@@ -86,8 +84,9 @@ export function largestStepping(options: TrainOptions): Stepping {
  *   ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range
  */
 export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainRecord, void, void> {
-  const { data, schedule = constant(), batchSize = 64, dropLast, augment, seed = 0, signal } = options
+  const { data, schedule = constant(), batchSize = 64, dropLast, augment, signal } = options
   const epochs = count('epochs', options.epochs)
+  const seed = count('seed', options.seed ?? 0, 0)
   const iterations = phaseLength(options)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   const wasTraining = model.training
@@ -149,11 +148,11 @@ class Stepper {
     return this.#optimizer.lr
   }
 
-  async step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
+  step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
     const { regularizer, signal } = this.#options
-    const output = await this.#model.forwardWith(inputs, { grad: true, signal })
-    const loss = await this.#lossOf(output, targets)
-    try {
+    return scope(async () => {
+      const output = await this.#model.forwardWith(inputs, { grad: true, signal })
+      const loss = await this.#lossOf(output, targets)
       const value = loss.item()
       if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
       await loss.backward()
@@ -163,11 +162,9 @@ class Stepper {
       }
       await regularizer?.apply()
       await this.#optimizer.step()
-      return value
-    } finally {
       this.#optimizer.zeroGrad()
-      disposeAll(output, loss)
-    }
+      return value
+    })
   }
 
   dispose(): void {

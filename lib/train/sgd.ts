@@ -1,6 +1,6 @@
 import { EspalierError } from '../errors.js'
 import { atLeast, inRange } from '../options.js'
-import { type OpCall, run, Tensor } from '../torch/index.js'
+import { keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
 import type { Optimizer, OptimizerFactory } from './optimizer.js'
 
 export interface SgdOptions {
@@ -65,13 +65,12 @@ class Sgd implements Optimizer {
     this.#rule = rule
   }
 
-  async step(): Promise<void> {
-    const moving = this.#moving()
-    const program = [...groupBy(moving, ({ parameter, first }) => `${parameter.dtype} ${first}`).values()].map((same) =>
-      this.#fused(same),
-    )
-    if (program.length > 0) await run(program, { returns: [] })
-    for (const { grad } of moving) grad.dispose()
+  step(): Promise<void> {
+    return scope(async () => {
+      const alike = groupBy(this.#moving(), ({ parameter, first }) => `${parameter.dtype} ${first}`)
+      const program = [...alike.values()].map((moving) => this.#fused(moving))
+      if (program.length > 0) await run(program, { returns: [] })
+    })
   }
 
   #moving(): Moving[] {
@@ -80,7 +79,7 @@ class Sgd implements Optimizer {
       if (grad === null) return []
       const first = !this.#velocities.has(parameter)
       if (first && this.#rule.momentum > 0) {
-        this.#velocities.set(parameter, Tensor.zeros(parameter.shape, { dtype: parameter.dtype }))
+        this.#velocities.set(parameter, keep(Tensor.zeros(parameter.shape, { dtype: parameter.dtype })))
       }
       return [{ parameter, grad, velocity: this.#velocities.get(parameter), first }]
     })

@@ -15,7 +15,7 @@ const member = (
   ...over,
 })
 
-const grouped = (...groups: { size: number; members: Member[] }[]): ChannelGroups => ({
+const grouped = (...groups: { size: number; members: readonly Member[] }[]): ChannelGroups => ({
   groups: groups.map(
     (group, id): ChannelGroup => ({ id, kind: 'channels', scopes: ['conv'], exact: true, approximation: [], ...group }),
   ),
@@ -107,7 +107,7 @@ describe.each(['toy_resnet', 'toy_concat', 'odd_gate_param'])('group L2 of %s', 
     async (_, id) => {
       const got = (await groupL2()({ groups, weights: weightsFrom(weights) })).get(id)!
       expect(got.length).toBe(importance[id]!.length)
-      got.forEach((score, unit) => {
+      Array.from(got).forEach((score, unit) => {
         expect(Math.abs(score / importance[id]![unit]! - 1)).toBeLessThan(1e-6)
       })
     },

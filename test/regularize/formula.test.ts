@@ -46,7 +46,7 @@ describe('one growth step of a group', () => {
 async function gradients(given: Reference): Promise<Map<string, Float32Array>> {
   const { groups, weights } = given
   const scores = await groupL2()({ groups, weights: weightsFrom(weights) })
-  let reg = groups.groups.map(({ size }) => new Float32Array(size).fill(1e-4))
+  let reg: Float32Array[] = groups.groups.map(({ size }) => new Float32Array(size).fill(1e-4))
   for (let update = 0; update < 3; update++) {
     reg = reg.map((r, g) => growGroup(r, scores.get(g)!, 1e-4, 1)!)
   }

@@ -1,0 +1,162 @@
+/**
+ * The main job on real data: a trained ResNet-8 is cut to half of its MACs while it is trained on handwritten digits.
+ *
+ *     npm run demo -- [--seed 1] [--sparse-epochs 15] [--finetune-epochs 12] [--out out]
+ */
+import { mkdirSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import {
+  coverageLines,
+  formatTable,
+  frozenTable,
+  greg1,
+  groupsTable,
+  integer,
+  type Latency,
+  load,
+  measureLatency,
+  percent,
+  type RunRecord,
+  randomShift,
+  type ScriptModule,
+  type SparsifyResult,
+  saveManifest,
+  sgd,
+  sparsify,
+  Tensor,
+} from 'espalier'
+import { dataFile, digits } from './digits.js'
+
+export interface DemoOptions {
+  seed: number
+  sparseEpochs: number
+  finetuneEpochs: number
+  /** Folder for the small model and its manifest. */
+  out: string
+}
+
+const BATCHES = [1, 64] as const
+
+/** Runs the demo and says what it does, line by line. */
+export async function demo(options: DemoOptions, print: (text: string) => void): Promise<SparsifyResult> {
+  const start = performance.now()
+  const source = dataFile('resnet8.script.pt')
+  const model = await load(source)
+  const data = digits()
+  print(
+    `Loaded ${relative('.', source)} and ${data.train.size} + ${data.validation.size} digits to train and to validate.`,
+  )
+
+  const x = Tensor.from((await data.validation.batch(Int32Array.of(0))).inputs[0]!.data, [1, 1, 8, 8])
+  const result = await sparsify(model, {
+    exampleInputs: [x],
+    data,
+    loss: 'cross-entropy',
+    budget: { macs: 0.5 },
+    minKeep: 0.05,
+    regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+    sparse: { epochs: options.sparseEpochs, optimizer: sgd({ lr: 0.01, momentum: 0.9, weightDecay: 5e-4 }) },
+    finetune: { epochs: options.finetuneEpochs, optimizer: sgd({ lr: 0.02, momentum: 0.9, weightDecay: 5e-4 }) },
+    augment: randomShift({ pixels: 1, fill: -1 }),
+    seed: options.seed,
+    onRecord: (record) => {
+      const text = inWords(record)
+      if (text !== undefined) print(text)
+    },
+  })
+
+  mkdirSync(options.out, { recursive: true })
+  const files = { model: join(options.out, 'resnet8-small.pt'), manifest: join(options.out, 'resnet8-small.json') }
+  await result.small.save(files.model)
+  await saveManifest(files.manifest, result)
+  print('Measuring latency ...')
+  const latencies = await Promise.all(BATCHES.map((batch) => latency([model.eval(), result.small], batch)))
+  print(`\n${summary(result, latencies, [source, files.model])}\n`)
+  print(`Wrote ${files.model} and ${files.manifest} in ${((performance.now() - start) / 1000).toFixed(1)} s.`)
+  for (const garbage of [x, model]) garbage.dispose()
+  return result
+}
+
+function inWords(record: RunRecord): string | undefined {
+  switch (record.kind) {
+    case 'analysis':
+      return [
+        '',
+        groupsTable(record.analysis),
+        '',
+        frozenTable(record.analysis),
+        '',
+        coverageLines(record.analysis),
+        '',
+      ].join('\n')
+    case 'plan':
+      return `The plan removes ${record.plan.removed.reduce((sum, { units }) => sum + units.length, 0)} units.\n`
+    case 'evaluation':
+      return `${STAGES[record.stage]}: accuracy ${percent(record.evaluation.accuracy!)}, loss ${record.evaluation.loss.toFixed(4)}`
+    case 'epoch':
+      return (
+        `  ${PHASES[record.phase]} ${String(record.epoch).padStart(2)}/${record.epochs}  loss ${record.loss.toFixed(4)}  ` +
+        `accuracy ${percent(record.validation!.accuracy!)}  ${record.seconds.toFixed(1)} s`
+      )
+    case 'cut':
+      return `Cut and verified: the small model equals the masked one.`
+    case 'batch':
+      return undefined
+  }
+}
+
+const PHASES = { sparse: 'regularized phase', finetune: 'fine-tuning' } as const
+
+const STAGES = {
+  before: 'before',
+  regularized: 'end of the regularized phase',
+  cut: 'right after the cut',
+  finetuned: 'after fine-tuning',
+} as const
+
+async function latency(models: readonly ScriptModule[], batch: number): Promise<Latency[]> {
+  const x = Tensor.zeros([batch, 1, 8, 8])
+  const times = await measureLatency(models, [x], { rounds: 200 })
+  x.dispose()
+  return times
+}
+
+/** One line a stage; the first two are the original architecture, the last two the small one. */
+function summary({ evaluations, plan }: SparsifyResult, latencies: Latency[][], files: string[]): string {
+  const milliseconds = ({ min, median }: Latency) => `${min.toFixed(2)} / ${median.toFixed(2)}`
+  const rows = Object.entries(STAGES).flatMap(([stage, name], k) => {
+    const evaluation = evaluations[stage as keyof typeof STAGES]
+    const which = k < 2 ? 0 : 1
+    const times = latencies.map((models) => milliseconds(models[which]!))
+    const bytes = stage === 'before' || stage === 'finetuned' ? integer(statSync(files[which]!).size) : ''
+    return evaluation === undefined
+      ? []
+      : [[name, percent(evaluation.accuracy!), integer(plan.params[which]), integer(plan.macs[which]), ...times, bytes]]
+  })
+  return formatTable(
+    [
+      { title: '' },
+      ...['accuracy', 'parameters', 'MACs'].map((title) => ({ title, align: 'right' as const })),
+      ...BATCHES.map((batch) => ({ title: `ms for ${batch} (min / median)`, align: 'right' as const })),
+      { title: 'bytes', align: 'right' },
+    ],
+    rows,
+  )
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      'sparse-epochs': { type: 'string', default: '15' },
+      'finetune-epochs': { type: 'string', default: '12' },
+      out: { type: 'string', default: 'out' },
+    },
+  })
+  const { seed, out } = values
+  const epochs = { sparseEpochs: Number(values['sparse-epochs']), finetuneEpochs: Number(values['finetune-epochs']) }
+  const { small } = await demo({ seed: Number(seed), out, ...epochs }, (text) => process.stdout.write(`${text}\n`))
+  small.dispose()
+}

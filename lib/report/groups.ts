@@ -1,0 +1,68 @@
+import type { ChannelGroup, ChannelGroups, FreezeReason, Member, MemberUse } from '../graph/index.js'
+import { formatTable, integer, percent } from './table.js'
+
+/** How a table calls the slices of a member. */
+const USE_NAMES: Record<MemberUse, string> = {
+  output: 'rows',
+  input: 'columns',
+  bias: 'biases',
+  'norm-weight': 'norm weights',
+  'norm-bias': 'norm biases',
+  statistic: 'statistics',
+  other: 'other',
+}
+
+/** The groups: units, where, and which slices go together. */
+export function groupsTable({ groups }: ChannelGroups): string {
+  return formatTable(
+    [
+      { title: 'group', align: 'right' },
+      { title: 'kind' },
+      { title: 'units', align: 'right' },
+      { title: 'members' },
+      { title: 'cut' },
+      { title: 'in' },
+    ],
+    groups.map((group) => [
+      group.id,
+      group.kind,
+      group.size,
+      membersInWords(group.members),
+      group.exact ? 'exact' : 'approximate',
+      scopesInWords(group),
+    ]),
+  )
+}
+
+/** The dimensions that stay as they are, and why. */
+export function frozenTable({ frozen }: ChannelGroups): string {
+  return formatTable(
+    [{ title: 'frozen' }, { title: 'dim', align: 'right' }, { title: 'size', align: 'right' }, { title: 'why' }],
+    frozen.map(({ name, dim, size, reasons }) => [name, dim, size, reasons.map(reasonInWords).join(', ')]),
+  )
+}
+
+/** Coverage and what stands in its way, in a line or a few. */
+export function coverageLines({ coverage, topReasons }: ChannelGroups): string {
+  const lines = topReasons.map(
+    ({ reason, elements }) => `  ${integer(elements)} parameters kept by: ${reasonInWords(reason)}`,
+  )
+  return [`coverage: ${percent(coverage, 1)} of the parameters have a dimension that can be pruned`, ...lines].join(
+    '\n',
+  )
+}
+
+export function reasonInWords({ kind, operator, scope }: FreezeReason): string {
+  return [kind, operator, scope ? `in ${scope}` : undefined].filter(Boolean).join(' ')
+}
+
+function membersInWords(members: readonly Member[]): string {
+  const counts = new Map<MemberUse, number>()
+  for (const { use } of members) counts.set(use, (counts.get(use) ?? 0) + 1)
+  return [...counts].map(([use, count]) => `${count} ${USE_NAMES[use]}`).join(', ')
+}
+
+function scopesInWords({ scopes }: ChannelGroup, shown = 3): string {
+  const more = scopes.length - shown
+  return scopes.slice(0, shown).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}

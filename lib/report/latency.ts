@@ -1,0 +1,47 @@
+import { setImmediate } from 'node:timers/promises'
+import { abortIf } from '../abort.js'
+import { count } from '../options.js'
+import { type ModuleInput, type ScriptModule, scope } from '../torch/index.js'
+
+/** Time of one forward pass in milliseconds. */
+export interface Latency {
+  min: number
+  median: number
+}
+
+export interface LatencyOptions {
+  /** Measured passes of each module, 1 or more; 100 by default. */
+  rounds?: number | undefined
+  /** Passes before the measurement; 10 by default. */
+  warmUp?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Times the forward pass of several modules on the same inputs, in turn in every round, so that whatever else the machine
+ * does meets all of them alike. The modules should be in eval mode.
+ *
+ * @throws ERR_ABORTED
+ */
+export async function measureLatency(
+  modules: readonly ScriptModule[],
+  inputs: readonly ModuleInput[],
+  options: LatencyOptions = {},
+): Promise<Latency[]> {
+  const rounds = count('rounds', options.rounds ?? 100)
+  const warmUp = count('warmUp', options.warmUp ?? 10, 0)
+  const times = modules.map((): number[] => [])
+  for (let round = -warmUp; round < rounds; round++) {
+    modules.forEach((module, k) => {
+      const start = performance.now()
+      scope(() => void module.forwardSync(...inputs))
+      if (round >= 0) times[k]!.push(performance.now() - start)
+    })
+    await setImmediate()
+    abortIf(options.signal)
+  }
+  return times.map((own) => {
+    const sorted = [...own].sort((a, b) => a - b)
+    return { min: sorted[0]!, median: sorted[Math.floor(sorted.length / 2)]! }
+  })
+}

@@ -1,0 +1,47 @@
+import { type Analysis, analyse } from '../graph/index.js'
+import { assertFiniteScores, groupL2, type Importance, weightsOf } from '../importance/index.js'
+import { cutAndVerify, makePlan, type Plan, type PlanOptions, type Verification } from '../prune/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
+
+export interface PruneOptions extends PlanOptions {
+  /** What the graph is recorded on, and the cut verified: one for each input of the model. */
+  exampleInputs: readonly ModuleInput[]
+  /** How the units to remove are chosen; {@link groupL2} by default. */
+  importance?: Importance | undefined
+}
+
+export interface PruneResult {
+  /** The smaller model, in eval mode. The caller disposes it. */
+  small: ScriptModule
+  analysis: Analysis
+  plan: Plan
+  verification: Verification
+}
+
+/**
+ * Makes a model smaller in one shot, without training: record, group, score, plan, cut, verify. The model given stays as it
+ * is. Expect to lose accuracy: {@link sparsify} is the way to lose none.
+ *
+ * @throws ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_NOT_FINITE naming the parameter, ERR_VERIFICATION,
+ *   ERR_INVALID_ARGUMENT
+ */
+export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
+  const { exampleInputs, importance = groupL2(), ...planOptions } = options
+  const copy = model.clone().eval()
+  try {
+    const recording = await copy.record(exampleInputs)
+    try {
+      const analysis = analyse(recording.record)
+      const weights = weightsOf(copy)
+      const scores = await importance({ groups: analysis, weights })
+      assertFiniteScores(analysis, scores, weights)
+      const plan = makePlan(analysis, scores, planOptions)
+      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs)
+      return { small: small.eval(), analysis, plan, verification }
+    } finally {
+      recording.dispose()
+    }
+  } finally {
+    copy.dispose()
+  }
+}

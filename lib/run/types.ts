@@ -1,0 +1,77 @@
+import type { Analysis } from '../graph/index.js'
+import type { Importance } from '../importance/index.js'
+import type { Plan, PlanOptions, Verification } from '../prune/index.js'
+import type { RegularizerFactory, RegularizerState } from '../regularize/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import type {
+  Augment,
+  Dataset,
+  EpochRecord,
+  Evaluation,
+  Loss,
+  LrSchedule,
+  OptimizerFactory,
+  TrainRecord,
+} from '../train/index.js'
+
+/** One phase of training. */
+export interface Phase {
+  /** 1 or more. */
+  epochs: number
+  optimizer: OptimizerFactory
+  /** Constant in the regularized phase, half a cosine in fine-tuning by default. */
+  schedule?: LrSchedule | undefined
+  /** 64 by default. */
+  batchSize?: number | undefined
+  /** Leave out a last batch that is not full; false by default. */
+  dropLast?: boolean | undefined
+}
+
+export interface SparsifyOptions {
+  /** What the graph is recorded on, and the cut verified: one for each input of the model. */
+  exampleInputs: readonly ModuleInput[]
+  data: { train: Dataset; validation?: Dataset | undefined }
+  loss: Loss
+  /** Part of the MACs or parameters that may stay, in (0, 1]. */
+  budget: NonNullable<PlanOptions['budget']>
+  /** Part of each group that always stays, in (0, 1]; 0.1 by default, and at least one unit. */
+  minKeep?: number | undefined
+  /** How the units to remove are chosen; {@link groupL2} by default. */
+  importance?: Importance | undefined
+  regularizer: RegularizerFactory
+  /** The regularized phase. */
+  sparse: Phase
+  /** Training after the cut; none by default. */
+  finetune?: Phase | undefined
+  augment?: Augment | undefined
+  /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
+  seed?: number | undefined
+  signal?: AbortSignal | undefined
+  onRecord?: ((record: RunRecord) => void) | undefined
+  onWarning?: ((message: string) => void) | undefined
+}
+
+/** Where a run is when it measures. */
+export type Stage = 'before' | 'regularized' | 'cut' | 'finetuned'
+
+export type RunRecord =
+  | { kind: 'analysis'; analysis: Analysis }
+  | { kind: 'plan'; plan: Plan }
+  /** Only with validation data. `regularized` is measured with the weights as trained: nothing zeroed or compensated. */
+  | { kind: 'evaluation'; stage: Stage; evaluation: Evaluation }
+  | (TrainRecord & { phase: 'sparse' | 'finetune' })
+  | { kind: 'cut'; verification: Verification }
+
+export interface SparsifyResult {
+  /** The smaller model, in eval mode. The caller disposes it. */
+  small: ScriptModule
+  analysis: Analysis
+  plan: Plan
+  verification: Verification
+  /** One record for each epoch of both phases. */
+  history: (EpochRecord & { phase: 'sparse' | 'finetune' })[]
+  /** By stage; empty without validation data. */
+  evaluations: Partial<Record<Stage, Evaluation>>
+  /** As it was at the end of the regularized phase. */
+  regularizer: RegularizerState
+}

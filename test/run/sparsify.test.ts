@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  greg1,
+  growing,
+  load,
+  prune,
+  Run,
+  type RunRecord,
+  type ScriptModule,
+  type SparsifyOptions,
+  sgd,
+  sparsify,
+  Tensor,
+} from 'espalier'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { dataFile, digits } from '../../examples/digits.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'espalier-'))
+const { train, validation } = digits()
+let model: ScriptModule
+let x: Tensor
+let before: string
+
+const fingerprint = (module: ScriptModule) =>
+  JSON.stringify(
+    [...module.parameters(), ...module.buffers()].map(([name, t]) => [
+      name,
+      Array.from(t.data() as Float32Array, Number),
+    ]),
+  )
+
+beforeAll(async () => {
+  model = await load(dataFile('resnet8.script.pt'))
+  x = Tensor.zeros([1, 1, 8, 8])
+  before = fingerprint(model)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const options = (over: Partial<SparsifyOptions> = {}): SparsifyOptions => ({
+  exampleInputs: [x],
+  data: { train, validation },
+  loss: 'cross-entropy',
+  budget: { macs: 0.5 },
+  regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+  sparse: { epochs: 1, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
+  seed: 1,
+  ...over,
+})
+
+describe('sparsify', () => {
+  it.each(['resnet8.script.pt', 'resnet8.trace.pt'])('makes %s smaller, as in the README', async (file) => {
+    const model = await load(dataFile(file))
+    const { signal } = new AbortController()
+    const { small, plan, history, evaluations, verification } = await sparsify(model, {
+      ...{ exampleInputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 } },
+      ...{ regularizer: greg1({ finalReg: 1, updateEvery: 5 }) },
+      ...{ sparse: { epochs: 4, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) } },
+      ...{ finetune: { epochs: 1, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) }, seed: 1, signal },
+    })
+    const path = join(folder, file)
+    await small.save(path)
+
+    expect(plan.macs[1] / plan.macs[0]).toBeLessThanOrEqual(0.5)
+    expect(plan.macs[1] / plan.macs[0]).toBeGreaterThan(0.47)
+    const size = [...small.parameters().values()].reduce((sum, { numel }) => sum + numel, 0)
+    expect(size).toBe(plan.params[1])
+    expect(history.map(({ phase, epoch }) => `${phase} ${epoch}`)).toEqual([
+      ...['sparse 1', 'sparse 2', 'sparse 3', 'sparse 4', 'finetune 1'],
+    ])
+    expect(verification).toBeDefined()
+    expect(evaluations.before!.accuracy).toBe(713 / 719)
+    expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
+    expect(evaluations.cut!.accuracy).toBeGreaterThan(0.95)
+    expect(evaluations.finetuned!.accuracy).toBeGreaterThan(0.95)
+
+    const loaded = await load(path)
+    expect(fingerprint(loaded)).toBe(fingerprint(small))
+    expect(loaded.training).toBe(false)
+    for (const garbage of [model, small, loaded]) garbage.dispose()
+  })
+
+  it('leaves the model that it was given as it was', async () => {
+    const { small } = await sparsify(model, options())
+    small.dispose()
+    expect(fingerprint(model)).toBe(before)
+    expect([...model.parameters().values()].every(({ grad }) => grad === null)).toBe(true)
+  })
+
+  it('chooses at the end with growing regularization', async () => {
+    const kinds: string[] = []
+    const result = await sparsify(model, {
+      ...options({ regularizer: growing({ deltaReg: 1e-3, updateEvery: 5 }), data: { train } }),
+      onRecord: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
+    })
+    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'plan', 'cut'])
+    expect(result.evaluations).toEqual({})
+    expect(result.regularizer).toMatchObject({ name: 'growing', iteration: 17, updates: 3 })
+    result.small.dispose()
+  })
+
+  it('refuses a budget that can’t be met before it trains, and says the best possible', async () => {
+    const records: RunRecord[] = []
+    const job = sparsify(model, { ...options({ budget: { macs: 0.001 } }), onRecord: (record) => records.push(record) })
+    await expect(job).rejects.toMatchObject({ code: 'ERR_BUDGET', message: expect.stringMatching(/\d/) })
+    expect(records.some(({ kind }) => kind === 'batch')).toBe(false)
+  })
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses weights with %s and names the parameter', async (bad) => {
+    const broken = model.clone()
+    const [name, weight] = [...broken.parameters()].find(([n]) => n.includes('conv') && n.endsWith('weight'))!
+    const values = weight.data() as Float32Array
+    values[0] = bad
+    const { run } = await import('espalier')
+    await run([{ op: 'aten::copy_', args: [weight, Tensor.from(values, weight.shape)] }], { returns: [] })
+    const refusal = { code: 'ERR_NOT_FINITE', message: expect.stringContaining(name) }
+    await expect(sparsify(broken, options())).rejects.toMatchObject(refusal)
+    await expect(prune(broken, { exampleInputs: [x] })).rejects.toMatchObject(refusal)
+    broken.dispose()
+  })
+
+  it.each([
+    ['shape', () => Tensor.zeros([1, 3, 8, 8])],
+    ['dtype', () => Tensor.zeros([1, 1, 8, 8], { dtype: 'int64' })],
+  ])('refuses an example input of a wrong %s', async (_, wrong) => {
+    await expect(sparsify(model, options({ exampleInputs: [wrong()] }))).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_(TORCH|INVALID_ARGUMENT)$/),
+    })
+  })
+
+  it('can be cancelled in the middle of training: nothing is lost, and the process goes on', async () => {
+    const controller = new AbortController()
+    const job = sparsify(model, {
+      ...options({ signal: controller.signal }),
+      onRecord: (record) => {
+        if (record.kind === 'batch' && record.iteration === 3) controller.abort()
+      },
+    })
+    await expect(job).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    expect(fingerprint(model)).toBe(before)
+    const { small } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+    small.dispose()
+  })
+})
+
+describe('a run', () => {
+  it('keeps what it has when it is cancelled', async () => {
+    const controller = new AbortController()
+    const run = new Run(model, options({ signal: controller.signal }))
+    let steps = 0
+    const reading = (async () => {
+      for await (const { kind } of run) if (kind === 'batch' && ++steps === 5) controller.abort()
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    expect(steps).toBe(5)
+    expect(() => run.result).toThrow()
+    expect(fingerprint(run.model)).not.toBe(before)
+    const output = await run.model.forward(x)
+    expect((output as Tensor).shape).toEqual([1, 10])
+    run.model.dispose()
+  })
+})
+
+describe('prune', () => {
+  it('cuts in one shot by ratio, and leaves the model as it was', async () => {
+    const { small, plan } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+    for (const { group, units } of plan.removed) expect(units.length, `group ${group}`).toBeGreaterThan(0)
+    expect(plan.params[1]).toBeLessThan(plan.params[0] / 2)
+    expect(fingerprint(model)).toBe(before)
+    small.dispose()
+  })
+
+  it.each([-0.1, 1, Number.NaN])('refuses the ratio %d', async (ratio) => {
+    await expect(prune(model, { exampleInputs: [x], ratio })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+})

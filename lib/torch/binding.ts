@@ -1,5 +1,6 @@
 import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
+import type { CutRequest } from './recording.js'
 import type { TypedArray } from './tensor.js'
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
@@ -9,6 +10,9 @@ export interface TensorHandle {
 }
 export interface ModuleHandle {
   readonly [kind]: 'module'
+}
+export interface RecordingHandle {
+  readonly [kind]: 'recording'
 }
 export interface CancelHandle {
   readonly [kind]: 'cancel'
@@ -96,4 +100,13 @@ export interface NativeBinding {
   moduleClone(module: ModuleHandle): ModuleHandle
   moduleTo(module: ModuleHandle, device: string | null, dtype: string | null): Promise<ModuleHandle>
   moduleDispose(module: ModuleHandle): void
+
+  /** `record` is an OpRecord as JSON; see recording.ts. */
+  moduleRecord(
+    module: ModuleHandle,
+    inputs: readonly NativeInput[],
+    options: { secondBatch: boolean },
+  ): Promise<{ record: string; handle: RecordingHandle }>
+  moduleCut(module: ModuleHandle, recording: RecordingHandle, request: CutRequest): Promise<ModuleHandle>
+  recordingDispose(recording: RecordingHandle): void
 }

@@ -4,6 +4,7 @@ import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
+import { type CutRequest, type Recording, recordingHandleOf, wrapRecording } from './recording.js'
 import { binding } from './runtime/index.js'
 import { type Device, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
@@ -140,6 +141,27 @@ export class ScriptModule {
   async to(target: Device | DType): Promise<ScriptModule> {
     const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
     return wrapModule(await binding().moduleTo(this.#handle, isDevice ? target : null, isDevice ? null : target))
+  }
+
+  /**
+   * Runs `forward` once on example inputs and writes down every operator, and a second time at another batch size to
+   * learn which numbers depend on it. The module does not change.
+   *
+   * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
+   */
+  async record(inputs: readonly ModuleInput[]): Promise<Recording> {
+    const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { secondBatch: true })
+    return wrapRecording(record, handle)
+  }
+
+  /**
+   * A smaller module: this one with slices of its tensors cut out and its graph edited as asked. This one does not change.
+   *
+   * @param recording a recording of this module
+   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED
+   */
+  async cut(recording: Recording, request: CutRequest): Promise<ScriptModule> {
+    return wrapModule(await binding().moduleCut(this.#handle, recordingHandleOf(recording), request))
   }
 
   /**

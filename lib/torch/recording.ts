@@ -1,0 +1,73 @@
+import type { OpRecord, SecondRun } from '../graph/record.js'
+import type { RecordingHandle } from './binding.js'
+import { binding } from './runtime/index.js'
+
+/** What surgery does to a module. Nodes and inputs are those of the op record. */
+export interface CutRequest {
+  /** What stays of a parameter or buffer, by its first name; its other names follow. */
+  readonly slices: readonly { name: string; dim: number; keep: Int32Array }[]
+  /** An input of a node becomes this constant; with `element`, only that element of a list that it takes. */
+  readonly constants: readonly {
+    node: number
+    input: number
+    element?: number
+    value: number | boolean | number[] | null
+  }[]
+  /** An int computed at run time is multiplied, then floor-divided. */
+  readonly scaled: readonly { node: number; input: number; element?: number; multiply: number; divide: number }[]
+  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
+  readonly rewrites: readonly (
+    | { node: number; form: 'split_with_sizes'; sizes: number[] }
+    | { node: number; form: 'index_select'; dim: number; indices: number[] }
+  )[]
+}
+
+/** @internal Set once, by the class below. */
+export let wrapRecording: (record: string, handle: RecordingHandle) => Recording
+/** @internal */
+export let recordingHandleOf: (recording: Recording) => RecordingHandle
+
+/** One run of a module, written down, together with the graph that surgery works on. */
+export class Recording {
+  /** Every operator that ran, as plain data. */
+  readonly record: OpRecord
+  readonly #handle: RecordingHandle
+  #disposed = false
+
+  private constructor(record: OpRecord, handle: RecordingHandle) {
+    this.record = record
+    this.#handle = handle
+  }
+
+  static {
+    wrapRecording = (record, handle) => new Recording(parseRecord(record), handle)
+    recordingHandleOf = (recording) => recording.#handle
+  }
+
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  /** Lets go of the graph; `record` stays. May be called again. */
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    binding().recordingDispose(this.#handle)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+/** The record as the native side writes it: JSON in which a Map is an array of pairs. */
+type RecordJson = Omit<OpRecord, 'secondRun'> & {
+  secondRun?: { batch: number; scalars: [number, number | boolean | string | null][]; shapes: [number, number[]][] }
+}
+
+function parseRecord(text: string): OpRecord {
+  const { secondRun, ...record } = JSON.parse(text) as RecordJson
+  if (secondRun === undefined) return record
+  const second: SecondRun = { ...secondRun, scalars: new Map(secondRun.scalars), shapes: new Map(secondRun.shapes) }
+  return { ...record, secondRun: second }
+}

@@ -1,37 +1,37 @@
-/** The main job with a training loop of one's own: `regularizer.apply()` after `backward()`, and nothing else changes. */
 import * as espalier from 'espalier'
 import { dataFile, digits } from './digits.js'
 
-export async function ownLoop(epochs: number, print: (text: string) => void): Promise<espalier.ScriptModule> {
-  const { train, validation } = digits()
-  const model = await espalier.load(dataFile('resnet8.script.pt'))
-  const x = espalier.Tensor.zeros([1, 1, 8, 8])
+const { train, validation } = digits()
+const model = await espalier.load(dataFile('resnet8.script.pt'))
+const x = espalier.Tensor.zeros([1, 1, 8, 8])
 
-  const recording = await model.eval().record([x])
-  const groups = espalier.analyse(recording.record)
-  const scores = await espalier.groupL2()({ groups, weights: espalier.weightsOf(model) })
-  const plan = espalier.makePlan(groups, scores, { budget: { macs: 0.5 } })
+const recording = await model.eval().record([x])
+const groups = espalier.analyse(recording.record)
+const scores = await espalier.groupL2()({ groups, weights: espalier.weightsOf(model) })
+const plan = espalier.makePlan(groups, scores, { budget: { macs: 0.5 } })
 
-  const iterations = epochs * espalier.batchCount(train, 64)
-  const optimizer = espalier.sgd({ lr: 0.01, momentum: 0.9 }).bind(model.parameters())
-  const regularizer = await espalier.greg1().attach({ model, groups, removed: plan.removed, iterations })
-  const random = new espalier.Random(1)
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    model.train()
-    for await (const { inputs, targets } of espalier.batches(train, { batchSize: 64, random })) {
-      const logits = await model.forward(...inputs)
-      const loss = await espalier.crossEntropy(logits as espalier.Tensor, targets)
+const epochs = 15
+const iterations = epochs * espalier.batchCount(train, 64)
+const optimizer = espalier.sgd({ lr: 0.01, momentum: 0.9 }).bind(model.parameters())
+const regularizer = await espalier.greg1().attach({ model, groups, removed: plan.removed, iterations })
+const random = new espalier.Random(1)
+for (let epoch = 1; epoch <= epochs; epoch++) {
+  model.train()
+  for await (const { inputs, targets } of espalier.batches(train, { batchSize: 64, random })) {
+    await espalier.scope(async () => {
+      const logits = (await model.forward(...inputs)) as espalier.Tensor
+      const loss = await espalier.crossEntropy(logits, targets)
       await loss.backward()
-      await regularizer.apply()
+      await regularizer.apply() // the only line that a loop without pruning doesn't have
       await optimizer.step()
       optimizer.zeroGrad()
-    }
-    const { accuracy } = await espalier.evaluate(model, validation, { loss: 'cross-entropy' })
-    print(`epoch ${epoch}: ${espalier.percent(accuracy!)}`)
+    })
   }
-
-  const { small } = await espalier.cutAndVerify(model.eval(), recording, groups, plan, [x])
-  const { accuracy } = await espalier.evaluate(small, validation, { loss: 'cross-entropy' })
-  print(`right after the cut: ${espalier.percent(accuracy!)}`)
-  return small
+  const { accuracy } = await espalier.evaluate(model, validation, { loss: 'cross-entropy' })
+  console.log(`epoch ${epoch}: ${espalier.percent(accuracy!)}`)
 }
+
+const { small } = await espalier.cutAndVerify(model.eval(), recording, groups, plan, [x])
+const { accuracy } = await espalier.evaluate(small, validation, { loss: 'cross-entropy' })
+console.log(`right after the cut: ${espalier.percent(accuracy!)}`)
+await small.save('resnet8-small.pt')

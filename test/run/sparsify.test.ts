@@ -50,7 +50,7 @@ const options = (over: Partial<SparsifyOptions> = {}): SparsifyOptions => ({
 })
 
 describe('sparsify', () => {
-  it.each(['resnet8.script.pt', 'resnet8.trace.pt'])('makes %s smaller, as in the README', async (file) => {
+  it.each(['resnet8.script.pt', 'resnet8.trace.pt'])('makes %s smaller', async (file) => {
     const model = await load(dataFile(file))
     const { signal } = new AbortController()
     const { small, plan, history, evaluations, verification } = await sparsify(model, {

@@ -10,7 +10,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { analyse, EspalierError, formatTable, groupL2, growing, load, Tensor, weightsOf } from 'espalier'
+import { analyse, EspalierError, formatTable, groupL2, growing, load, reasonInWords, Tensor, weightsOf } from 'espalier'
 import { readInputs } from './corpus/files.mjs'
 
 /**
@@ -93,12 +93,14 @@ async function compare(name, answer) {
   const ours = analyse(recording.record)
   const peer = asThePeer(name, ours, answer, model)
 
+  const frozen = onlyThePeers(name, ours, answer)
   const importanceError = await compareImportance(name, peer, answer, model)
   const gradients = await gradientsAfter(peer, model)
   let compared = 0
   let worst = 0
   let worstDelta = 0
   for (const [parameter, reference] of Object.entries(answer.as_shipped)) {
+    if (frozen.has(parameter)) continue
     const norm = peer.groups.some(({ members }) => members.some((m) => m.name === parameter && m.use === 'norm-weight'))
     const expected = norm ? /** @type {Gradient} */ (answer.bn_fixed[parameter]) : reference
     const got = gradients.get(parameter)
@@ -146,12 +148,27 @@ function asThePeer(name, ours, answer, model) {
     }
     return { ...group, members }
   })
-  for (const { root } of answer.groups) {
-    if (!ours.groups.some(({ members }) => members.some((m) => m.dim === 0 && m.name === `${root}.weight`))) {
-      note('groups that only the peer has', `${name}: ${root}`)
-    }
-  }
   return { ...ours, groups }
+}
+
+/**
+ * The parameters of groups that only the peer has: they can't be compared.
+ * @param {string} name @param {ChannelGroups} ours @param {Answer} answer
+ */
+function onlyThePeers(name, ours, answer) {
+  const missing = answer.groups.filter(({ root }) => groupOf(ours, root) === undefined)
+  for (const { root, members } of missing) {
+    const why = ours.frozen
+      .filter((dimension) => members.some(({ layer }) => dimension.name.startsWith(`${layer}.`)))
+      .flatMap(({ reasons }) => reasons.map(reasonInWords))
+    note('groups that only the peer has: frozen here', `${name}: ${root} (${[...new Set(why)].join(', ')})`)
+  }
+  return new Set(missing.flatMap(({ members }) => members.map(({ layer }) => `${layer}.weight`)))
+}
+
+/** @param {ChannelGroups} groups @param {string} root name of a layer whose rows are the units */
+function groupOf({ groups }, root) {
+  return groups.find(({ members }) => members.some(({ name, dim }) => dim === 0 && name === `${root}.weight`))
 }
 
 /** @param {Member} member @param {readonly number[]} shape @returns {keyof typeof UNPENALISED | undefined} */
@@ -167,7 +184,7 @@ async function compareImportance(name, groups, answer, model) {
   const scores = await groupL2()({ groups, weights: weightsOf(model) })
   let worst = 0
   for (const { root, importance } of answer.groups) {
-    const group = groups.groups.find(({ members }) => members.some((m) => m.dim === 0 && m.name === `${root}.weight`))
+    const group = groupOf(groups, root)
     const own = group && scores.get(group.id)
     if (own === undefined) continue
     const error = Array.isArray(importance)

@@ -44,7 +44,7 @@ export class Penalty {
           : { op: 'aten::mul.Tensor', args: [coefficient, parameter] }
       })
       const missing = [...program.keys()].filter((k) => program[k]!.op === 'aten::mul.Tensor')
-      const made = await run(program, { returns: missing })
+      const made = await run(program, { returns: missing, flushDenormals: true })
       missing.forEach((k, i) => {
         this.#terms[k]!.parameter.grad = made[i] as Tensor
       })

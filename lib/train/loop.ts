@@ -123,6 +123,9 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   }
 }
 
+/** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
+const FLUSH = { flushDenormals: true } as const
+
 /** One optimizer step at a time: forward, loss, backward, penalty, step. */
 class Stepper {
   readonly #model: ScriptModule
@@ -151,11 +154,11 @@ class Stepper {
   step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
     const { regularizer, signal } = this.#options
     return scope(async () => {
-      const output = await this.#model.forwardWith(inputs, { grad: true, signal })
+      const output = await this.#model.forwardWith(inputs, { grad: true, signal, ...FLUSH })
       const loss = await this.#lossOf(output, targets)
       const value = loss.item()
       if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
-      await loss.backward()
+      await loss.backward({ signal, ...FLUSH })
       const broken = await notFiniteGradient(this.#parameters)
       if (broken !== undefined) {
         throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)

@@ -69,7 +69,7 @@ class Sgd implements Optimizer {
     return scope(async () => {
       const alike = groupBy(this.#moving(), ({ parameter, first }) => `${parameter.dtype} ${first}`)
       const program = [...alike.values()].map((moving) => this.#fused(moving))
-      if (program.length > 0) await run(program, { returns: [] })
+      if (program.length > 0) await run(program, { returns: [], flushDenormals: true })
     })
   }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ChannelGroups } from '../../lib/graph/groups.js'
 import { greg1, growing, type Regularizer, type RegularizerContext } from '../../lib/regularize/index.js'
-import { Tensor } from '../../lib/torch/index.js'
+import { scope, Tensor } from '../../lib/torch/index.js'
 import { type Reference, reference, startGradient } from '../fixtures/growing-reg.js'
 
 const disposables: { dispose(): void }[] = []
@@ -117,6 +117,16 @@ describe('greg1', () => {
     await regularizer.apply()
     expect(Array.from(gradientOf(a))).toEqual([10, 20, 33, 44])
     expect(Array.from(a.data() as Float32Array)).toEqual([1, 2, 3, 4])
+  })
+
+  it('may be attached, updated and applied inside of scopes', async () => {
+    const { context, parameters, clear } = small()
+    clear()
+    const regularizer = await scope(() => greg1({ updateEvery: 50, growFraction: 1 }).attach({ ...context, removed }))
+    disposables.push(regularizer)
+    await scope(() => regularizer.update())
+    await scope(() => regularizer.apply())
+    expect(Array.from(gradientOf(parameters.get('a.weight')))).toEqual([0, 0, 1.5, 2])
   })
 
   it('needs chosen units that exist, and a phase of at least one growth step', async () => {

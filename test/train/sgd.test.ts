@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Tensor } from '../../lib/torch/index.js'
+import { scope, Tensor } from '../../lib/torch/index.js'
 import { type SgdOptions, sgd } from '../../lib/train/index.js'
 
 /** PyTorch's rule, written out: g += wd * w; v = m * v + g (v = g first); w -= lr * (nesterov ? g + m * v : v). */
@@ -37,7 +37,7 @@ describe('sgd', () => {
       for (const [k, gradient] of gradients.entries()) {
         w.grad = Tensor.from(gradient, [3], { dtype })
         optimizer.lr = rates[k]!
-        await optimizer.step()
+        await scope(() => optimizer.step())
       }
       const expected = reference(options, start, gradients, rates)
       Array.from(w.data() as Float64Array).forEach((x, i) => {

@@ -4,13 +4,14 @@
 //
 //   node scripts/python-env.mjs
 
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { run } from './run.mjs'
+import { buildTypescript } from './typescript.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 export const TORCH_VERSION = '2.13.0'
 
@@ -67,44 +68,6 @@ async function attempt(label, command, args) {
 }
 
 /**
- * One process at a time makes the environment; the others wait for it. A lock whose owner is gone is taken over.
- * @template T
- * @param {string} path
- * @param {() => Promise<T>} work
- */
-async function locked(path, work) {
-  for (let waited = 0; ; waited += 1) {
-    try {
-      writeFileSync(path, String(process.pid), { flag: 'wx' })
-      break
-    } catch (error) {
-      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error
-    }
-    const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
-    if (owner > 0 && !isAlive(owner)) rmSync(path, { force: true })
-    else {
-      if (waited % 4 === 0) say(`waiting for process ${owner}, which is making it`)
-      await sleep(1000)
-    }
-  }
-  try {
-    return await work()
-  } finally {
-    rmSync(path, { force: true })
-  }
-}
-
-/** @param {number} pid */
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM'
-  }
-}
-
-/**
  * @param {string} folder
  * @returns {Promise<string | undefined>} why it failed
  */
@@ -127,21 +90,26 @@ async function make(folder) {
   return `pip could not install torch ${TORCH_VERSION}: ${failure}`
 }
 
+/** One process at a time, by the lock that installing LibTorch takes too. @param {string} folder */
+async function makeLocked(folder) {
+  await buildTypescript(root)
+  /** @type {typeof import('../lib/torch/runtime/install/lock.js')} */
+  const { withLock } = await import(new URL('../dist/torch/runtime/install/lock.js', import.meta.url).href)
+  /** @type {typeof import('../lib/cli/progress.js')} */
+  const { showProgress } = await import(new URL('../dist/cli/progress.js', import.meta.url).href)
+  return withLock(`${folder}.lock`, { progress: showProgress(), patience: 1_800_000 }, async () => {
+    if (findPython().python) return undefined
+    const failure = await make(folder)
+    if (failure === undefined) writeFileSync(stamp(folder), `torch ${TORCH_VERSION}\n`)
+    else writeFileSync(join(folder, 'failed.txt'), `${failure}\n`)
+    return failure
+  })
+}
+
 async function main() {
   if (findPython().python) return
-  const version = spawnSync('python3', ['--version'], { encoding: 'utf8' })
-  const folder = environmentFolder()
-  mkdirSync(join(folder, '..'), { recursive: true })
-  const failure =
-    version.status === 0
-      ? await locked(`${folder}.lock`, async () => (findPython().python ? undefined : make(folder)))
-      : 'there is no python3'
-  if (failure === undefined) {
-    writeFileSync(stamp(folder), `torch ${TORCH_VERSION}\n`)
-    return
-  }
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'failed.txt'), `${failure}\n`)
+  const failure = await makeLocked(environmentFolder())
+  if (failure === undefined) return
   say(`${failure}\npython-env: checks that need Python will be skipped.`)
   if (process.env.CI) process.exitCode = 1
 }

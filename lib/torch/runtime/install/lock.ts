@@ -41,7 +41,7 @@ export async function withLock<T>(file: string, options: LockOptions, work: () =
         hint: 'Wait until it is done, or end it.',
       })
     }
-    options.progress.status(`waiting for process ${owner?.pid ?? '?'}, which installs LibTorch`)
+    options.progress.status(`waiting for process ${owner?.pid ?? '?'}, which is at the same work`)
     await sleep(Math.min(1000, options.patience))
   }
   const heartbeat = setInterval(() => touch(file), HEARTBEAT)

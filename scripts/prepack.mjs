@@ -1,9 +1,10 @@
 // Before a package is packed: a fresh dist (no product of a source that is gone) and prebuilt binaries with their sums.
+// Says nothing on standard output, which belongs to `npm pack --json`.
 
+import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { run } from './run.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 if (!existsSync(join(root, 'prebuilds/SHA256SUMS'))) {
@@ -12,4 +13,8 @@ if (!existsSync(join(root, 'prebuilds/SHA256SUMS'))) {
 }
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
-await run('compiling TypeScript', process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root })
+const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: ['ignore', 2, 2],
+})
+process.exit(status ?? 1)

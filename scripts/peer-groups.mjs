@@ -17,6 +17,20 @@ const { values } = parseArgs({
     all: { type: 'boolean', default: false },
   },
 })
+/** @param {string[]} names */
+const shortened = (names) => (names.length > 6 ? [...names.slice(0, 6), `… (${names.length})`] : names).join(', ')
+
+/** @param {import('./corpus/peer.mjs').Difference} difference */
+function describe({ peer, ours, onlyPeer, onlyOurs }) {
+  const parts = [
+    peer.label,
+    onlyPeer.length > 0 && `only theirs ${shortened(onlyPeer)}`,
+    onlyOurs.length > 0 && `only ours ${shortened(onlyOurs)}`,
+    onlyPeer.length + onlyOurs.length === 0 && `the same slices in other units, ${ours.length} groups here`,
+  ]
+  return parts.filter(Boolean).join('; ')
+}
+
 const expectations = readExpectations()
 const total = { equal: 0, explained: 0, unexplained: 0 }
 for (const file of listCorpus(values.corpus)) {
@@ -38,15 +52,14 @@ for (const file of listCorpus(values.corpus)) {
   total.explained += explained
   total.unexplained += differences.length - explained
   console.log(`${file.file}: ${equal} of ${equal + differences.length} groups equal`)
+  /** @type {Map<string, string[]>} */
+  const byReason = new Map()
   for (const difference of differences) {
-    const { peer: theirs, onlyPeer, onlyOurs } = difference
-    const list = (/** @type {string[]} */ sides) => (sides.length > 6 ? [...sides.slice(0, 6), '…'] : sides).join(', ')
-    const parts = [
-      onlyPeer.length && `only theirs: ${list(onlyPeer)}`,
-      onlyOurs.length && `only ours: ${list(onlyOurs)}`,
-    ]
-    console.log(`  ${theirs.label}: ${reasonOf(difference) ?? 'NO REASON KNOWN'}  ${parts.filter(Boolean).join('; ')}`)
+    const reason = reasonOf(difference)
+    if (reason === undefined) console.log(`  NO REASON KNOWN: ${describe(difference)}`)
+    else byReason.set(reason, [...(byReason.get(reason) ?? []), difference.peer.label])
   }
+  for (const [reason, labels] of byReason) console.log(`  ${reason}: ${shortened(labels)}`)
 }
 console.log(`${total.equal} groups equal, ${total.explained} differ with a reason, ${total.unexplained} without`)
 process.exitCode = total.unexplained > 0 ? 1 : 0

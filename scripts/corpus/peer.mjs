@@ -66,15 +66,19 @@ const sideOf = (slice) => slice.slice(0, slice.lastIndexOf(' '))
 export function compareGroups(peerGroups, ourGroups) {
   const layers = new Set(peerGroups.flatMap(({ members }) => members.map(({ layer }) => layer)))
   const ours = ourGroups.map((group) => ourUnits(group, layers))
-  /** @type {Map<string, Group>} */
-  const owner = new Map()
-  for (const group of ours) for (const unit of group.units) for (const slice of unit) owner.set(slice, group)
+  /** Heads and head dims, or whole groups and channels within them, share slices. @type {Map<string, Set<Group>>} */
+  const owners = new Map()
+  for (const group of ours)
+    for (const unit of group.units)
+      for (const slice of unit) owners.set(slice, (owners.get(slice) ?? new Set()).add(group))
   let equal = 0
   /** @type {Difference[]} */
   const differences = []
   for (const group of peerGroups) {
     const peer = peerUnits(group)
-    const partners = [...new Set(peer.units.flatMap((unit) => [...unit].flatMap((slice) => owner.get(slice) ?? [])))]
+    const partners = [
+      ...new Set(peer.units.flatMap((unit) => [...unit].flatMap((slice) => [...(owners.get(slice) ?? [])]))),
+    ]
     const theirs = keysOf(peer)
     const [partner] = partners
     if (partner && partners.length === 1 && !peer.reachesOutput && setsEqual(theirs, keysOf(partner))) equal++
@@ -101,11 +105,33 @@ function setsEqual(a, b) {
   return a.size === b.size && [...a].every((key) => b.has(key))
 }
 
+/** @param {Group} group */
+const sidesOf = (group) => new Set(group.units.flatMap((unit) => [...unit].map(sideOf)))
+
+/**
+ * Whether each unit of `fine` lies within one unit of `coarse`, as far as both number the same slices: a grouped
+ * convolution has as many columns as a group has channels, the peer counts them all.
+ * @param {Group} fine @param {Group} coarse
+ */
+function refines(fine, coarse) {
+  const owner = new Map(coarse.units.flatMap((unit, k) => [...unit].map((slice) => /** @type {const} */ ([slice, k]))))
+  return fine.units.every((unit) => {
+    const produced = [...unit].filter((slice) => sideOf(slice).endsWith(' out'))
+    return new Set(produced.map((slice) => owner.get(slice))).size === 1 && owner.has(produced[0] ?? '')
+  })
+}
+
 /** Why we answer otherwise than the peer, most particular first. Each is a rule about groups, never about one model. */
 const REASONS = [
   {
     why: 'it reaches the output of the model, which keeps its shape',
     holds: (/** @type {Difference} */ { peer, ours }) => peer.reachesOutput && ours.length === 0,
+  },
+  {
+    why: 'around a grouped convolution a unit is the same channel of every group, or (conv-groups) a whole group',
+    holds: (/** @type {Difference} */ { peer, ours }) =>
+      ours.some(({ kinds }) => kinds.has('conv-groups')) &&
+      ours.some((group) => setsEqual(sidesOf(peer), sidesOf(group)) && refines(peer, group)),
   },
   {
     why: 'its units have different slices: one group there, several here, of the same units',

@@ -75,4 +75,32 @@ describe('comparing groups with the peer', () => {
     const whole = { ...theirs, members: theirs.members.slice(0, 1) }
     expect(reasonOf(compareGroups([whole], [half([0, 1]), half([2, 3])]).differences[0]!)).toMatch(/several here/)
   })
+
+  it('has a reason for the groups of a convolution, and only for them', () => {
+    // 2 groups of 2 channels: conv1 -> grouped conv2, whose weight has 2 columns a filter.
+    const peer: PeerGroup = {
+      root: 'conv1',
+      n: 4,
+      touches_output: false,
+      members: [
+        { layer: 'conv1', kind: 'Conv', fn: 'out', n: 4 },
+        { layer: 'conv2', kind: 'Conv', fn: 'in', n: 4 },
+      ],
+    }
+    const rows = { name: 'conv1.weight', use: 'output', dim: 0, coords: range(4) }
+    const columns = { name: 'conv2.weight', use: 'input', dim: 1, coords: [0, 1], units: [0, 1] }
+    const within: OurGroup = { kind: 'channels', size: 2, members: [{ ...rows, units: [0, 1, 0, 1] }, columns] }
+    const whole: OurGroup = {
+      kind: 'conv-groups',
+      size: 2,
+      members: [
+        { ...rows, units: [0, 0, 1, 1] },
+        { ...rows, name: 'conv2.weight', units: [0, 0, 1, 1] },
+      ],
+    }
+    expect(compareGroups([peer], [within, whole]).differences.map(reasonOf)).toEqual([expect.stringMatching(/grouped/)])
+    expect(compareGroups([peer], [within]).differences.map(reasonOf)).toEqual([undefined])
+    const without = { ...within, members: [{ ...rows, units: [0, 1, 0, 1] }] }
+    expect(compareGroups([peer], [without, whole]).differences.map(reasonOf)).toEqual([undefined])
+  })
 })

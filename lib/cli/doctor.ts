@@ -55,7 +55,8 @@ function doctor(libtorch: string | undefined, print: (text: string) => void): bo
   }
   print(`load       LibTorch ${probe.torchVersion} answers, variant ${resolution.libtorch.variant}`)
   print(`libgomp    ${probe.libgomp.join(', ') || 'none'}${probe.libgomp.length > 1 ? '  (two OpenMP runtimes)' : ''}`)
-  print(`threads    ${availableParallelism()} processors, OMP_NUM_THREADS ${host.env.OMP_NUM_THREADS ?? 'not set'}`)
+  const wanted = host.env.OMP_NUM_THREADS ?? 'not set'
+  print(`threads    ${probe.threads} on ${availableParallelism()} processors, OMP_NUM_THREADS ${wanted}`)
   return sums.ok
 }
 

@@ -39,6 +39,7 @@ describe('doctor', () => {
     expect(stdout).toMatch(/^ {2}\+ (cache|LIBTORCH|python|system) /m)
     expect(stdout).toMatch(/LibTorch 2\.13\.0 answers, variant (cpu|cu\d+)/)
     expect(stdout).toMatch(/^libgomp {4}\/\S+libgomp\S*\.so\.1\S*$/m)
+    expect(stdout).toMatch(/^threads {4}\d+ on \d+ processors/m)
     expect(status).toBe(0)
   })
   it('fails with the list of places when there is no LibTorch', () => {

@@ -46,7 +46,7 @@ for (const file of listCorpus(values.corpus)) {
     total.unexplained += 1
     continue
   }
-  const { equal, differences } = compareGroups(peer.groups, analysed.groups)
+  const { equal, differences } = compareGroups(peer.groups, analysed.groups, analysed.dimensions)
   const explained = differences.filter((difference) => reasonOf(difference) !== undefined).length
   total.equal += equal
   total.explained += explained

@@ -14,8 +14,10 @@ const PRUNE = fileURLToPath(new URL('prune.mjs', import.meta.url))
  * @property {number} coverage          0..1
  * @property {{ reason: string, elements: number }[]} frozen  why parameter elements can't be pruned, largest first
  * @property {OurGroup[]} groups
+ * @property {OurFrozen[]} dimensions   of parameters, no part of which can be pruned
  *
  * @typedef {{ kind: string, size: number, members: OurMember[] }} OurGroup
+ * @typedef {{ name: string, dim: number, reasons: string[] }} OurFrozen
  * @typedef {{ name: string, use: string, dim: number, coords: number[], units: number[] }} OurMember
  *
  * @typedef {object} Pruned

@@ -12,6 +12,7 @@
  * @property {Group[]} ours         groups that share a slice with it
  * @property {string[]} onlyPeer    `layer in|out`, of units that differ
  * @property {string[]} onlyOurs
+ * @property {string[]} frozen      why what we have not is frozen here
  */
 
 /**
@@ -42,12 +43,15 @@ export function peerUnits(group) {
 export function ourUnits(group, layers) {
   const units = Array.from({ length: group.size }, () => /** @type {Unit} */ (new Set()))
   for (const { name, use, coords, units: owners } of group.members) {
-    const layer = layers.has(name) ? name : name.split('.').slice(0, -1).join('.')
+    const layer = layers.has(name) ? name : layerOf(name)
     for (const [k, unit] of owners.entries())
       units[unit]?.add(`${layer} ${use === 'input' ? 'in' : 'out'} ${coords[k]}`)
   }
   return { label: group.members[0]?.name ?? '', kinds: new Set([group.kind]), units, reachesOutput: false }
 }
+
+/** @param {string} name of a parameter */
+const layerOf = (name) => name.split('.').slice(0, -1).join('.')
 
 /** @param {Unit} unit */
 const keyOf = (unit) => [...unit].sort().join(', ')
@@ -62,8 +66,9 @@ const sideOf = (slice) => slice.slice(0, slice.lastIndexOf(' '))
  * Peer groups that equal one of ours, and the others with what differs.
  * @param {PeerGroup[]} peerGroups
  * @param {OurGroup[]} ourGroups
+ * @param {import('./child.mjs').OurFrozen[]} [dimensions]  frozen ones
  */
-export function compareGroups(peerGroups, ourGroups) {
+export function compareGroups(peerGroups, ourGroups, dimensions = []) {
   const layers = new Set(peerGroups.flatMap(({ members }) => members.map(({ layer }) => layer)))
   const ours = ourGroups.map((group) => ourUnits(group, layers))
   /** Heads and head dims, or whole groups and channels within them, share slices. @type {Map<string, Set<Group>>} */
@@ -82,20 +87,29 @@ export function compareGroups(peerGroups, ourGroups) {
     const theirs = keysOf(peer)
     const [partner] = partners
     if (partner && partners.length === 1 && !peer.reachesOutput && setsEqual(theirs, keysOf(partner))) equal++
-    else differences.push(differenceOf(peer, partners))
+    else differences.push(differenceOf(peer, partners, dimensions))
   }
   return { equal, differences }
 }
 
-/** @param {Group} peer @param {Group[]} ours @returns {Difference} */
-function differenceOf(peer, ours) {
+/**
+ * @param {Group} peer
+ * @param {Group[]} ours
+ * @param {import('./child.mjs').OurFrozen[]} dimensions
+ * @returns {Difference}
+ */
+function differenceOf(peer, ours, dimensions) {
   const a = new Set(peer.units.flatMap((unit) => [...unit]))
   const b = new Set(ours.flatMap(({ units }) => units.flatMap((unit) => [...unit])))
   const sides = (/** @type {Iterable<string>} */ slices) => [...new Set([...slices].map(sideOf))].sort()
+  const onlyPeer = sides([...a].filter((slice) => !b.has(slice)))
+  const layers = new Set(onlyPeer.map((side) => side.slice(0, side.lastIndexOf(' '))))
+  const frozen = dimensions.filter(({ name }) => layers.has(name) || layers.has(layerOf(name)))
   return {
     peer,
     ours,
-    onlyPeer: sides([...a].filter((slice) => !b.has(slice))),
+    onlyPeer,
+    frozen: [...new Set(frozen.flatMap(({ reasons }) => reasons))].sort(),
     onlyOurs: sides([...b].filter((slice) => !a.has(slice))),
   }
 }
@@ -142,5 +156,7 @@ const REASONS = [
 
 /** @param {Difference} difference */
 export function reasonOf(difference) {
-  return REASONS.find(({ holds }) => holds(difference))?.why
+  const reason = REASONS.find(({ holds }) => holds(difference))?.why
+  const { ours, frozen } = difference
+  return reason ?? (ours.length === 0 && frozen.length > 0 ? `frozen here: ${frozen.join(', ')}` : undefined)
 }

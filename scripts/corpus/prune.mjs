@@ -38,15 +38,16 @@ function failure(error, started, mode) {
   }
 }
 
+/** @param {import('espalier').FreezeReason} reason */
+const wordsOf = ({ kind, operator }) => [kind, operator].filter(Boolean).join(' ')
+
 /** @param {import('espalier').ChannelGroups} groups @returns {import('./child.mjs').Analysed} */
 function describe(groups) {
   return {
     kind: 'analysed',
     coverage: groups.coverage,
-    frozen: groups.topReasons.map(({ reason, elements }) => ({
-      reason: [reason.kind, reason.operator].filter(Boolean).join(' '),
-      elements,
-    })),
+    frozen: groups.topReasons.map(({ reason, elements }) => ({ reason: wordsOf(reason), elements })),
+    dimensions: groups.frozen.map(({ name, dim, reasons }) => ({ name, dim, reasons: reasons.map(wordsOf) })),
     groups: groups.groups.map(({ kind, size, members }) => ({
       kind,
       size,

@@ -6,7 +6,13 @@ const task = JSON.parse(process.argv[2] ?? '')
 const tell = (/** @type {object} */ message) => new Promise((resolve) => process.send?.(message, resolve))
 const [what] = basename(task.path).split('.')
 
-await tell({ kind: 'analysed', coverage: 0.9, frozen: [{ reason: 'model output', elements: 10 }], groups: [] })
+await tell({
+  kind: 'analysed',
+  coverage: 0.9,
+  frozen: [{ reason: 'model output', elements: 10 }],
+  groups: [],
+  dimensions: [],
+})
 for (const mode of task.modes) {
   if (what === 'hang' && mode === 'global') setInterval(() => undefined, 1000)
   else if (what === 'crash' && mode === 'global') process.abort()

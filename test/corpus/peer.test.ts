@@ -59,6 +59,15 @@ describe('comparing groups with the peer', () => {
     expect(differences.map(reasonOf)).toEqual([undefined])
   })
 
+  it('has a reason for a group that we freeze, when we say why', () => {
+    const frozen = [{ name: 'conv1.weight', dim: 0, reasons: ['unknown operator aten::topk'] }]
+    const { differences } = compareGroups([theirs], [], frozen)
+    expect(differences.map(reasonOf)).toEqual(['frozen here: unknown operator aten::topk'])
+    expect(compareGroups([theirs], [], [{ ...frozen[0]!, name: 'conv2.weight' }]).differences.map(reasonOf)).toEqual([
+      undefined,
+    ])
+  })
+
   it('has a reason for groups that reach the output and that we freeze, not for those that we would prune', () => {
     const last = { ...theirs, touches_output: true }
     expect(reasonOf(compareGroups([last], []).differences[0]!)).toMatch(/output/)

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "binding/module.h"
+#include "binding/script.h"
 #include "binding/values.h"
 
 namespace espalier {
@@ -75,6 +76,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterTensor(env, exports);
   RegisterOperators(env, exports);
   RegisterModule(env, exports);
+  RegisterScript(env, exports);
   return exports;
 }
 

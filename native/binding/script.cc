@@ -1,0 +1,166 @@
+#include "binding/script.h"
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binding/addon.h"
+#include "binding/module.h"
+#include "binding/values.h"
+#include "script/error.h"
+#include "script/recording.h"
+#include "script/surgery.h"
+
+namespace espalier {
+namespace {
+
+// The graph and inputs of one recorded run, kept for surgery.
+class NativeRecording {
+ public:
+  static constexpr napi_type_tag kTag = {0x51f0a8c2d94e4b3b, 0xb7d26e1c03a9f845};
+  static constexpr const char* kNoun = "recording";
+
+  explicit NativeRecording(std::shared_ptr<const script::Recording> recording) : recording_(std::move(recording)) {}
+  bool Disposed() const { return recording_ == nullptr; }
+  void Dispose() { recording_.reset(); }
+  const std::shared_ptr<const script::Recording>& recording() const { return recording_; }
+
+ private:
+  std::shared_ptr<const script::Recording> recording_;
+};
+
+// Calls into native/script, whose errors know nothing of Node.
+template <class Call>
+auto Translated(Call call) {
+  try {
+    return call();
+  } catch (const script::Error& error) {
+    throw Failure(error.code, error.message, error.detail);
+  }
+}
+
+// moduleRecord(module, inputs, {secondBatch}): Promise<{record, handle}>
+Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  const auto method = native.module().find_method("forward");
+  if (!method) throw Failure("ERR_UNSUPPORTED", "the module has no forward method");
+  if (!info[1].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[1]));
+  ModuleUse use = native.Use();
+  auto inputs = ToInputs(info[1].As<Napi::Array>(), method->function().getSchema());
+  const bool second = ToFlag(info[2].As<Napi::Object>().Get("secondBatch"), "secondBatch");
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), {}, [use, inputs, second](const JobContext& context) -> Runner::Settle {
+        auto locked = use.Lock();
+        auto [record, recording] = Translated([&] {
+          return script::RecordModule(locked.module(), inputs, {second, [&context] { context.ThrowIfCancelled(); }});
+        });
+        auto text = std::make_shared<std::string>(script::ToJson(record));
+        auto kept = std::make_shared<const script::Recording>(std::move(recording));
+        return [text, kept](Napi::Env env) {
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("record", Napi::String::New(env, *text));
+          result.Set("handle", MakeHandle(env, std::make_unique<NativeRecording>(kept)));
+          return result;
+        };
+      });
+}
+
+std::vector<int64_t> Integers(Napi::Value value, const char* argument) {
+  if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array) {
+    const Napi::Int32Array array = value.As<Napi::Int32Array>();
+    return std::vector<int64_t>(array.Data(), array.Data() + array.ElementLength());
+  }
+  return ToShape(value, argument);
+}
+
+int64_t Count(Napi::Value value, const char* argument) { return ToInteger(value, argument, 0, INT32_MAX); }
+
+script::CutRequest::Place ToPlace(const Napi::Object& edit) {
+  script::CutRequest::Place place{Count(edit.Get("node"), "node"), Count(edit.Get("input"), "input"), std::nullopt};
+  if (edit.Has("element")) place.element = Count(edit.Get("element"), "element");
+  return place;
+}
+
+c10::IValue ToConstant(Napi::Value value) {
+  if (value.IsNull()) return {};
+  if (value.IsBoolean()) return value.ToBoolean().Value();
+  if (value.IsArray()) return Integers(value, "value");
+  if (!value.IsNumber()) throw InvalidArgument("value must be a number, not " + Describe(value));
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (number == std::floor(number) && std::abs(number) < 9e15) return static_cast<int64_t>(number);
+  return number;
+}
+
+script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
+  const int64_t node = Count(edit.Get("node"), "node");
+  const std::string form = ToText(edit.Get("form"), "form");
+  if (form == "split_with_sizes") return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
+  if (form != "index_select") throw InvalidArgument("form must be split_with_sizes or index_select, not " + form);
+  return {node, script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};
+}
+
+// The edits in `request[key]`, each read by `read`.
+template <class Edit>
+std::vector<Edit> ToEdits(const Napi::Object& request, const char* key, Edit (*read)(const Napi::Object&)) {
+  const Napi::Value list = request.Get(key);
+  if (!list.IsArray()) throw InvalidArgument(std::string(key) + " must be an array, not " + Describe(list));
+  std::vector<Edit> edits;
+  for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); ++i) {
+    const Napi::Value edit = list.As<Napi::Array>().Get(i);
+    if (!edit.IsObject()) throw InvalidArgument(std::string(key) + " holds " + Describe(edit));
+    edits.push_back(read(edit.As<Napi::Object>()));
+  }
+  return edits;
+}
+
+script::CutRequest ToRequest(Napi::Value value) {
+  using script::CutRequest;
+  if (!value.IsObject()) throw InvalidArgument("request must be an object, not " + Describe(value));
+  const Napi::Object request = value.As<Napi::Object>();
+  return {
+      ToEdits<CutRequest::Slice>(request, "slices", [](const Napi::Object& edit) {
+        return CutRequest::Slice{ToText(edit.Get("name"), "name"), Count(edit.Get("dim"), "dim"),
+                                 Integers(edit.Get("keep"), "keep")};
+      }),
+      ToEdits<CutRequest::Constant>(request, "constants", [](const Napi::Object& edit) {
+        return CutRequest::Constant{ToPlace(edit), ToConstant(edit.Get("value"))};
+      }),
+      ToEdits<CutRequest::Scaled>(request, "scaled", [](const Napi::Object& edit) {
+        return CutRequest::Scaled{ToPlace(edit), Count(edit.Get("multiply"), "multiply"),
+                                  ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX)};
+      }),
+      ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
+  };
+}
+
+// moduleCut(module, recording, request): Promise<module>
+Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
+  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
+  auto request = std::make_shared<const script::CutRequest>(ToRequest(info[2]));
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), {}, [use, recording, request](const JobContext& context) -> Runner::Settle {
+        auto locked = use.Lock();
+        auto module = Translated([&] {
+          return script::Cut(locked.module(), *recording, *request, [&context] { context.ThrowIfCancelled(); });
+        });
+        return [module](Napi::Env env) { return WrapModule(env, module); };
+      });
+}
+
+Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {
+  AnyFromHandle<NativeRecording>(info[0], "recording").Dispose();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void RegisterScript(Napi::Env, Napi::Object exports) {
+  Export<ModuleRecord>(exports, "moduleRecord");
+  Export<ModuleCut>(exports, "moduleCut");
+  Export<RecordingDispose>(exports, "recordingDispose");
+}
+
+}  // namespace espalier

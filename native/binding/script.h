@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace espalier {
+
+// Recording and surgery of modules.
+void RegisterScript(Napi::Env env, Napi::Object exports);
+
+}  // namespace espalier

@@ -1,0 +1,171 @@
+#include "script/graph_edits.h"
+
+#include <ATen/Functions.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "script/error.h"
+#include "script/scope.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Graph;
+using torch::jit::Node;
+using torch::jit::Value;
+namespace aten = c10::aten;
+namespace prim = c10::prim;
+
+namespace {
+
+class Editor {
+ public:
+  Editor(Graph& graph, const Recording& recording)
+      : graph_(graph), recording_(recording), nodes_(NodesInOrder(graph)) {}
+
+  void Set(const CutRequest::Constant& edit) {
+    Node* node = NodeOf(edit.place);
+    Value* old = Current(edit.place);
+    torch::jit::WithInsertPoint guard(node);
+    Put(edit.place, Insert(node, Typed(edit.value, old->type())));
+  }
+
+  void Scale(const CutRequest::Scaled& edit) {
+    Node* node = NodeOf(edit.place);
+    Value* old = Current(edit.place);
+    if (!old->type()->isSubtypeOf(*c10::IntType::get())) {
+      throw Error("ERR_UNSUPPORTED", Describe(node) + ": only an int can be scaled, not " + old->type()->repr_str());
+    }
+    torch::jit::WithInsertPoint guard(node);
+    Value* product = Compute(node, aten::mul, {old, Insert(node, edit.multiply)}, c10::IntType::get());
+    Put(edit.place, Compute(node, aten::floordiv, {product, Insert(node, edit.divide)}, c10::IntType::get()));
+  }
+
+  void Rewrite(const CutRequest::Rewrite& edit) {
+    Node* node = nodes_.at(edit.node);
+    torch::jit::WithInsertPoint guard(node);
+    Value* result;
+    if (const auto* split = std::get_if<CutRequest::SplitWithSizes>(&edit.form)) {
+      Value* dim = node->inputs().size() > 2 ? node->input(2) : Insert(node, int64_t{0});
+      Value* sizes = Insert(node, IValue(split->sizes));
+      result = Compute(node, aten::split_with_sizes, {node->input(0), sizes, dim}, node->output()->type());
+    } else {
+      const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
+      Value* index = Insert(node, IValue(at::tensor(select.indices, at::kLong)));
+      result = Compute(node, aten::index_select, {node->input(0), Insert(node, select.dim), index},
+                       node->output()->type());
+    }
+    node->output()->replaceAllUsesWith(result);
+    replaced_.push_back(node);
+  }
+
+  // Nodes that a rewrite replaced go last, so that ids stay good until then.
+  void Finish() {
+    for (Node* node : replaced_) node->destroy();
+  }
+
+ private:
+  Node* NodeOf(const CutRequest::Place& place) const {
+    if (place.node < 0 || place.node >= static_cast<int64_t>(nodes_.size())) {
+      throw Error("ERR_INVALID_ARGUMENT", "The recording has no node " + std::to_string(place.node));
+    }
+    Node* node = nodes_[place.node];
+    if (place.input < 0 || place.input >= static_cast<int64_t>(node->inputs().size())) {
+      throw Error("ERR_INVALID_ARGUMENT", Describe(node) + " has no input " + std::to_string(place.input));
+    }
+    return node;
+  }
+
+  Value* Current(const CutRequest::Place& place) {
+    Node* node = NodeOf(place);
+    return place.element ? List(place)->input(*place.element) : node->input(place.input);
+  }
+
+  void Put(const CutRequest::Place& place, Value* value) {
+    Node* node = NodeOf(place);
+    if (place.element) {
+      List(place)->replaceInput(*place.element, value);
+    } else {
+      node->replaceInput(place.input, value);
+    }
+  }
+
+  // The list that the node takes at that input, as a ListConstruct that nothing else uses.
+  Node* List(const CutRequest::Place& place) {
+    Node* node = NodeOf(place);
+    Value* list = node->input(place.input);
+    Node* made = list->node();
+    if (made->kind() == prim::ListConstruct && list->uses().size() == 1) return Checked(node, made, *place.element);
+    torch::jit::WithInsertPoint guard(node);
+    const auto size = recording_.list_sizes.find({static_cast<int32_t>(place.node), static_cast<int32_t>(place.input)});
+    if (size == recording_.list_sizes.end()) {
+      throw Error("ERR_UNSUPPORTED", Describe(node) + ": the length of a list of sizes is not known");
+    }
+    Node* unpack = graph_.createListUnpack(list, size->second);
+    Add(node, unpack);
+    const auto type = list->type()->expect<c10::ListType>()->getElementType();
+    Node* own = graph_.createList(type, unpack->outputs());
+    Add(node, own);
+    node->replaceInput(place.input, own->output());
+    return Checked(node, own, *place.element);
+  }
+
+  Node* Checked(Node* node, Node* list, int64_t element) const {
+    if (element >= 0 && element < static_cast<int64_t>(list->inputs().size())) return list;
+    throw Error("ERR_INVALID_ARGUMENT", Describe(node) + ": its list has no element " + std::to_string(element));
+  }
+
+  // A number in the form that the place asks for.
+  static IValue Typed(const IValue& value, const c10::TypePtr& type) {
+    c10::TypePtr wanted = type;
+    if (const auto optional = wanted->cast<c10::OptionalType>()) wanted = optional->getElementType();
+    if (wanted->kind() == c10::TypeKind::FloatType && value.isInt()) return static_cast<double>(value.toInt());
+    if (wanted->kind() == c10::TypeKind::IntType && value.isDouble()) return static_cast<int64_t>(value.toDouble());
+    if (wanted->kind() == c10::TypeKind::TensorType && value.isScalar()) return at::scalar_tensor(value.toScalar(), ScalarType(value));
+    return value;
+  }
+
+  static at::ScalarType ScalarType(const IValue& value) { return value.isInt() ? at::kLong : at::kDouble; }
+
+  Value* Insert(Node* node, const IValue& value) {
+    Value* constant = graph_.insertConstant(value, node->sourceRange());
+    SetScope(constant->node(), ScopeOf(node));
+    return constant;
+  }
+
+  Value* Compute(Node* node, c10::Symbol kind, std::vector<Value*> inputs, const c10::TypePtr& type) {
+    Node* made = graph_.create(kind, inputs, 1);
+    made->output()->setType(type);
+    Add(node, made);
+    return made->output();
+  }
+
+  void Add(Node* node, Node* made) {
+    made->setSourceRange(node->sourceRange());
+    SetScope(made, ScopeOf(node));
+    made->insertBefore(node);
+  }
+
+  static std::string Describe(const Node* node) {
+    return std::string(node->kind().toQualString()) + " in '" + ScopeOf(node) + "'";
+  }
+
+  Graph& graph_;
+  const Recording& recording_;
+  std::vector<Node*> nodes_;
+  std::vector<Node*> replaced_;
+};
+
+}  // namespace
+
+void EditGraph(Graph& graph, const Recording& recording, const CutRequest& request) {
+  Editor editor(graph, recording);
+  for (const auto& edit : request.constants) editor.Set(edit);
+  for (const auto& edit : request.scaled) editor.Scale(edit);
+  for (const auto& edit : request.rewrites) editor.Rewrite(edit);
+  editor.Finish();
+}
+
+}  // namespace espalier::script

@@ -1,0 +1,206 @@
+#include "script/prepare.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/inline_fork_wait.h>
+#include <torch/csrc/jit/passes/shape_analysis.h>
+
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "script/error.h"
+#include "script/scope.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Block;
+using torch::jit::Function;
+using torch::jit::Graph;
+using torch::jit::Module;
+using torch::jit::Node;
+using torch::jit::Value;
+namespace prim = c10::prim;
+namespace attr = c10::attr;
+
+namespace {
+
+// TorchScript forbids recursion, but a file can hold anything.
+constexpr int kMaxCallDepth = 200;
+constexpr size_t kMaxNodes = 1'000'000;
+
+// LibTorch's own Inline loses which module a call was for (and optimises every method first, which is slow).
+class Inliner {
+ public:
+  Inliner(const Module& module, Graph& graph) : module_(module), graph_(graph) {}
+
+  void Run(Block* block) { Range(block->nodes().front(), block->return_node(), "", 0); }
+
+ private:
+  void Range(Node* node, Node* end, const std::string& scope, int depth) {
+    while (node != end) {
+      Node* next = node->next();
+      Visit(node, scope, depth);
+      node = next;
+    }
+  }
+
+  void Visit(Node* node, const std::string& scope, int depth) {
+    if (++count_ > kMaxNodes) throw Error("ERR_UNSUPPORTED", "The model's program is too long to be inlined");
+    SetScope(node, JoinPath(scope, ScopeFromSource(node).value_or("")));
+    for (Block* block : node->blocks()) Range(block->nodes().front(), block->return_node(), scope, depth);
+    if (node->kind() == prim::CallMethod) {
+      if (Function* method = Method(node)) {
+        Replace(node, *method, node->inputs(), ModulePath(node->input(0)).value_or(scope), depth);
+      }
+    } else if (node->kind() == prim::CallFunction) {
+      const auto type = node->input(0)->type()->expect<c10::FunctionType>();
+      Replace(node, *type->function(), node->inputs().slice(1), scope, depth);
+    }
+  }
+
+  // The method that a CallMethod calls; null when it belongs to no graph (a class written in C++).
+  Function* Method(Node* node) {
+    const std::string& name = node->s(attr::name);
+    if (const auto type = node->input(0)->type()->cast<c10::ClassType>()) return type->findMethod(name);
+    // A module interface: the object that is there decides.
+    const auto object = AttributeOf(module_, node->input(0));
+    if (object && object->isObject()) return object->toObject()->type()->findMethod(name);
+    throw Error("ERR_UNSUPPORTED", "The model calls " + name + " of " + node->input(0)->type()->repr_str() +
+                                       ", which is known only while it runs");
+  }
+
+  void Replace(Node* node, Function& callee, at::ArrayRef<Value*> inputs, const std::string& scope, int depth) {
+    auto* function = torch::jit::tryToGraphFunction(callee);
+    if (function == nullptr) return;
+    if (depth >= kMaxCallDepth) throw Error("ERR_UNSUPPORTED", "The model calls itself: " + callee.name());
+    function->ensure_defined();
+    Node* before = node->prev();
+    std::vector<Value*> outputs;
+    {
+      torch::jit::WithInsertPoint guard(node);
+      outputs = torch::jit::insertGraph(graph_, *function->graph(), inputs);
+    }
+    for (size_t i = 0; i < outputs.size(); ++i) node->output(i)->replaceAllUsesWith(outputs[i]);
+    Range(before->next(), node, scope, depth + 1);
+    node->destroy();
+  }
+
+  const Module& module_;
+  Graph& graph_;
+  size_t count_ = 0;
+};
+
+void Walk(Block* block, const std::function<void(Node*)>& visit) {
+  for (Node* node : block->nodes()) {
+    visit(node);
+    for (Block* inner : node->blocks()) Walk(inner, visit);
+  }
+}
+
+bool IsPlain(const IValue& value) {
+  return value.isInt() || value.isDouble() || value.isBool() || value.isString() || value.isNone();
+}
+
+// Numbers, flags and strings that a module keeps in attributes decide its branches (`if self.downsample is not None`).
+// They are constant for the module unless the program assigns them. `training` stays what it is.
+void FoldAttributes(const Module& module, Graph& graph) {
+  std::set<std::string> assigned = {"training"};
+  std::vector<Node*> reads;
+  Walk(graph.block(), [&](Node* node) {
+    if (node->kind() == prim::SetAttr) assigned.insert(node->s(attr::name));
+    if (node->kind() == prim::GetAttr) reads.push_back(node);
+  });
+  for (Node* node : reads) {
+    if (assigned.contains(node->s(attr::name))) continue;
+    const auto value = AttributeOf(module, node->output());
+    if (!value || !IsPlain(*value)) continue;
+    torch::jit::WithInsertPoint guard(node);
+    Value* constant = graph.insertConstant(*value, node->sourceRange());
+    SetScope(constant->node(), ScopeOf(node));
+    node->output()->replaceAllUsesWith(constant);
+    node->destroy();
+  }
+}
+
+bool Contains(Block* block, const std::set<std::string>& names) {
+  bool found = false;
+  Walk(block, [&](Node* node) { found = found || names.contains(node->kind().toQualString()); });
+  return found;
+}
+
+// Attention's fast path (inference only) is one operator with all weights, which no analysis can look into; the open
+// path beside it computes the same.
+void CloseFastPaths(Graph& graph) {
+  const std::set<std::string> fused = {"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"};
+  std::vector<Node*> branches;
+  Walk(graph.block(), [&](Node* node) {
+    if (node->kind() == prim::If) branches.push_back(node);
+  });
+  for (Node* node : branches) {
+    const bool first = Contains(node->blocks()[0], fused);
+    const bool second = Contains(node->blocks()[1], fused);
+    if (first == second) continue;
+    torch::jit::WithInsertPoint guard(node);
+    node->replaceInput(0, graph.insertConstant(second));
+  }
+}
+
+}  // namespace
+
+PreparedGraph Prepare(const Module& module) {
+  const auto method = module.find_method("forward");
+  if (!method) throw Error("ERR_UNSUPPORTED", "The module has no method `forward`");
+  auto* function = torch::jit::tryToGraphFunction(method->function());
+  if (function == nullptr) throw Error("ERR_UNSUPPORTED", "The module's `forward` is not TorchScript");
+  function->ensure_defined();
+
+  PreparedGraph prepared;
+  prepared.graph = function->graph()->copy();
+  Graph& graph = *prepared.graph;
+  Inliner(module, graph).Run(graph.block());
+  torch::jit::InlineForkWait(prepared.graph);
+  FoldAttributes(module, graph);
+  // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  CloseFastPaths(graph);
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  torch::jit::EliminateDeadCode(prepared.graph);
+  torch::jit::EraseShapeInformation(prepared.graph);
+  prepared.nodes = NodesInOrder(graph);
+  return prepared;
+}
+
+std::vector<Node*> NodesInOrder(Graph& graph) {
+  std::vector<Node*> nodes;
+  Walk(graph.block(), [&](Node* node) { nodes.push_back(node); });
+  return nodes;
+}
+
+bool OnlyRaises(const Block* block) {
+  for (const Node* node : block->nodes()) {
+    if (node->kind() == prim::RaiseException) return true;
+    if (node->kind() == prim::If && OnlyRaises(node->blocks()[0]) && OnlyRaises(node->blocks()[1])) return true;
+  }
+  return false;
+}
+
+std::optional<IValue> AttributeOf(const Module& module, const Value* value) {
+  if (value->node()->kind() != prim::GetAttr) {
+    const auto inputs = const_cast<Graph*>(value->node()->owningGraph())->inputs();
+    if (inputs.empty() || value != inputs[0]) return std::nullopt;
+    return module._ivalue();
+  }
+  const auto owner = AttributeOf(module, value->node()->input(0));
+  if (!owner || !owner->isObject()) return std::nullopt;
+  const auto object = owner->toObject();
+  const std::string& name = value->node()->s(attr::name);
+  if (!object->type()->hasAttribute(name)) return std::nullopt;
+  return object->getAttr(name);
+}
+
+}  // namespace espalier::script

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <memory>
+#include <vector>
+
+namespace espalier::script {
+
+// `forward` as one flat graph: all calls inlined, whatever is constant for the module folded, dead code gone. Nodes
+// carry their scope. A node's id is its place in a depth-first walk; a copy of the graph has the same ids.
+struct PreparedGraph {
+  std::shared_ptr<torch::jit::Graph> graph;
+  std::vector<torch::jit::Node*> nodes;  // by id
+};
+
+PreparedGraph Prepare(const torch::jit::Module& module);
+
+// The nodes in the order of their ids.
+std::vector<torch::jit::Node*> NodesInOrder(torch::jit::Graph& graph);
+
+// The block can only end in an exception.
+bool OnlyRaises(const torch::jit::Block* block);
+
+// The object that the value is when the graph runs on `module`: the chain of GetAttr followed in the module itself.
+// None when the value is no such chain.
+std::optional<c10::IValue> AttributeOf(const torch::jit::Module& module, const torch::jit::Value* value);
+
+}  // namespace espalier::script

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace espalier::script {
+
+// The op record of lib/graph/record.ts as plain C++ data. The meaning of every field is documented there.
+
+using ValueId = int32_t;
+
+struct Arg {
+  ValueId id = -1;  // when it is no list
+  bool list = false;
+  std::vector<Arg> items;
+
+  static Arg Of(ValueId id) { return Arg{id, false, {}}; }
+  bool operator==(const Arg&) const = default;
+};
+
+enum class ValueKind { kTensor, kInt, kFloat, kBool, kString, kNone, kOther };
+
+struct RecordValue {
+  ValueKind kind = ValueKind::kOther;
+
+  // Tensors.
+  std::vector<int64_t> shape;
+  const char* dtype = nullptr;
+  const char* role = nullptr;
+  std::vector<std::string> names;
+  std::optional<std::vector<double>> data;
+
+  // Scalars: the one that `kind` says.
+  int64_t integer = 0;
+  double real = 0;
+  bool boolean = false;
+  std::string text;
+};
+
+struct Op {
+  int32_t node = 0;
+  std::vector<Arg> inputs;
+  std::vector<Arg> outputs;
+  bool speculative = false;
+};
+
+// What all executions of a node have in common.
+struct NodeFacts {
+  std::string name;
+  std::string overload;
+  std::vector<std::string> arg_names;
+  std::string scope;
+  bool mutates = false;
+};
+
+struct SkippedBlock {
+  int32_t node = 0;
+  bool loop = false;
+  const char* outcome = "failed";
+  std::vector<ValueId> reads;
+  std::vector<Arg> taken;
+  std::optional<std::vector<Arg>> skipped;  // when executed
+};
+
+struct Record {
+  std::vector<NodeFacts> nodes;  // by node id; filled for those that occur
+  std::vector<RecordValue> values;
+  std::vector<Op> ops;
+  std::vector<SkippedBlock> skipped;
+  std::vector<Arg> inputs;
+  Arg output;
+
+  struct Second {
+    int64_t batch = 0;
+    std::vector<ValueId> scalars;  // those that differ, with their values in `values`
+    std::vector<ValueId> shapes;
+    std::vector<RecordValue> scalar_values;
+    std::vector<std::vector<int64_t>> shape_values;
+  };
+  std::optional<Second> second;
+  std::string second_error;  // why there is no second run; empty when none was asked for
+};
+
+// The record as JSON text, in the form of lib/graph/record.ts; its Maps are arrays of pairs.
+std::string ToJson(const Record& record);
+
+}  // namespace espalier::script

@@ -1,0 +1,523 @@
+#include "script/recorder.h"
+
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/runtime/operator.h>
+
+#include <algorithm>
+#include <set>
+
+#include "script/error.h"
+#include "script/scope.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Block;
+using torch::jit::Graph;
+using torch::jit::Node;
+using torch::jit::Value;
+namespace prim = c10::prim;
+namespace attr = c10::attr;
+
+namespace {
+
+// No program may keep the recorder busy for ever, nor fill the memory.
+constexpr int64_t kMaxSteps = 20'000'000;
+constexpr int64_t kMaxSpeculativeSteps = 200'000;
+constexpr size_t kMaxOps = 300'000;
+constexpr size_t kMaxValues = 3'000'000;
+
+struct SpeculationTooLong : std::exception {};
+
+const std::set<std::string>& StructureKinds() {
+  static const auto* kinds = new std::set<std::string>{
+      "prim::ListConstruct", "prim::TupleConstruct", "prim::DictConstruct", "prim::ListUnpack", "prim::TupleUnpack",
+      "prim::TupleIndex",    "prim::TupleSlice",     "prim::unchecked_cast"};
+  return *kinds;
+}
+
+// The operator only moves elements of containers about, whatever they are: append, slice, +, __getitem__ …
+bool MovesElements(const c10::FunctionSchema& schema) {
+  if (schema.name() == "aten::items" || schema.is_vararg()) return false;
+  bool any = false;
+  for (const auto& argument : schema.arguments()) any = any || argument.type()->hasFreeVariables();
+  for (const auto& result : schema.returns()) any = any && result.type()->hasFreeVariables();
+  return any;
+}
+
+// prim::ListConstruct and the like, on values or on shadows.
+std::vector<IValue> BuildStructure(const Node* node, const std::vector<IValue>& in, bool shadows) {
+  const auto kind = node->kind();
+  const auto out_type = node->outputs().empty() ? nullptr : node->output(0)->type();
+  if (kind == prim::ListConstruct) {
+    c10::impl::GenericList list(shadows ? c10::TypePtr(c10::AnyType::get())
+                                        : out_type->expect<c10::ListType>()->getElementType());
+    for (const IValue& item : in) list.push_back(item);
+    return {list};
+  }
+  if (kind == prim::TupleConstruct) {
+    const auto type = out_type->expect<c10::TupleType>();
+    if (type->schema() && !shadows) return {c10::ivalue::Tuple::createNamed(in, type)};
+    return {c10::ivalue::Tuple::create(in)};
+  }
+  if (kind == prim::ListUnpack) return in[0].toListRef().vec();
+  if (kind == prim::TupleUnpack) return in[0].toTupleRef().elements();
+  if (kind == prim::TupleSlice) {
+    const auto& items = in[0].toTupleRef().elements();
+    const int64_t begin = node->i(attr::beg), end = node->i(attr::end);
+    return {c10::ivalue::Tuple::create(std::vector<IValue>(items.begin() + begin, items.begin() + end))};
+  }
+  return {in[0]};  // prim::unchecked_cast
+}
+
+}  // namespace
+
+Recorder::Recorder(const PreparedGraph& prepared, std::function<void()> check)
+    : prepared_(prepared), check_(std::move(check)) {
+  for (size_t i = 0; i < prepared.nodes.size(); ++i) ids_.emplace(prepared.nodes[i], static_cast<int32_t>(i));
+  record_.nodes.resize(prepared.nodes.size());
+}
+
+Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>& owners, std::vector<IValue> inputs) {
+  module_ = module;
+  for (const Owned& owned : owners) {
+    const ValueId id = values_.AddOwned(owned.tensors[0], owned.role, owned.names);
+    for (const at::Tensor& tensor : owned.tensors) values_.Tie(tensor, id);
+  }
+  Env env;
+  Graph& graph = *prepared_.graph;
+  env[graph.inputs()[0]] = Slot{module._ivalue(), IValue()};
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Slot slot{inputs[i], IValue()};
+    record_.inputs.push_back(values_.Fresh(slot, false, "input"));
+    env[graph.inputs()[i + 1]] = std::move(slot);
+  }
+  c10::AutoGradMode keep(c10::GradMode::is_enabled());
+  RunBlock(graph.block(), env);
+  record_.output = values_.Of(At(env, graph.outputs()[0]));
+  return std::move(record_);
+}
+
+Slot& Recorder::At(Env& env, const Value* value) {
+  const auto found = env.find(value);
+  TORCH_CHECK(found != env.end(), "the graph uses %", value->debugName(), " before it is computed");
+  return found->second;
+}
+
+void Recorder::RunBlock(const Block* block, Env& env) {
+  for (const Node* node : block->nodes()) Step(const_cast<Node*>(node), env);
+}
+
+void Recorder::Step(Node* node, Env& env) {
+  if (++steps_ > kMaxSteps) throw Error("ERR_UNSUPPORTED", "The model runs more than 20 million steps: an endless loop?");
+  if (speculation_ != nullptr && ++speculative_steps_ > kMaxSpeculativeSteps) throw SpeculationTooLong();
+  if (steps_ % 64 == 0) check_();
+  try {
+    Dispatch(node, env);
+  } catch (const RunFailure&) {
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const SpeculationTooLong&) {
+    throw;
+  } catch (const std::exception& error) {
+    RunFailure failure;
+    failure.node = node;
+    const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
+    failure.detail = c10_error != nullptr ? c10_error->what() : error.what();
+    failure.message = FirstLine(c10_error != nullptr ? c10_error->what_without_backtrace() : error.what());
+    throw failure;
+  }
+}
+
+void Recorder::Dispatch(Node* node, Env& env) {
+  const auto kind = node->kind();
+  if (kind == prim::Constant) return Constant(node, env);
+  if (kind == prim::GetAttr) return GetAttr(node, env);
+  if (kind == prim::SetAttr) return SetAttr(node, env);
+  if (kind == prim::If) return If(node, env);
+  if (kind == prim::Loop) return Loop(node, env);
+  if (kind == prim::Uninitialized) {
+    env[node->output()] = Slot{};
+    return;
+  }
+  if (kind == prim::RaiseException) {
+    RunFailure failure;
+    failure.node = node;
+    failure.raised = true;
+    const IValue& message = At(env, node->input(0)).value;
+    failure.message = message.isString() ? FirstLine(message.toStringRef()) : "";
+    failure.detail = message.isString() ? message.toStringRef() : "";
+    throw failure;
+  }
+  // Recording is no run of the user's: nothing is printed.
+  if (kind == prim::Print || kind == c10::aten::warn) return;
+  if (StructureKinds().contains(kind.toQualString())) return Structure(node, env);
+  const auto* schema = node->maybeSchema();
+  if (schema != nullptr && MovesElements(*schema)) return Elements(node, env);
+  Operator(node, env);
+}
+
+void Recorder::Constant(Node* node, Env& env) {
+  auto found = constants_.find(node);
+  if (found == constants_.end()) {
+    Slot slot{torch::jit::toIValue(node->output()).value(), IValue()};
+    if (slot.value.isTensor() && slot.value.toTensor().defined()) {
+      // A copy: a program may write to it, and the graph keeps it.
+      const at::Tensor copy = slot.value.toTensor().detach().clone();
+      slot.value = copy;
+      values_.AddOwned(copy, "constant", {});
+    }
+    found = constants_.emplace(node, std::move(slot)).first;
+    values_.Of(found->second);
+  }
+  env[node->output()] = found->second;
+}
+
+void Recorder::GetAttr(Node* node, Env& env) {
+  const auto object = At(env, node->input()).value.toObject();
+  const size_t place = object->type()->getAttributeSlot(node->s(attr::name));
+  const IValue value = object->getSlot(place);
+  if (value.isObject()) {
+    env[node->output()] = Slot{value, IValue()};
+    return;
+  }
+  const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
+  if (speculation_ != nullptr && speculation_->written.contains(key)) {
+    env[node->output()] = speculation_->written.at(key);
+    return;
+  }
+  auto [known, added] = attributes_.try_emplace(key, Slot{value, IValue()});
+  if (!added && !known->second.value.is(value)) known->second = Slot{value, IValue()};
+  values_.Of(known->second);
+  env[node->output()] =
+      speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
+}
+
+void Recorder::SetAttr(Node* node, Env& env) {
+  const auto object = At(env, node->input(0)).value.toObject();
+  const size_t place = object->type()->getAttributeSlot(node->s(attr::name));
+  Slot& slot = At(env, node->input(1));
+  Facts(node);
+  Op op{ids_.at(node), {}, {}, speculation_ != nullptr};
+  op.inputs = {values_.Of(At(env, node->input(0))), values_.Of(slot)};
+  AddOp(std::move(op));
+  const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
+  if (speculation_ != nullptr) {
+    speculation_->written.insert_or_assign(key, slot);
+  } else {
+    object->setSlot(place, slot.value);
+    attributes_.insert_or_assign(key, slot);
+  }
+}
+
+void Recorder::If(Node* node, Env& env) {
+  const bool condition = At(env, node->input()).value.toBool();
+  const Block* taken = node->blocks()[condition ? 0 : 1];
+  const Block* other = node->blocks()[condition ? 1 : 0];
+  Facts(node);
+  SkippedBlock entry;
+  entry.node = ids_.at(node);
+  entry.reads = Reads(other, env);
+  const bool raises = OnlyRaises(other);
+  entry.outcome = raises ? "raises" : "failed";
+  auto snapshot = raises ? nullptr : Capture(other, env);
+  RunBlock(taken, env);
+  for (size_t i = 0; i < node->outputs().size(); ++i) {
+    Slot& slot = At(env, taken->outputs()[i]);
+    entry.taken.push_back(values_.Of(slot));
+    const Slot result = slot;
+    env[node->output(i)] = result;
+  }
+  Skip(node, other, std::move(entry), std::move(snapshot));
+}
+
+void Recorder::Loop(Node* node, Env& env) {
+  const Block* body = node->blocks()[0];
+  const int64_t rounds = At(env, node->input(0)).value.toInt();
+  bool going = At(env, node->input(1)).value.toBool();
+  const size_t carried = node->outputs().size();
+  const auto enter = [&](Env& inner, int64_t round) { inner[body->inputs()[0]] = Slot{round, IValue()}; };
+  for (size_t i = 0; i < carried; ++i) {
+    const Slot start = At(env, node->input(i + 2));
+    env[body->inputs()[i + 1]] = start;
+  }
+  if (rounds <= 0 || !going) {
+    Facts(node);
+    SkippedBlock entry;
+    entry.node = ids_.at(node);
+    entry.loop = true;
+    entry.reads = Reads(body, env);
+    const bool raises = OnlyRaises(body);
+    if (raises) entry.outcome = "raises";
+    auto snapshot = raises ? nullptr : Capture(body, env);
+    for (size_t i = 0; i < carried; ++i) {
+      Slot& start = At(env, body->inputs()[i + 1]);
+      entry.taken.push_back(values_.Of(start));
+      if (snapshot) snapshot->env[body->inputs()[i + 1]] = values_.Copy(start, snapshot->speculation.copies);
+    }
+    if (snapshot) enter(snapshot->env, 0);
+    Skip(node, body, std::move(entry), std::move(snapshot));
+  }
+  for (int64_t round = 0; round < rounds && going; ++round) {
+    enter(env, round);
+    RunBlock(body, env);
+    going = At(env, body->outputs()[0]).value.toBool();
+    std::vector<Slot> next;
+    for (size_t i = 0; i < carried; ++i) next.push_back(At(env, body->outputs()[i + 1]));
+    for (size_t i = 0; i < carried; ++i) env[body->inputs()[i + 1]] = std::move(next[i]);
+  }
+  for (size_t i = 0; i < carried; ++i) {
+    const Slot last = At(env, body->inputs()[i + 1]);
+    env[node->output(i)] = last;
+  }
+}
+
+// Builds and takes apart containers; elements keep their ids.
+void Recorder::Structure(Node* node, Env& env) {
+  std::vector<IValue> values, shadows;
+  for (const Value* input : node->inputs()) {
+    Slot& slot = At(env, input);
+    values_.Of(slot);
+    values.push_back(slot.value);
+    shadows.push_back(slot.shadow);
+  }
+  std::vector<Slot> outputs;
+  if (node->kind() == prim::DictConstruct) {
+    const auto type = node->output()->type()->expect<c10::DictType>();
+    c10::impl::GenericDict dict(type->getKeyType(), type->getValueType());
+    c10::impl::GenericDict shadow(type->getKeyType(), c10::AnyType::get());
+    for (size_t i = 0; i + 1 < values.size(); i += 2) {
+      dict.insert_or_assign(values[i], values[i + 1]);
+      shadow.insert_or_assign(values[i], shadows[i + 1]);
+    }
+    outputs.push_back({dict, shadow});
+  } else if (node->kind() == prim::TupleIndex) {
+    const auto& items = values[0].toTupleRef().elements();
+    const int64_t index = values[1].toInt() < 0 ? values[1].toInt() + items.size() : values[1].toInt();
+    outputs.push_back({items.at(index), shadows[0].toTupleRef().elements().at(index)});
+  } else {
+    auto made = BuildStructure(node, values, false);
+    auto made_shadows = BuildStructure(node, shadows, true);
+    for (size_t i = 0; i < made.size(); ++i) outputs.push_back({made[i], made_shadows.at(i)});
+  }
+  TORCH_CHECK(outputs.size() == node->outputs().size(), "expected ", node->outputs().size(), " values, got ",
+              outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    values_.Know(outputs[i]);
+    env[node->output(i)] = std::move(outputs[i]);
+  }
+}
+
+// The same operator once on the containers and once on their shadows.
+void Recorder::Elements(Node* node, Env& env) {
+  const auto& arguments = node->schema().arguments();
+  std::vector<IValue> values, shadows;
+  for (size_t i = 0; i < node->inputs().size(); ++i) {
+    Slot& slot = At(env, node->input(i));
+    values_.Of(slot);
+    values.push_back(slot.value);
+    shadows.push_back(arguments.at(i).type()->hasFreeVariables() ? slot.shadow : slot.value);
+  }
+  const auto made = Execute(node, values);
+  std::vector<IValue> made_shadows;
+  try {
+    made_shadows = Execute(node, shadows);
+  } catch (const std::exception&) {
+    // It looks into the elements after all (dict of pairs): they are unknown now, but for tensors, which know themselves.
+    for (const IValue& value : values) values_.Forget(value);
+    made_shadows.assign(made.size(), IValue());
+  }
+  for (size_t i = 0; i < made.size(); ++i) {
+    Slot slot{made[i], made_shadows.at(i)};
+    if (!slot.shadow.isNone()) values_.Know(slot);
+    env[node->output(i)] = std::move(slot);
+  }
+}
+
+void Recorder::Operator(Node* node, Env& env) {
+  const bool mutates = Facts(node).mutates;
+  Op op{ids_.at(node), {}, {}, speculation_ != nullptr};
+  std::vector<IValue> stack;
+  for (const Value* input : node->inputs()) {
+    Slot& slot = At(env, input);
+    op.inputs.push_back(values_.Of(slot));
+    stack.push_back(slot.value);
+  }
+  std::vector<IValue> results = Execute(node, stack);
+  for (size_t i = 0; i < results.size(); ++i) {
+    Slot slot{std::move(results[i]), IValue()};
+    op.outputs.push_back(values_.Fresh(slot, mutates));
+    env[node->output(i)] = std::move(slot);
+  }
+  if (mutates) {
+    const auto* schema = node->maybeSchema();
+    for (size_t i = 0; i < stack.size(); ++i) {
+      const auto* alias = schema != nullptr && i < schema->arguments().size() ? schema->arguments()[i].alias_info() : nullptr;
+      if (alias != nullptr && alias->isWrite() && (stack[i].isList() || stack[i].isGenericDict())) {
+        values_.Forget(stack[i]);
+      }
+    }
+  }
+  AddOp(std::move(op));
+}
+
+std::vector<IValue> Recorder::Execute(Node* node, std::vector<IValue> stack) {
+  const auto* op = node->maybeOperator();
+  if (op != nullptr) {
+    auto found = operations_.find(node);
+    if (found == operations_.end()) found = operations_.emplace(node, node->getOperation()).first;
+    if (op->schema().is_vararg()) stack.emplace_back(static_cast<int64_t>(node->inputs().size()));
+    found->second(stack);
+  } else {
+    // What the interpreter has an instruction for but no operator: a graph of this one node.
+    auto found = codes_.find(node);
+    if (found == codes_.end()) {
+      auto graph = std::make_shared<Graph>();
+      std::unordered_map<Value*, Value*> map;
+      std::vector<Value*> inputs;
+      for (Value* input : node->inputs()) {
+        Value* value = graph->addInput();
+        value->setType(input->type());
+        inputs.push_back(value);
+        map[input] = value;
+      }
+      Node* copy = graph->createClone(node, [&](Value* value) { return map.at(value); });
+      for (size_t i = 0; i < inputs.size(); ++i) copy->replaceInput(i, inputs[i]);
+      graph->appendNode(copy);
+      for (Value* output : copy->outputs()) graph->registerOutput(output);
+      found = codes_.emplace(node, torch::jit::Code(graph, "")).first;
+    }
+    torch::jit::InterpreterState(found->second).run(stack);
+  }
+  TORCH_CHECK(stack.size() == node->outputs().size(), node->kind().toQualString(), " gave ", stack.size(),
+              " values instead of ", node->outputs().size());
+  return stack;
+}
+
+NodeFacts& Recorder::Facts(Node* node) {
+  NodeFacts& facts = record_.nodes[ids_.at(node)];
+  if (!facts.name.empty()) return facts;
+  facts.name = node->kind().toQualString();
+  facts.scope = ScopeOf(node);
+  if (node->kind() == prim::SetAttr) {
+    facts.mutates = true;
+    facts.arg_names = {"self", node->s(attr::name)};
+  } else if (const auto* schema = node->maybeSchema()) {
+    facts.overload = schema->overload_name();
+    facts.mutates = schema->is_mutable();
+    if (schema->arguments().size() == node->inputs().size()) {
+      for (const auto& argument : schema->arguments()) facts.arg_names.push_back(argument.name());
+    }
+  }
+  return facts;
+}
+
+void Recorder::AddOp(Op op) {
+  record_.ops.push_back(std::move(op));
+  if (record_.ops.size() > kMaxOps || record_.values.size() > kMaxValues) {
+    throw Error("ERR_UNSUPPORTED", "The model runs more than 300,000 operators");
+  }
+}
+
+namespace {
+
+void CollectCaptures(const Block* block, std::set<const Value*>& inside, std::vector<const Value*>& outside) {
+  const auto use = [&](const Value* value) {
+    if (inside.insert(value).second) outside.push_back(value);
+  };
+  for (const Value* input : block->inputs()) inside.insert(input);
+  for (const Node* node : block->nodes()) {
+    for (const Value* input : node->inputs()) use(input);
+    for (const Value* output : node->outputs()) inside.insert(output);
+    for (const Block* inner : node->blocks()) CollectCaptures(inner, inside, outside);
+  }
+  for (const Value* output : block->outputs()) use(output);
+}
+
+void CollectTensors(const Arg& arg, const Record& record, std::vector<ValueId>& ids) {
+  for (const Arg& item : arg.items) CollectTensors(item, record, ids);
+  if (arg.list || record.values[arg.id].kind != ValueKind::kTensor) return;
+  if (std::find(ids.begin(), ids.end(), arg.id) == ids.end()) ids.push_back(arg.id);
+}
+
+void CollectAttributes(const Block* block, std::vector<const Node*>& nodes) {
+  for (const Node* node : block->nodes()) {
+    if (node->kind() == prim::GetAttr) nodes.push_back(node);
+    for (const Block* inner : node->blocks()) CollectAttributes(inner, nodes);
+  }
+}
+
+}  // namespace
+
+std::vector<ValueId> Recorder::Reads(const Block* block, Env& env) {
+  auto [known, added] = captures_.try_emplace(block);
+  if (added) {
+    std::set<const Value*> inside;
+    CollectCaptures(block, inside, known->second);
+  }
+  std::vector<ValueId> ids;
+  for (const Value* value : known->second) {
+    Slot& slot = At(env, value);
+    if (!slot.value.isObject()) CollectTensors(values_.Of(slot), record_, ids);
+  }
+  std::vector<const Node*> attributes;
+  CollectAttributes(block, attributes);
+  for (const Node* node : attributes) {
+    const auto value = AttributeOf(module_, node->output());
+    if (!value || value->isObject()) continue;
+    Slot slot{*value, IValue()};
+    CollectTensors(values_.Of(slot), record_, ids);
+  }
+  return ids;
+}
+
+std::unique_ptr<Recorder::Snapshot> Recorder::Capture(const Block* block, Env& env) {
+  auto snapshot = std::make_unique<Snapshot>();
+  for (const Value* value : captures_.at(block)) {
+    Slot& slot = At(env, value);
+    snapshot->env[value] = slot.value.isObject() ? slot : values_.Copy(slot, snapshot->speculation.copies);
+  }
+  if (speculation_ != nullptr) {
+    for (auto& [key, slot] : speculation_->written) {
+      snapshot->speculation.written[key] = values_.Copy(slot, snapshot->speculation.copies);
+    }
+  }
+  return snapshot;
+}
+
+void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::unique_ptr<Snapshot> snapshot) {
+  if (snapshot != nullptr) {
+    Speculation* const outer = std::exchange(speculation_, &snapshot->speculation);
+    if (outer == nullptr) speculative_steps_ = 0;
+    const size_t ops = record_.ops.size(), skipped = record_.skipped.size();
+    const auto undo = [&] {
+      record_.ops.resize(ops);
+      record_.skipped.resize(skipped);
+    };
+    c10::AutoGradMode keep(c10::GradMode::is_enabled());
+    try {
+      RunBlock(block, snapshot->env);
+      entry.skipped.emplace();
+      const size_t first = entry.loop ? 1 : 0;  // a body's first output is whether it goes on
+      for (size_t i = first; i < block->outputs().size(); ++i) {
+        entry.skipped->push_back(values_.Of(At(snapshot->env, block->outputs()[i])));
+      }
+      entry.outcome = "executed";
+    } catch (const RunFailure&) {
+      undo();
+    } catch (const SpeculationTooLong&) {
+      undo();
+    } catch (...) {
+      speculation_ = outer;
+      throw;
+    }
+    speculation_ = outer;
+  }
+  record_.skipped.push_back(std::move(entry));
+}
+
+}  // namespace espalier::script

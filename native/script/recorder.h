@@ -1,0 +1,97 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "script/prepare.h"
+#include "script/record.h"
+#include "script/values.h"
+
+namespace espalier::script {
+
+// An operator failed while the graph ran.
+struct RunFailure : std::exception {
+  const char* what() const noexcept override { return message.c_str(); }
+  const torch::jit::Node* node = nullptr;
+  bool raised = false;  // by the program itself (an assertion), not by LibTorch
+  std::string message;  // first line
+  std::string detail;
+};
+
+// Runs a prepared graph operator by operator and writes the record. One object records one run.
+class Recorder {
+ public:
+  // `check` is called now and then and throws to stop the run.
+  Recorder(const PreparedGraph& prepared, std::function<void()> check);
+
+  // The module is changed as the program changes it: give a copy. `inputs` without self, by the schema of `forward`.
+  // `owners`: the module's tensors by name in state_dict order; names that are one tensor share an entry.
+  struct Owned {
+    std::vector<std::string> names;
+    const char* role;
+    std::vector<at::Tensor> tensors;
+  };
+  Record Run(const torch::jit::Module& module, const std::vector<Owned>& owners, std::vector<c10::IValue> inputs);
+
+ private:
+  using Env = std::unordered_map<const torch::jit::Value*, Slot>;
+  using AttributeKey = std::pair<int64_t, size_t>;
+
+  // A run whose writes must not be seen: the other side of a branch.
+  struct Speculation {
+    ValueTable::Copies copies;
+    std::map<AttributeKey, Slot> written;
+  };
+  struct Snapshot {
+    Env env;
+    Speculation speculation;
+  };
+
+  void RunBlock(const torch::jit::Block* block, Env& env);
+  void Step(torch::jit::Node* node, Env& env);
+  void Dispatch(torch::jit::Node* node, Env& env);
+  void Constant(torch::jit::Node* node, Env& env);
+  void GetAttr(torch::jit::Node* node, Env& env);
+  void SetAttr(torch::jit::Node* node, Env& env);
+  void If(torch::jit::Node* node, Env& env);
+  void Loop(torch::jit::Node* node, Env& env);
+  void Structure(torch::jit::Node* node, Env& env);
+  void Elements(torch::jit::Node* node, Env& env);
+  void Operator(torch::jit::Node* node, Env& env);
+
+  std::vector<c10::IValue> Execute(torch::jit::Node* node, std::vector<c10::IValue> stack);
+  std::vector<ValueId> Reads(const torch::jit::Block* block, Env& env);
+  std::unique_ptr<Snapshot> Capture(const torch::jit::Block* block, Env& env);
+  void Skip(torch::jit::Node* node, const torch::jit::Block* block, SkippedBlock entry,
+            std::unique_ptr<Snapshot> snapshot);
+  void AddOp(Op op);
+  NodeFacts& Facts(torch::jit::Node* node);
+  Slot& At(Env& env, const torch::jit::Value* value);
+
+  const PreparedGraph& prepared_;
+  std::function<void()> check_;
+  std::unordered_map<const torch::jit::Node*, int32_t> ids_;
+  Record record_;
+  ValueTable values_{record_};
+  torch::jit::Module module_;
+  std::unordered_map<const torch::jit::Node*, Slot> constants_;
+  std::unordered_map<const torch::jit::Node*, torch::jit::Operation> operations_;
+  std::unordered_map<const torch::jit::Node*, torch::jit::Code> codes_;
+  std::unordered_map<const torch::jit::Block*, std::vector<const torch::jit::Value*>> captures_;
+  std::map<AttributeKey, Slot> attributes_;
+  Speculation* speculation_ = nullptr;
+  int64_t steps_ = 0;
+  int64_t speculative_steps_ = 0;
+};
+
+}  // namespace espalier::script

@@ -1,0 +1,253 @@
+#include "script/recording.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Functions.h>
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/jit/api/function_impl.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "script/error.h"
+#include "script/recorder.h"
+#include "script/scope.h"
+#include "script/tensors.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Module;
+
+namespace {
+
+// A run may draw random numbers; the user's sequence must not feel it.
+class KeepRandomState {
+ public:
+  KeepRandomState() : generator_(at::detail::getDefaultCPUGenerator()) {
+    const std::lock_guard<std::mutex> lock(generator_.mutex());
+    state_ = generator_.get_state();
+  }
+  ~KeepRandomState() {
+    const std::lock_guard<std::mutex> lock(generator_.mutex());
+    generator_.set_state(state_);
+  }
+
+ private:
+  at::Generator generator_;
+  at::Tensor state_;
+};
+
+// The value with every tensor replaced by `change` of it; containers are new.
+IValue MapTensor(const IValue& value, const std::function<at::Tensor(const at::Tensor&)>& change) {
+  if (value.isTensor()) return value.toTensor().defined() ? IValue(change(value.toTensor())) : value;
+  if (value.isTuple()) {
+    std::vector<IValue> items;
+    for (const IValue& item : value.toTupleRef().elements()) items.push_back(MapTensor(item, change));
+    const auto type = value.type()->cast<c10::TupleType>();
+    if (type->schema()) return c10::ivalue::Tuple::createNamed(std::move(items), type);
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  if (value.isList()) {
+    const auto list = value.toList();
+    c10::impl::GenericList result(list.elementType());
+    for (const IValue& item : list) result.push_back(MapTensor(item, change));
+    return result;
+  }
+  if (value.isGenericDict()) {
+    const auto dict = value.toGenericDict();
+    c10::impl::GenericDict result(dict.keyType(), dict.valueType());
+    for (const auto& entry : dict) result.insert(entry.key(), MapTensor(entry.value(), change));
+    return result;
+  }
+  return value;
+}
+
+std::vector<IValue> CopyInputs(const std::vector<IValue>& inputs) {
+  return MapTensors(inputs, [](const at::Tensor& tensor) { return tensor.detach().clone(); });
+}
+
+std::optional<at::Tensor> FirstTensor(const std::vector<IValue>& inputs) {
+  std::optional<at::Tensor> first;
+  MapTensors(inputs, [&](const at::Tensor& tensor) {
+    if (!first) first = tensor;
+    return tensor;
+  });
+  return first;
+}
+
+// A run of its own copy: `module` is only read.
+Record RunOnce(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, bool grad,
+               const std::function<void()>& check) {
+  Module copy = module.deepcopy();
+  copy.eval();
+  c10::AutoGradMode mode(grad);
+  const std::vector<OwnedTensor> originals = OwnedTensors(module);
+  const std::vector<OwnedTensor> copies = OwnedTensors(copy);
+  std::vector<Recorder::Owned> owners;
+  std::map<TensorKey, size_t> places;
+  for (size_t i = 0; i < originals.size(); ++i) {
+    const bool parameter = originals[i].kind == OwnedTensor::Kind::kParameter;
+    at::Tensor tensor = copies[i].tensor;
+    // Attention takes its open path (torchscript.md) only when something can have a gradient.
+    if (grad && parameter && tensor.is_floating_point()) tensor.set_requires_grad(true);
+    const auto [place, added] = places.try_emplace(KeyOf(originals[i].tensor), owners.size());
+    if (added) owners.push_back({{}, parameter ? "parameter" : "buffer", {}});
+    owners[place->second].names.push_back(originals[i].name);
+    owners[place->second].tensors.push_back(tensor);
+  }
+  return Recorder(prepared, check).Run(copy, owners, CopyInputs(inputs));
+}
+
+std::string Where(const RunFailure& failure) {
+  if (failure.node == nullptr) return "";
+  const std::string scope = ScopeOf(failure.node);
+  const std::string name = failure.raised ? "" : std::string(failure.node->kind().toQualString());
+  if (name.empty() && scope.empty()) return "";
+  return " (" + name + (name.empty() || scope.empty() ? "" : " ") + (scope.empty() ? "" : "in " + scope) + ")";
+}
+
+bool SameOperators(const Record& a, const Record& b, std::string& reason) {
+  for (size_t i = 0; i < std::min(a.ops.size(), b.ops.size()); ++i) {
+    if (a.ops[i].node == b.ops[i].node && a.ops[i].inputs == b.ops[i].inputs && a.ops[i].outputs == b.ops[i].outputs) {
+      continue;
+    }
+    const NodeFacts& facts = a.nodes[a.ops[i].node];
+    reason = "the program takes another course at " + facts.name + (facts.scope.empty() ? "" : " in " + facts.scope);
+    return false;
+  }
+  if (a.ops.size() != b.ops.size() || a.values.size() != b.values.size() || !(a.output == b.output)) {
+    reason = "the program runs another number of operators";
+    return false;
+  }
+  return true;
+}
+
+bool SameScalar(const RecordValue& a, const RecordValue& b) {
+  if (a.kind == ValueKind::kTensor) return a.data == b.data;
+  return a.integer == b.integer && a.boolean == b.boolean && a.text == b.text &&
+         (a.real == b.real || (a.real != a.real && b.real != b.real));
+}
+
+Record::Second Differences(const Record& first, const Record& second, int64_t batch) {
+  Record::Second result;
+  result.batch = batch;
+  for (size_t i = 0; i < first.values.size(); ++i) {
+    const RecordValue &a = first.values[i], &b = second.values[i];
+    if (a.kind == ValueKind::kTensor && a.shape != b.shape) {
+      result.shapes.push_back(static_cast<ValueId>(i));
+      result.shape_values.push_back(b.shape);
+    }
+    const bool scalar = a.kind != ValueKind::kTensor || (a.role == nullptr && a.data && a.data->size() == 1);
+    if (scalar && !SameScalar(a, b)) {
+      result.scalars.push_back(static_cast<ValueId>(i));
+      result.scalar_values.push_back(b);
+    }
+  }
+  return result;
+}
+
+void RunSecond(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, bool grad,
+               const RecordOptions& options, Record& record) {
+  const auto first = FirstTensor(inputs);
+  if (!first || first->dim() == 0) {
+    record.second_error = "the first input has no batch dimension";
+    return;
+  }
+  const auto doubled = MapTensors(inputs, [](const at::Tensor& tensor) {
+    return tensor.dim() == 0 ? tensor.clone() : at::cat({tensor, tensor}, 0);
+  });
+  try {
+    const Record second = RunOnce(module, prepared, doubled, grad, options.check);
+    if (SameOperators(record, second, record.second_error)) {
+      record.second = Differences(record, second, 2 * first->size(0));
+    }
+  } catch (const RunFailure& failure) {
+    record.second_error = failure.message + Where(failure);
+  }
+  if (!record.second && record.second_error.empty()) record.second_error = "unknown";
+}
+
+// torch.jit.freeze makes the weights constants of the program.
+bool IsFrozen(const Module& module, const Record& record) {
+  if (module.parameters().size() > 0) return false;
+  for (const Op& op : record.ops) {
+    const std::string& name = record.nodes[op.node].name;
+    const bool weighted = name == "aten::conv1d" || name == "aten::conv2d" || name == "aten::conv3d" ||
+                          name == "aten::_convolution" || name == "aten::convolution" || name == "aten::linear" ||
+                          name == "aten::addmm" || name == "aten::matmul" || name == "aten::mm" ||
+                          name == "aten::conv_transpose1d" || name == "aten::conv_transpose2d";
+    if (!weighted) continue;
+    for (const Arg& input : op.inputs) {
+      if (input.list || record.values[input.id].kind != ValueKind::kTensor) continue;
+      const RecordValue& value = record.values[input.id];
+      if (value.role != nullptr && std::string(value.role) == "constant" && value.shape.size() >= 2) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<IValue> MapTensors(const std::vector<IValue>& values,
+                               const std::function<at::Tensor(const at::Tensor&)>& change) {
+  std::vector<IValue> mapped;
+  for (const IValue& value : values) mapped.push_back(MapTensor(value, change));
+  return mapped;
+}
+
+std::string FirstLine(const std::string& text) {
+  size_t begin = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    if (line.find_first_not_of(" \t\r") != std::string::npos) return line;
+    begin = end + 1;
+  }
+  return text;
+}
+
+std::pair<Record, Recording> RecordModule(const Module& module, std::vector<IValue> inputs,
+                                          const RecordOptions& options) {
+  KeepRandomState random;
+  PreparedGraph prepared = Prepare(module);
+  const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
+  inputs = Normalize(module, schema, std::move(inputs));
+  Recording recording{std::move(prepared), schema, CopyInputs(inputs), {}};
+  bool grad = true;
+  std::optional<Record> record;
+  try {
+    record = RunOnce(module, recording.prepared, inputs, grad, options.check);
+  } catch (const RunFailure& failure) {
+    // A program that writes to its parameters can't run with gradients.
+    grad = false;
+    try {
+      if (!failure.raised) record = RunOnce(module, recording.prepared, inputs, grad, options.check);
+    } catch (const RunFailure&) {
+    }
+    if (!record) {
+      throw Error("ERR_INVALID_ARGUMENT", "The model does not run on the example inputs: " + failure.message + Where(failure),
+                  failure.detail);
+    }
+  }
+  if (IsFrozen(module, *record)) {
+    throw Error("ERR_FROZEN_MODULE", "The module was frozen (torch.jit.freeze): its weights are constants");
+  }
+  if (options.second_batch) RunSecond(module, recording.prepared, inputs, grad, options, *record);
+  for (const Op& op : record->ops) {
+    for (size_t i = 0; i < op.inputs.size(); ++i) {
+      if (!op.inputs[i].list) continue;
+      recording.list_sizes.try_emplace({op.node, static_cast<int32_t>(i)}, op.inputs[i].items.size());
+    }
+  }
+  return {std::move(*record), std::move(recording)};
+}
+
+void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
+            const std::function<void()>& check) {
+  KeepRandomState random;
+  RunOnce(module, prepared, inputs, true, check);
+}
+
+}  // namespace espalier::script

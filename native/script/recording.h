@@ -1,0 +1,42 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "script/prepare.h"
+#include "script/record.h"
+
+namespace espalier::script {
+
+// What surgery needs of a recorded run.
+struct Recording {
+  PreparedGraph prepared;
+  c10::FunctionSchema schema;  // of forward
+  std::vector<c10::IValue> inputs;
+  std::map<std::pair<int32_t, int32_t>, int64_t> list_sizes;  // (node, input): length of a list argument
+};
+
+struct RecordOptions {
+  bool second_batch = true;           // run again with dimension 0 of every input doubled
+  std::function<void()> check = [] {};  // called now and then; throws to stop
+};
+
+// Runs `forward` once in eval mode on a copy of the module, which itself does not change. `inputs` without self.
+std::pair<Record, Recording> RecordModule(const torch::jit::Module& module, std::vector<c10::IValue> inputs,
+                                          const RecordOptions& options);
+
+// The values with every tensor in them replaced by `change` of it; containers are new.
+std::vector<c10::IValue> MapTensors(const std::vector<c10::IValue>& values,
+                                    const std::function<at::Tensor(const at::Tensor&)>& change);
+
+// Runs a graph on a copy of the module in eval mode and drops the record; throws RunFailure.
+void TryRun(const torch::jit::Module& module, const PreparedGraph& prepared, const std::vector<c10::IValue>& inputs,
+            const std::function<void()>& check);
+
+}  // namespace espalier::script

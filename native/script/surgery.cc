@@ -1,0 +1,231 @@
+#include "script/surgery.h"
+
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/jit/api/compilation_unit.h>
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/serialization/export.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <map>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "script/error.h"
+#include "script/graph_edits.h"
+#include "script/recorder.h"
+#include "script/scope.h"
+#include "script/tensors.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Block;
+using torch::jit::Graph;
+using torch::jit::Module;
+using torch::jit::Node;
+using torch::jit::Value;
+namespace attr = c10::attr;
+namespace prim = c10::prim;
+
+namespace {
+
+// More assertions than this never stand in the way of one cut.
+constexpr int kMaxStaleAssertions = 10'000;
+
+using Keep = std::map<int64_t, const std::vector<int64_t>*>;  // by dimension
+
+at::Tensor Sliced(const at::Tensor& tensor, const Keep& keep, const std::string& name) {
+  at::Tensor result = tensor.detach();
+  for (const auto& [dim, indices] : keep) {
+    if (dim < 0 || dim >= tensor.dim()) {
+      throw Error("ERR_INVALID_ARGUMENT", name + " has no dimension " + std::to_string(dim));
+    }
+    for (const int64_t index : *indices) {
+      if (index < 0 || index >= tensor.size(dim)) {
+        throw Error("ERR_INVALID_ARGUMENT", name + " has no index " + std::to_string(index) + " in dimension " +
+                                                std::to_string(dim));
+      }
+    }
+    result = result.index_select(dim, at::tensor(*indices, at::kLong).to(tensor.device()));
+  }
+  result = result.contiguous(tensor.suggest_memory_format());
+  return result.set_requires_grad(tensor.requires_grad());
+}
+
+// The container and key that hold a tensor: an attribute of an object, or an element of a list in one.
+void Replace(const Module& module, const std::string& name, const at::Tensor& tensor) {
+  IValue holder = module._ivalue();
+  size_t begin = 0;
+  while (true) {
+    const size_t dot = name.find('.', begin);
+    const std::string key = name.substr(begin, dot - begin);
+    const bool last = dot == std::string::npos;
+    if (holder.isObject()) {
+      const auto object = holder.toObject();
+      if (last) return object->setAttr(key, tensor);
+      holder = object->getAttr(key);
+    } else if (holder.isList()) {
+      auto list = holder.toList();
+      const size_t index = std::stoul(key);
+      if (last) return list.set(index, tensor);
+      holder = list.get(index);
+    } else {
+      throw Error("ERR_UNSUPPORTED", name + " is held by a tuple or dict, whose tensors can't be cut");
+    }
+    begin = dot + 1;
+  }
+}
+
+// Cuts the tensors of `copy`, tied ones once: all their names get the very same new tensor.
+void SliceTensors(const Module& module, Module& copy, const std::vector<CutRequest::Slice>& slices) {
+  std::map<std::string, Keep> wanted;
+  for (const auto& slice : slices) wanted[slice.name][slice.dim] = &slice.keep;
+  const std::vector<OwnedTensor> originals = OwnedTensors(module);
+  const std::vector<OwnedTensor> copies = OwnedTensors(copy);
+  std::map<TensorKey, const Keep*> cuts;
+  std::set<std::string> found;
+  for (const OwnedTensor& original : originals) {
+    const auto it = wanted.find(original.name);
+    if (it == wanted.end()) continue;
+    cuts.emplace(KeyOf(original.tensor), &it->second);
+    found.insert(original.name);
+  }
+  for (const auto& [name, keep] : wanted) {
+    if (!found.contains(name)) throw Error("ERR_INVALID_ARGUMENT", "The module has no parameter or buffer " + name);
+  }
+  std::map<TensorKey, at::Tensor> made;
+  for (size_t i = 0; i < originals.size(); ++i) {
+    const TensorKey key = KeyOf(originals[i].tensor);
+    const auto cut = cuts.find(key);
+    if (cut == cuts.end()) continue;
+    auto [it, fresh] = made.try_emplace(key);
+    if (fresh) it->second = Sliced(copies[i].tensor, *cut->second, originals[i].name);
+    Replace(copy, originals[i].name, it->second);
+  }
+}
+
+void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
+  for (Node* node : block->nodes()) {
+    visit(node);
+    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
+  }
+}
+
+// The graph was recorded on another module: its module values get the types of this one.
+void Retype(Graph& graph, const Module& module) {
+  graph.inputs()[0]->setType(module.type());
+  ForEachNode(graph.block(), [](Node* node) {
+    if (node->kind() != prim::GetAttr) return;
+    const auto owner = node->input(0)->type()->cast<c10::ClassType>();
+    if (owner) node->output()->setType(owner->getAttribute(node->s(attr::name)));
+  });
+}
+
+// The `if` around a node that leads to an exception in one of its blocks only; null when there is none.
+Node* AssertionOf(Node* raise) {
+  for (Block* block = raise->owningBlock(); block->owningNode() != nullptr; block = block->owningNode()->owningBlock()) {
+    Node* owner = block->owningNode();
+    if (owner->kind() != prim::If) continue;
+    Block* other = owner->blocks()[owner->blocks()[0] == block ? 1 : 0];
+    if (OnlyRaises(block) && !OnlyRaises(other)) return owner;
+  }
+  return nullptr;
+}
+
+// Checks of the program that were about the old widths now fail. Those that do, and no others, are removed.
+void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, const std::vector<IValue>& inputs,
+                           const std::function<void()>& check) {
+  for (int i = 0; i < kMaxStaleAssertions; ++i) {
+    const PreparedGraph prepared{graph, NodesInOrder(*graph)};
+    try {
+      return TryRun(module, prepared, inputs, check);
+    } catch (const RunFailure& failure) {
+      Node* assertion = failure.raised && failure.node ? AssertionOf(const_cast<Node*>(failure.node)) : nullptr;
+      if (assertion == nullptr) {
+        throw Error("ERR_UNSUPPORTED", "The cut model does not run: " + failure.message +
+                                           (failure.node ? " (" + std::string(failure.node->kind().toQualString()) +
+                                                               " in '" + ScopeOf(failure.node) + "')"
+                                                         : ""),
+                    failure.detail);
+      }
+      torch::jit::WithInsertPoint guard(assertion);
+      assertion->replaceInput(0, graph->insertConstant(!OnlyRaises(assertion->blocks()[0])));
+      torch::jit::ConstantPropagationImmutableTypes(graph);
+    }
+  }
+  throw Error("ERR_UNSUPPORTED", "The cut model fails too many checks of its program");
+}
+
+// The inputs of the recording, in the precision of the module: a cut is also tried in float64.
+std::vector<IValue> InputsFor(const Module& module, const std::vector<IValue>& inputs) {
+  bool precise = false;
+  for (const at::Tensor& parameter : module.parameters()) precise = precise || parameter.scalar_type() == at::kDouble;
+  if (!precise) return inputs;
+  return MapTensors(inputs, [](const at::Tensor& tensor) {
+    return tensor.is_floating_point() ? tensor.to(at::kDouble) : tensor;
+  });
+}
+
+void CollectModuleTypes(const c10::ivalue::Object& object, std::set<c10::ClassTypePtr>& types, int depth) {
+  if (depth > 500 || !object.type()->is_module()) return;
+  types.insert(object.type());
+  for (size_t i = 0; i < object.type()->numAttributes(); ++i) {
+    const IValue& value = object.getSlot(i);
+    if (value.isObject()) CollectModuleTypes(value.toObjectRef(), types, depth + 1);
+  }
+}
+
+// Only a fresh function runs the new graph: an edit of one that has run is silently ignored.
+void Install(Module& module, const std::shared_ptr<Graph>& graph) {
+  const auto& forward = module.get_method("forward").function();
+  const c10::FunctionSchema schema = forward.getSchema();
+  const c10::QualifiedName name = forward.qualname();
+  const auto unit = module._ivalue()->compilation_unit();
+  std::set<c10::ClassTypePtr> types;
+  CollectModuleTypes(*module._ivalue(), types, 0);
+  for (const auto& type : types) {
+    for (const auto* method : std::vector<torch::jit::Function*>(type->methods())) {
+      const c10::QualifiedName stale = method->qualname();
+      type->unsafeRemoveMethod(method->name());
+      unit->unsafeRemoveMethod(stale);
+    }
+  }
+  auto* function = unit->create_function(name, graph);
+  function->setSchema(schema);
+  module.type()->addMethod(function);
+}
+
+}  // namespace
+
+Module CopyModule(const Module& module) {
+  std::stringstream stream;
+  torch::jit::ExportModule(module, [&stream](const void* data, size_t size) {
+    stream.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+    return size;
+  });
+  return torch::jit::load(stream);
+}
+
+Module Cut(const Module& module, const Recording& recording, const CutRequest& request,
+           const std::function<void()>& check) {
+  c10::AutoGradMode no_grad(false);
+  Module copy = CopyModule(module);
+  SliceTensors(module, copy, request.slices);
+  auto graph = recording.prepared.graph->copy();
+  EditGraph(*graph, recording, request);
+  Retype(*graph, copy);
+  torch::jit::ConstantPropagationImmutableTypes(graph);
+  torch::jit::EliminateDeadCode(graph);
+  RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), check);
+  torch::jit::EliminateDeadCode(graph);
+  graph->lint();
+  KeepScopesInSource(*graph);
+  Install(copy, graph);
+  return copy;
+}
+
+}  // namespace espalier::script

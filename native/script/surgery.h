@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "script/recording.h"
+
+namespace espalier::script {
+
+// What lib/torch/recording.ts calls a CutRequest.
+struct CutRequest {
+  struct Slice {
+    std::string name;
+    int64_t dim = 0;
+    std::vector<int64_t> keep;
+  };
+  // Where a number is used: an input of a node, or one element of the list that it takes.
+  struct Place {
+    int64_t node = 0;
+    int64_t input = 0;
+    std::optional<int64_t> element;
+  };
+  struct Constant {
+    Place place;
+    c10::IValue value;  // number, flag, list of ints, or none
+  };
+  struct Scaled {
+    Place place;
+    int64_t multiply = 1;
+    int64_t divide = 1;
+  };
+  struct SplitWithSizes {
+    std::vector<int64_t> sizes;
+  };
+  struct IndexSelect {
+    int64_t dim = 0;
+    std::vector<int64_t> indices;
+  };
+  struct Rewrite {
+    int64_t node = 0;
+    std::variant<SplitWithSizes, IndexSelect> form;
+  };
+
+  std::vector<Slice> slices;
+  std::vector<Constant> constants;
+  std::vector<Scaled> scaled;
+  std::vector<Rewrite> rewrites;
+};
+
+// A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own; names,
+// order and tying of the state_dict stay. Only `forward` is left of its methods: the others would be stale.
+torch::jit::Module Cut(const torch::jit::Module& module, const Recording& recording, const CutRequest& request,
+                       const std::function<void()>& check);
+
+// A copy that shares neither tensors nor types.
+torch::jit::Module CopyModule(const torch::jit::Module& module);
+
+}  // namespace espalier::script

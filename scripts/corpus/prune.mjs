@@ -33,7 +33,7 @@ function failure(error, started, mode) {
     status: REFUSALS.includes(error.code) ? 'refused' : 'failed',
     code: error.code,
     ...(operator && { operator }),
-    message: error.detail ? `${error.message} (${error.detail})` : error.message,
+    message: [error.message, ...(error.detail ?? '').split('\n').slice(0, 3)].filter(Boolean).join(' | '),
     ms,
   }
 }

@@ -38,9 +38,18 @@ describe('the demo', () => {
       const pauses = lines.slice(1).map(({ time }, i) => time - lines[i]!.time)
       expect(Math.max(...pauses)).toBeLessThan(5000)
     }
+    for (const { seconds } of first.result.history) expect(seconds).toBeLessThan(2)
     const { evaluations } = first.result
     expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
-    for (const part of ['coverage', 'frozen', 'right after the cut', 'after fine-tuning', 'parameters', 'MACs']) {
+    for (const part of [
+      'coverage',
+      'frozen',
+      'right after the cut',
+      'after fine-tuning',
+      'parameters',
+      'MACs',
+      'Drop at the cut',
+    ]) {
       expect(first.text).toContain(part)
     }
   }, 120_000)

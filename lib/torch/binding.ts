@@ -1,6 +1,6 @@
 import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
-import type { CutRequest } from './recording.js'
+import type { CutRequest, TrainEvalRepair } from './recording.js'
 import type { TypedArray } from './tensor.js'
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
@@ -108,5 +108,9 @@ export interface NativeBinding {
     options: { secondBatch: boolean },
   ): Promise<{ record: string; handle: RecordingHandle }>
   moduleCut(module: ModuleHandle, recording: RecordingHandle, request: CutRequest): Promise<ModuleHandle>
+  moduleRepair(
+    module: ModuleHandle,
+    wanted: (scope: string, operator: string, was: boolean) => boolean,
+  ): TrainEvalRepair[]
   recordingDispose(recording: RecordingHandle): void
 }

@@ -4,7 +4,7 @@ import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
-import { type CutRequest, type Recording, recordingHandleOf, wrapRecording } from './recording.js'
+import { type CutRequest, type Recording, recordingHandleOf, type TrainEvalRepair, wrapRecording } from './recording.js'
 import { binding } from './runtime/index.js'
 import { type Device, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
@@ -27,6 +27,12 @@ export type ModuleOutput = Value
 export interface LoadModelOptions {
   /** Where the tensors go, whatever device they were saved from. Default `cpu`. */
   device?: Device | undefined
+  /**
+   * Whether operators of a traced model, whose mode tracing has made a constant, follow train() and eval() again: all
+   * (`true`, the default), none, or those for which a function says so (keep a batch norm out that was frozen on purpose).
+   * What was repaired is in {@link ScriptModule.repairs}. Dropout inside of an attention operator can't be.
+   */
+  repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -44,11 +50,16 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   const name = typeof source === 'string' ? basename(source) : 'model'
   const path = typeof source === 'string' ? resolve(source) : source
   const handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
-  return wrapModule(handle)
+  const { repair = true } = options
+  const wanted = typeof repair === 'function' ? repair : () => repair
+  return wrapModule(
+    handle,
+    binding().moduleRepair(handle, (scope, operator, was) => wanted({ scope, operator, was })),
+  )
 }
 
 /** @internal Set once, by the class below. */
-export let wrapModule: (handle: ModuleHandle) => ScriptModule
+export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
 /** @internal */
 export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
 
@@ -63,12 +74,16 @@ export class ScriptModule {
   readonly #owned = new Map<string, Tensor>()
   #disposed = false
 
-  private constructor(handle: ModuleHandle) {
+  /** What {@link load} repaired in a traced model; empty for a scripted one. */
+  readonly repairs: readonly TrainEvalRepair[]
+
+  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[]) {
     this.#handle = handle
+    this.repairs = repairs
   }
 
   static {
-    wrapModule = (handle) => new ScriptModule(handle)
+    wrapModule = (handle, repairs = []) => new ScriptModule(handle, repairs)
     moduleHandleOf = (module) => module.#handle
   }
 
@@ -130,7 +145,7 @@ export class ScriptModule {
 
   /** A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load. */
   clone(): ScriptModule {
-    return wrapModule(binding().moduleClone(this.#handle))
+    return wrapModule(binding().moduleClone(this.#handle), this.repairs)
   }
 
   /**
@@ -140,7 +155,8 @@ export class ScriptModule {
    */
   async to(target: Device | DType): Promise<ScriptModule> {
     const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
-    return wrapModule(await binding().moduleTo(this.#handle, isDevice ? target : null, isDevice ? null : target))
+    const handle = await binding().moduleTo(this.#handle, isDevice ? target : null, isDevice ? null : target)
+    return wrapModule(handle, this.repairs)
   }
 
   /**

@@ -22,6 +22,19 @@ export interface CutRequest {
   )[]
 }
 
+/**
+ * An operator of a traced model that follows train() and eval() again. Tracing makes its mode a constant: a trace taken in
+ * eval mode keeps batch norm frozen and dropout off for ever, one taken in train mode is wrong in eval.
+ */
+export interface TrainEvalRepair {
+  /** Path of the module that the operator belongs to; empty for the root. */
+  readonly scope: string
+  /** `aten::batch_norm`, `aten::dropout`, … */
+  readonly operator: string
+  /** Whether it was stuck in training mode. */
+  readonly was: boolean
+}
+
 /** @internal Set once, by the class below. */
 export let wrapRecording: (record: string, handle: RecordingHandle) => Recording
 /** @internal */

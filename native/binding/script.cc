@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "binding/values.h"
 #include "script/error.h"
 #include "script/recording.h"
+#include "script/repair.h"
 #include "script/surgery.h"
 
 namespace espalier {
@@ -155,10 +157,37 @@ Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// moduleRepair(module, (scope, operator, training) => boolean): repairs. For a module that was just loaded.
+Napi::Value ModuleRepair(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  if (!info[1].IsFunction()) throw InvalidArgument("repair must be a function, not " + Describe(info[1]));
+  const Napi::Function wanted = info[1].As<Napi::Function>();
+  auto locked = use.Lock();
+  const auto modes = script::FindBakedModes(locked.module());
+  std::set<size_t> places;
+  Napi::Array repairs = Napi::Array::New(env);
+  for (size_t i = 0; i < modes.size(); ++i) {
+    const auto scope = Napi::String::New(env, modes[i].scope);
+    const auto op = Napi::String::New(env, modes[i].op);
+    const auto was = Napi::Boolean::New(env, modes[i].training);
+    if (!wanted.Call({scope, op, was}).ToBoolean()) continue;
+    places.insert(i);
+    Napi::Object repair = Napi::Object::New(env);
+    repair.Set("scope", scope);
+    repair.Set("operator", op);
+    repair.Set("was", was);
+    repairs.Set(repairs.Length(), repair);
+  }
+  script::RepairModes(locked.module(), places);
+  return repairs;
+}
+
 }  // namespace
 
 void RegisterScript(Napi::Env, Napi::Object exports) {
   Export<ModuleRecord>(exports, "moduleRecord");
+  Export<ModuleRepair>(exports, "moduleRepair");
   Export<ModuleCut>(exports, "moduleCut");
   Export<RecordingDispose>(exports, "recordingDispose");
 }

@@ -188,6 +188,19 @@ bool IsFrozen(const Module& module, const Record& record) {
   return false;
 }
 
+// Defaults filled in and types checked, as a call of `forward` does it.
+std::vector<IValue> Normalize(const Module& module, const c10::FunctionSchema& schema, std::vector<IValue> inputs) {
+  inputs.insert(inputs.begin(), module._ivalue());
+  try {
+    schema.checkAndNormalizeInputs(inputs);
+  } catch (const std::exception& error) {
+    throw Error("ERR_INVALID_ARGUMENT", "The example inputs don't fit the model's forward: " + FirstLine(error.what()),
+                error.what());
+  }
+  inputs.erase(inputs.begin());
+  return inputs;
+}
+
 }  // namespace
 
 std::vector<IValue> MapTensors(const std::vector<IValue>& values,

@@ -75,6 +75,14 @@ describe('sparsify', () => {
     expect(evaluations.cut!.accuracy).toBeGreaterThan(0.95)
     expect(evaluations.finetuned!.accuracy).toBeGreaterThan(0.95)
 
+    // Batch norm learns, in a trace taken in eval mode too.
+    const statistics = (module: ScriptModule) =>
+      Array.from(module.buffers().get('bn1.running_mean')!.data() as Float32Array)
+    const kept = plan.keep['bn1.running_mean']?.[0] ?? []
+    expect(kept.length).toBeGreaterThan(0)
+    expect(statistics(small)).toHaveLength(kept.length)
+    expect(statistics(small)).not.toEqual(kept.map((unit) => statistics(model)[unit]))
+
     const loaded = await load(path)
     expect(fingerprint(loaded)).toBe(fingerprint(small))
     expect(loaded.training).toBe(false)

@@ -67,6 +67,12 @@ describe('what counts as LibTorch', () => {
     const files = libtorchFiles('/x', '2.13.0+cpu')
     expect(resolve({ files, env: { LIBTORCH: '/x/lib' } })).toMatchObject({ root: '/x', lib: '/x/lib' })
   })
+  it('may be named by a relative path', () => {
+    const root = `${process.cwd()}/some/libtorch`
+    const machine = { files: libtorchFiles(root, '2.13.0+cpu') }
+    expect(resolve(machine, 'some/libtorch').lib).toBe(`${root}/lib`)
+    expect(resolve({ ...machine, env: { LIBTORCH: './some/libtorch/' } }).lib).toBe(`${root}/lib`)
+  })
   it('states its version in version.py, build-version or version.h', () => {
     const libraries = { '/x/lib/libtorch.so': '', '/x/lib/libtorch_cpu.so': '', '/x/lib/libc10.so': '' }
     const versions = [
@@ -103,6 +109,9 @@ describe('the cache', () => {
     const files = { ...libtorchFiles('/c/espalier/libtorch/2.13.0-cpu', '2.13.0+cpu') }
     files['/c/espalier/libtorch/2.13.0-cpu/espalier-stamp.json'] = '{}'
     expect(resolve({ files, env: { XDG_CACHE_HOME: '/c' } }).root).toBe('/c/espalier/libtorch/2.13.0-cpu')
+  })
+  it('is in the home when XDG_CACHE_HOME is relative, as its specification says', () => {
+    expect(resolve({ files: cached('2.13.0-cpu', '2.13.0+cpu'), env: { XDG_CACHE_HOME: 'c' } }).root).toContain(CACHE)
   })
   it('passes over a folder without a stamp: it is unfinished', () => {
     const error = failure({ files: libtorchFiles(`${CACHE}/2.13.0-cpu`, '2.13.0+cpu') })

@@ -6,34 +6,41 @@ import { pathToFileURL } from 'node:url'
 import { run } from './run.mjs'
 import { buildTypescript } from './typescript.mjs'
 
+/** @typedef {import('../lib/torch/runtime/index.js').Libtorch} Libtorch */
+
 /**
+ * The LibTorch that is there and can be compiled against; undefined when one has to be fetched. A LibTorch without headers
+ * runs but can't be compiled against; one that the user named is never replaced.
  * @param {string} root
- * @returns {Promise<import('../lib/torch/runtime/index.js').Libtorch>}
+ * @returns {Promise<Libtorch | undefined>}
  */
-export async function libtorchToBuildWith(root) {
+export async function findLibtorch(root) {
   await buildTypescript(root)
   const module = pathToFileURL(join(root, 'dist/torch/runtime/index.js')).href
   /** @type {typeof import('../lib/torch/runtime/index.js')} */
   const { realHost, tryResolveLibtorch, LIBTORCH_VERSION, minorOf } = await import(module)
-  const minors = [String(minorOf(LIBTORCH_VERSION))]
-  const resolve = () => tryResolveLibtorch(realHost(), { minors })
-
-  let found = resolve()
-  if ('error' in found && found.error.code !== 'ERR_LIBTORCH_NOT_FOUND') throw found.error
-  // A LibTorch without headers runs but can't be compiled against. One that the user named is never replaced.
-  if ('error' in found || (!hasHeaders(found.libtorch) && found.libtorch.source !== 'LIBTORCH')) {
-    const install = [join(root, 'dist/cli/main.js'), 'install-libtorch']
-    await run('fetching LibTorch', process.execPath, install, { cwd: root, show: () => true })
-    found = resolve()
+  const found = tryResolveLibtorch(realHost(), { minors: [String(minorOf(LIBTORCH_VERSION))] })
+  if ('error' in found) {
+    if (found.error.code === 'ERR_LIBTORCH_NOT_FOUND') return undefined
+    throw found.error
   }
-  if ('error' in found) throw found.error
-  if (!hasHeaders(found.libtorch)) {
-    throw new Error(`${found.libtorch.root} has no share/cmake/Torch: it can't be compiled against`)
-  }
-  return found.libtorch
+  if (hasHeaders(found.libtorch)) return found.libtorch
+  if (found.libtorch.source !== 'LIBTORCH') return undefined
+  throw new Error(`${found.libtorch.root} has no share/cmake/Torch: it can't be compiled against`)
 }
 
-/** @param {import('../lib/torch/runtime/index.js').Libtorch} libtorch */
+/** @param {string} root @returns {Promise<Libtorch>} */
+export async function libtorchToBuildWith(root) {
+  const there = await findLibtorch(root)
+  if (there !== undefined) return there
+  const install = [join(root, 'dist/cli/main.js'), 'install-libtorch']
+  await run('fetching LibTorch', process.execPath, install, { cwd: root, show: () => true })
+  const fetched = await findLibtorch(root)
+  if (fetched === undefined) throw new Error('LibTorch was fetched but is not found: npx espalier doctor says more')
+  return fetched
+}
+
+/** @param {Libtorch} libtorch */
 function hasHeaders(libtorch) {
   return existsSync(join(libtorch.root, 'share/cmake/Torch/TorchConfig.cmake'))
 }

@@ -1,7 +1,7 @@
 // What a clone needs before anything can be built. All that is missing is found in one go, with one apt line.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
  * @property {(command: string, args: string[]) => string | undefined} output what a command prints; undefined: can't be run
  * @property {(path: string) => number} free free bytes where `path` is or will be
  * @property {string[]} missingPackages npm packages of package.json that aren't in node_modules
- * @property {boolean} hasLibtorch whether a LibTorch was named or is in the cache
+ * @property {boolean} hasLibtorch whether there is a LibTorch to compile against
  * @property {string} cache
  * @property {string} root
  */
@@ -96,8 +96,8 @@ export function formatMissing(missing) {
   return lines.join('\n')
 }
 
-/** @param {string} root @returns {Machine} */
-export function thisMachine(root) {
+/** @param {string} root @param {boolean} hasLibtorch @returns {Machine} */
+export function thisMachine(root, hasLibtorch) {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier', 'libtorch')
   return {
     platform: `${process.platform}-${process.arch}`,
@@ -114,16 +114,14 @@ export function thisMachine(root) {
       return bavail * bsize
     },
     missingPackages: missingPackages(root),
-    hasLibtorch:
-      Boolean(process.env.LIBTORCH) ||
-      (existsSync(cache) && readdirSync(cache).some((name) => /-(cpu|cu\d+)$/.test(name))),
+    hasLibtorch,
     cache,
     root,
   }
 }
 
 /** @param {string} root @returns {string[]} */
-function missingPackages(root) {
+export function missingPackages(root) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })
   return names.filter((name) => !existsSync(join(root, 'node_modules', name, 'package.json')))

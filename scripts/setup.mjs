@@ -2,9 +2,9 @@
 // step is done only when something that it depends on has changed. `npm run demo` and `npm test` run this first.
 
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { libtorchToBuildWith, printScriptError } from './libtorch.mjs'
-import { findMissing, formatMissing, thisMachine } from './prerequisites.mjs'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { findLibtorch, libtorchToBuildWith, printScriptError } from './libtorch.mjs'
+import { findMissing, formatMissing, missingPackages, thisMachine } from './prerequisites.mjs'
 import { run } from './run.mjs'
 import { hashOf, isCurrent, writeStamp } from './stamp.mjs'
 import { buildExamples } from './typescript.mjs'
@@ -16,19 +16,29 @@ async function buildNative(libtorch) {
   const sources = ['native', 'CMakeLists.txt', 'scripts/build.mjs', 'node_modules/node-addon-api/package.json']
   const hash = hashOf(root, sources, [libtorch.version])
   const stamp = join(root, 'build/Release/.stamp')
-  if (isCurrent(stamp, hash, [join(root, 'build/Release/espalier.node')])) return
-  await run(
-    `building the native part against LibTorch ${libtorch.version}`,
-    process.execPath,
-    [join(root, 'scripts/build.mjs'), '--libtorch', libtorch.root],
-    { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
-  )
-  writeStamp(stamp, hash)
+  const isDone = () => isCurrent(stamp, hash, [join(root, 'build/Release/espalier.node')])
+  if (isDone()) return
+  /** @type {typeof import('../lib/torch/runtime/install/lock.js')} */
+  const { withLock } = await import(pathToFileURL(join(root, 'dist/torch/runtime/install/lock.js')).href)
+  // Two builds in one tree would write the same files; the second waits and finds nothing to do.
+  const progress = { say: console.log, status: console.log }
+  await withLock(join(root, '.cmake/build.lock'), { progress, patience: 3_600_000 }, async () => {
+    if (isDone()) return
+    await run(
+      `building the native part against LibTorch ${libtorch.version}`,
+      process.execPath,
+      [join(root, 'scripts/build.mjs'), '--libtorch', libtorch.root],
+      { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
+    )
+    writeStamp(stamp, hash)
+  })
 }
 
 try {
   const start = Date.now()
-  const missing = findMissing(thisMachine(root))
+  // The resolver is TypeScript: without the compiler in node_modules it can't be asked yet.
+  const hasLibtorch = missingPackages(root).length === 0 && (await findLibtorch(root)) !== undefined
+  const missing = findMissing(thisMachine(root, hasLibtorch))
   if (missing.length > 0) throw new Error(formatMissing(missing))
   const libtorch = await libtorchToBuildWith(root)
   await buildNative(libtorch)

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { EspalierError } from '../../errors.js'
 import type { Host } from './host.js'
 import { inspectLibtorch, type LibtorchFolder } from './inspect.js'
@@ -40,7 +40,9 @@ export const CURES = [
 
 /** Where `install-libtorch` puts LibTorch. */
 export function libtorchCache(host: Pick<Host, 'env' | 'home'>): string {
-  return join(host.env.XDG_CACHE_HOME || join(host.home, '.cache'), 'espalier', 'libtorch')
+  // A relative XDG_CACHE_HOME is to be ignored, says its specification.
+  const given = host.env.XDG_CACHE_HOME
+  return join(given && isAbsolute(given) ? given : join(host.home, '.cache'), 'espalier', 'libtorch')
 }
 
 // find_spec doesn't import torch. The working folder is taken off the path: a folder called torch there isn't PyTorch.
@@ -62,12 +64,12 @@ interface Place {
 /** Every place in the order in which they are tried. Lazy: Python is only asked when all before it failed. */
 function* places(host: Host, libtorch: string | undefined): Generator<Place> {
   if (libtorch !== undefined) {
-    yield { source: 'option', place: libtorch, look: () => ({ folder: libtorch }) }
+    yield { source: 'option', place: libtorch, look: () => ({ folder: resolve(libtorch) }) }
     return
   }
   const variable = host.env.LIBTORCH
   if (variable) {
-    yield { source: 'LIBTORCH', place: variable, look: () => ({ folder: variable }) }
+    yield { source: 'LIBTORCH', place: variable, look: () => ({ folder: resolve(variable) }) }
     return
   }
   yield* cachePlaces(host)

@@ -72,8 +72,11 @@ export async function demo(options: DemoOptions, print: (text: string) => void):
   const files = { model: join(options.out, 'resnet8-small.pt'), manifest: join(options.out, 'resnet8-small.json') }
   await result.small.save(files.model)
   await saveManifest(files.manifest, result)
-  print('Measuring latency ...')
-  const latencies = await Promise.all(BATCHES.map((batch) => latency([model.eval(), result.small], batch)))
+  const latencies: Latency[][] = []
+  for (const batch of BATCHES) {
+    print(`Measuring the latency of ${batch} ${batch === 1 ? 'image' : 'images'} ...`)
+    latencies.push(await latency([model.eval(), result.small], batch))
+  }
   print(`\n${summary(result, latencies, [source, files.model])}\n`)
   print(`Wrote ${files.model} and ${files.manifest} in ${((performance.now() - start) / 1000).toFixed(1)} s.`)
   for (const garbage of [x, model]) garbage.dispose()
@@ -101,6 +104,8 @@ function inWords(record: RunRecord): string | undefined {
         `  ${PHASES[record.phase]} ${String(record.epoch).padStart(2)}/${record.epochs}  loss ${record.loss.toFixed(4)}  ` +
         `accuracy ${percent(record.validation!.accuracy!)}  ${record.seconds.toFixed(1)} s`
       )
+    case 'cutting':
+      return 'Cutting and verifying ...'
     case 'cut':
       return `Cut and verified: the small model equals the masked one.`
     case 'batch':
@@ -119,7 +124,7 @@ const STAGES: Record<Stage, string> = {
 
 async function latency(models: readonly ScriptModule[], batch: number): Promise<Latency[]> {
   const x = Tensor.zeros([batch, 1, 8, 8])
-  const times = await measureLatency(models, [x], { rounds: 200 })
+  const times = await measureLatency(models, [x], { rounds: 100 })
   x.dispose()
   return times
 }

@@ -69,6 +69,7 @@ export class Run implements AsyncIterable<RunRecord> {
         plan = await this.#plan(analysis)
         yield { kind: 'plan', plan }
       }
+      yield { kind: 'cutting' }
       abortIf(this.#options.signal)
       const { small, verification } = await cutAndVerify(this.#model, recording, analysis, plan, exampleInputs)
       this.#replaceModel(small.eval())

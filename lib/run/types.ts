@@ -60,6 +60,8 @@ export type RunRecord =
   /** Only with validation data. `regularized` is measured with the weights as trained: nothing zeroed or compensated. */
   | { kind: 'evaluation'; stage: Stage; evaluation: Evaluation }
   | (TrainRecord & { phase: 'sparse' | 'finetune' })
+  /** The cut and its verification start; on a large model they take a while. */
+  | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }
 
 export interface SparsifyResult {

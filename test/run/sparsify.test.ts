@@ -102,7 +102,7 @@ describe('sparsify', () => {
       ...options({ regularizer: growing({ deltaReg: 1e-3, updateEvery: 5 }), data: { train } }),
       onRecord: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
     })
-    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'plan', 'cut'])
+    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'plan', 'cutting', 'cut'])
     expect(result.evaluations).toEqual({})
     expect(result.regularizer).toMatchObject({ name: 'growing', iteration: 17, updates: 3 })
     result.small.dispose()

@@ -140,18 +140,19 @@ class Trial {
     try {
       original.eval()
       if (trial.weights === 'refilled') await refill(original, this.recording.record, REFILL_SEED)
-      const cut = (await original.cut(this.recording, request)).eval()
-      const masked = original.clone().eval()
-      owned.push(cut, masked)
-      await zeroRemoved(masked, plan)
       return await scope(async () => {
         const inputs = this.inputs.map((input) => mapTensors(input, (t) => prepareInput(t, trial)))
         const outputs = async (m: ScriptModule) => flatten(await m.forwardWith(inputs, { grad: false }))
+        const whole = await outputs(original)
+        const cut = (await original.cut(this.recording, request)).eval()
+        const masked = original.clone().eval()
+        owned.push(cut, masked)
+        await zeroRemoved(masked, plan)
         const wanted = await outputs(masked)
         const scale = largest(wanted)
         const unit = Math.max(scale, Number.MIN_VALUE)
         const error = difference(await outputs(cut), wanted) / unit
-        const sensitivity = difference(await outputs(original), wanted) / unit
+        const sensitivity = difference(whole, wanted) / unit
         const pass: Pass = { ...trial, error, sensitivity, scale }
         // With its own weights a model may well be silent; the refilled ones must tell.
         if (trial.weights === 'own') return { pass }

@@ -98,9 +98,11 @@ c10::IValue ToConstant(Napi::Value value) {
 script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
   const int64_t node = Count(edit.Get("node"), "node");
   const std::string form = ToText(edit.Get("form"), "form");
-  if (form == "split_with_sizes") return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
+  if (form == "split_with_sizes")
+    return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
   if (form != "index_select") throw InvalidArgument("form must be split_with_sizes or index_select, not " + form);
-  return {node, script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};
+  return {node,
+          script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};
 }
 
 // The edits in `request[key]`, each read by `read`.
@@ -122,17 +124,21 @@ script::CutRequest ToRequest(Napi::Value value) {
   if (!value.IsObject()) throw InvalidArgument("request must be an object, not " + Describe(value));
   const Napi::Object request = value.As<Napi::Object>();
   return {
-      ToEdits<CutRequest::Slice>(request, "slices", [](const Napi::Object& edit) {
-        return CutRequest::Slice{ToText(edit.Get("name"), "name"), Count(edit.Get("dim"), "dim"),
-                                 Integers(edit.Get("keep"), "keep")};
-      }),
-      ToEdits<CutRequest::Constant>(request, "constants", [](const Napi::Object& edit) {
-        return CutRequest::Constant{ToPlace(edit), ToConstant(edit.Get("value"))};
-      }),
-      ToEdits<CutRequest::Scaled>(request, "scaled", [](const Napi::Object& edit) {
-        return CutRequest::Scaled{ToPlace(edit), Count(edit.Get("multiply"), "multiply"),
-                                  ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX)};
-      }),
+      ToEdits<CutRequest::Slice>(request, "slices",
+                                 [](const Napi::Object& edit) {
+                                   return CutRequest::Slice{ToText(edit.Get("name"), "name"),
+                                                            Count(edit.Get("dim"), "dim"),
+                                                            Integers(edit.Get("keep"), "keep")};
+                                 }),
+      ToEdits<CutRequest::Constant>(request, "constants",
+                                    [](const Napi::Object& edit) {
+                                      return CutRequest::Constant{ToPlace(edit), ToConstant(edit.Get("value"))};
+                                    }),
+      ToEdits<CutRequest::Scaled>(request, "scaled",
+                                  [](const Napi::Object& edit) {
+                                    return CutRequest::Scaled{ToPlace(edit), Count(edit.Get("multiply"), "multiply"),
+                                                              ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX)};
+                                  }),
       ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
   };
 }

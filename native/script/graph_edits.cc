@@ -26,21 +26,22 @@ class Editor {
       : graph_(graph), recording_(recording), nodes_(NodesInOrder(graph)) {}
 
   void Set(const CutRequest::Constant& edit) {
-    Node* node = NodeOf(edit.place);
-    Value* old = Current(edit.place);
-    torch::jit::WithInsertPoint guard(node);
-    Put(edit.place, Insert(node, Typed(edit.value, old->type())));
+    Node* user = UserOf(edit.place);
+    const auto type = Current(edit.place)->type();
+    torch::jit::WithInsertPoint guard(user);
+    Put(edit.place, Insert(user, Typed(edit.value, type)));
   }
 
   void Scale(const CutRequest::Scaled& edit) {
-    Node* node = NodeOf(edit.place);
+    Node* user = UserOf(edit.place);
     Value* old = Current(edit.place);
     if (!old->type()->isSubtypeOf(*c10::IntType::get())) {
-      throw Error("ERR_UNSUPPORTED", Describe(node) + ": only an int can be scaled, not " + old->type()->repr_str());
+      throw Error("ERR_UNSUPPORTED",
+                  Describe(NodeOf(edit.place)) + ": only an int can be scaled, not " + old->type()->repr_str());
     }
-    torch::jit::WithInsertPoint guard(node);
-    Value* product = Compute(node, aten::mul, {old, Insert(node, edit.multiply)}, c10::IntType::get());
-    Put(edit.place, Compute(node, aten::floordiv, {product, Insert(node, edit.divide)}, c10::IntType::get()));
+    torch::jit::WithInsertPoint guard(user);
+    Value* product = Compute(user, aten::mul, {old, Insert(user, edit.multiply)}, c10::IntType::get());
+    Put(edit.place, Compute(user, aten::floordiv, {product, Insert(user, edit.divide)}, c10::IntType::get()));
   }
 
   void Rewrite(const CutRequest::Rewrite& edit) {
@@ -54,8 +55,8 @@ class Editor {
     } else {
       const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
       Value* index = Insert(node, IValue(at::tensor(select.indices, at::kLong)));
-      result = Compute(node, aten::index_select, {node->input(0), Insert(node, select.dim), index},
-                       node->output()->type());
+      result =
+          Compute(node, aten::index_select, {node->input(0), Insert(node, select.dim), index}, node->output()->type());
     }
     node->output()->replaceAllUsesWith(result);
     replaced_.push_back(node);
@@ -77,6 +78,9 @@ class Editor {
     }
     return node;
   }
+
+  // What takes the number: the node, or the list that it takes.
+  Node* UserOf(const CutRequest::Place& place) { return place.element ? List(place) : NodeOf(place); }
 
   Value* Current(const CutRequest::Place& place) {
     Node* node = NodeOf(place);
@@ -123,7 +127,8 @@ class Editor {
     if (const auto optional = wanted->cast<c10::OptionalType>()) wanted = optional->getElementType();
     if (wanted->kind() == c10::TypeKind::FloatType && value.isInt()) return static_cast<double>(value.toInt());
     if (wanted->kind() == c10::TypeKind::IntType && value.isDouble()) return static_cast<int64_t>(value.toDouble());
-    if (wanted->kind() == c10::TypeKind::TensorType && value.isScalar()) return at::scalar_tensor(value.toScalar(), ScalarType(value));
+    if (wanted->kind() == c10::TypeKind::TensorType && value.isScalar())
+      return at::scalar_tensor(value.toScalar(), ScalarType(value));
     return value;
   }
 

@@ -34,8 +34,8 @@ struct SpeculationTooLong : std::exception {};
 
 const std::set<std::string>& StructureKinds() {
   static const auto* kinds = new std::set<std::string>{
-      "prim::ListConstruct", "prim::TupleConstruct", "prim::DictConstruct", "prim::ListUnpack", "prim::TupleUnpack",
-      "prim::TupleIndex",    "prim::TupleSlice",     "prim::unchecked_cast"};
+      "prim::ListConstruct", "prim::TupleConstruct", "prim::DictConstruct", "prim::ListUnpack",
+      "prim::TupleUnpack",   "prim::TupleIndex",     "prim::TupleSlice",    "prim::unchecked_cast"};
   return *kinds;
 }
 
@@ -112,7 +112,8 @@ void Recorder::RunBlock(const Block* block, Env& env) {
 }
 
 void Recorder::Step(Node* node, Env& env) {
-  if (++steps_ > kMaxSteps) throw Error("ERR_UNSUPPORTED", "The model runs more than 20 million steps: an endless loop?");
+  if (++steps_ > kMaxSteps)
+    throw Error("ERR_UNSUPPORTED", "The model runs more than 20 million steps: an endless loop?");
   if (speculation_ != nullptr && ++speculative_steps_ > kMaxSpeculativeSteps) throw SpeculationTooLong();
   if (steps_ % 64 == 0) check_();
   try {
@@ -193,8 +194,7 @@ void Recorder::GetAttr(Node* node, Env& env) {
   auto [known, added] = attributes_.try_emplace(key, Slot{value, IValue()});
   if (!added && !known->second.value.is(value)) known->second = Slot{value, IValue()};
   values_.Of(known->second);
-  env[node->output()] =
-      speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
+  env[node->output()] = speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
 }
 
 void Recorder::SetAttr(Node* node, Env& env) {
@@ -327,7 +327,8 @@ void Recorder::Elements(Node* node, Env& env) {
   try {
     made_shadows = Execute(node, shadows);
   } catch (const std::exception&) {
-    // It looks into the elements after all (dict of pairs): they are unknown now, but for tensors, which know themselves.
+    // It looks into the elements after all (dict of pairs): they are unknown now, but for tensors, which know
+    // themselves.
     for (const IValue& value : values) values_.Forget(value);
     made_shadows.assign(made.size(), IValue());
   }
@@ -356,7 +357,8 @@ void Recorder::Operator(Node* node, Env& env) {
   if (mutates) {
     const auto* schema = node->maybeSchema();
     for (size_t i = 0; i < stack.size(); ++i) {
-      const auto* alias = schema != nullptr && i < schema->arguments().size() ? schema->arguments()[i].alias_info() : nullptr;
+      const auto* alias =
+          schema != nullptr && i < schema->arguments().size() ? schema->arguments()[i].alias_info() : nullptr;
       if (alias != nullptr && alias->isWrite() && (stack[i].isList() || stack[i].isGenericDict())) {
         values_.Forget(stack[i]);
       }

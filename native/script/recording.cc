@@ -240,8 +240,8 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::vector<IVal
     } catch (const RunFailure&) {
     }
     if (!record) {
-      throw Error("ERR_INVALID_ARGUMENT", "The model does not run on the example inputs: " + failure.message + Where(failure),
-                  failure.detail);
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "The model does not run on the example inputs: " + failure.message + Where(failure), failure.detail);
     }
   }
   if (IsFrozen(module, *record)) {

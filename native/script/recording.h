@@ -23,7 +23,7 @@ struct Recording {
 };
 
 struct RecordOptions {
-  bool second_batch = true;           // run again with dimension 0 of every input doubled
+  bool second_batch = true;             // run again with dimension 0 of every input doubled
   std::function<void()> check = [] {};  // called now and then; throws to stop
 };
 

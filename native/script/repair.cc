@@ -24,9 +24,11 @@ namespace {
 // Where the mode stands among the inputs.
 // (`use_input_stats` of instance_norm is no mode: without statistics of its own a norm always takes the input's.)
 const std::map<std::string, size_t> kModeInput = {
-    {"aten::batch_norm", 5},    {"aten::dropout", 2},       {"aten::dropout_", 2},
-    {"aten::feature_dropout", 2}, {"aten::feature_dropout_", 2}, {"aten::alpha_dropout", 2},
-    {"aten::alpha_dropout_", 2},  {"aten::rrelu", 3},        {"aten::rrelu_", 3},
+    {"aten::batch_norm", 5},       {"aten::dropout", 2},
+    {"aten::dropout_", 2},         {"aten::feature_dropout", 2},
+    {"aten::feature_dropout_", 2}, {"aten::alpha_dropout", 2},
+    {"aten::alpha_dropout_", 2},   {"aten::rrelu", 3},
+    {"aten::rrelu_", 3},
 };
 
 void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {

@@ -8,8 +8,8 @@
 
 namespace espalier::script {
 
-// An operator whose train/eval mode is a constant of the program, as tracing leaves it: a trace taken in eval mode stays
-// in it for ever, one taken in train mode is wrong in eval.
+// An operator whose train/eval mode is a constant of the program, as tracing leaves it: a trace taken in eval mode
+// stays in it for ever, one taken in train mode is wrong in eval.
 struct BakedMode {
   std::string scope;  // path of the module that the operator belongs to
   std::string op;     // aten::batch_norm

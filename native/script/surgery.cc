@@ -46,8 +46,8 @@ at::Tensor Sliced(const at::Tensor& tensor, const Keep& keep, const std::string&
     }
     for (const int64_t index : *indices) {
       if (index < 0 || index >= tensor.size(dim)) {
-        throw Error("ERR_INVALID_ARGUMENT", name + " has no index " + std::to_string(index) + " in dimension " +
-                                                std::to_string(dim));
+        throw Error("ERR_INVALID_ARGUMENT",
+                    name + " has no index " + std::to_string(index) + " in dimension " + std::to_string(dim));
       }
     }
     result = result.index_select(dim, at::tensor(*indices, at::kLong).to(tensor.device()));
@@ -127,7 +127,8 @@ void Retype(Graph& graph, const Module& module) {
 
 // The `if` around a node that leads to an exception in one of its blocks only; null when there is none.
 Node* AssertionOf(Node* raise) {
-  for (Block* block = raise->owningBlock(); block->owningNode() != nullptr; block = block->owningNode()->owningBlock()) {
+  for (Block* block = raise->owningBlock(); block->owningNode() != nullptr;
+       block = block->owningNode()->owningBlock()) {
     Node* owner = block->owningNode();
     if (owner->kind() != prim::If) continue;
     Block* other = owner->blocks()[owner->blocks()[0] == block ? 1 : 0];
@@ -146,10 +147,11 @@ void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, c
     } catch (const RunFailure& failure) {
       Node* assertion = failure.raised && failure.node ? AssertionOf(const_cast<Node*>(failure.node)) : nullptr;
       if (assertion == nullptr) {
-        throw Error("ERR_UNSUPPORTED", "The cut model does not run: " + failure.message +
-                                           (failure.node ? " (" + std::string(failure.node->kind().toQualString()) +
-                                                               " in '" + ScopeOf(failure.node) + "')"
-                                                         : ""),
+        throw Error("ERR_UNSUPPORTED",
+                    "The cut model does not run: " + failure.message +
+                        (failure.node ? " (" + std::string(failure.node->kind().toQualString()) + " in '" +
+                                            ScopeOf(failure.node) + "')"
+                                      : ""),
                     failure.detail);
       }
       torch::jit::WithInsertPoint guard(assertion);
@@ -165,9 +167,8 @@ std::vector<IValue> InputsFor(const Module& module, const std::vector<IValue>& i
   bool precise = false;
   for (const at::Tensor& parameter : module.parameters()) precise = precise || parameter.scalar_type() == at::kDouble;
   if (!precise) return inputs;
-  return MapTensors(inputs, [](const at::Tensor& tensor) {
-    return tensor.is_floating_point() ? tensor.to(at::kDouble) : tensor;
-  });
+  return MapTensors(
+      inputs, [](const at::Tensor& tensor) { return tensor.is_floating_point() ? tensor.to(at::kDouble) : tensor; });
 }
 
 void CollectModuleTypes(const c10::ivalue::Object& object, std::set<c10::ClassTypePtr>& types, int depth) {

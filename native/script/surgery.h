@@ -51,8 +51,8 @@ struct CutRequest {
   std::vector<Rewrite> rewrites;
 };
 
-// A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own; names,
-// order and tying of the state_dict stay. Only `forward` is left of its methods: the others would be stale.
+// A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own;
+// names, order and tying of the state_dict stay. Only `forward` is left of its methods: the others would be stale.
 torch::jit::Module Cut(const torch::jit::Module& module, const Recording& recording, const CutRequest& request,
                        const std::function<void()>& check);
 

@@ -28,7 +28,8 @@ struct Collector {
       for (size_t i = 0; i < items.size(); ++i) Nested(JoinPath(name, std::to_string(i)), items[i], depth + 1);
     } else if (value.isGenericDict()) {
       size_t i = 0;
-      for (const auto& entry : value.toGenericDict()) Nested(JoinPath(name, std::to_string(i++)), entry.value(), depth + 1);
+      for (const auto& entry : value.toGenericDict())
+        Nested(JoinPath(name, std::to_string(i++)), entry.value(), depth + 1);
     }
   }
 
@@ -38,7 +39,8 @@ struct Collector {
     for (const Kind kind : {Kind::kParameter, Kind::kBuffer}) {
       for (size_t i = 0; i < type.numAttributes(); ++i) {
         const IValue& value = object.getSlot(i);
-        const bool wanted = kind == Kind::kParameter ? type.is_parameter(i) : type.is_buffer(i) && !type.is_parameter(i);
+        const bool wanted =
+            kind == Kind::kParameter ? type.is_parameter(i) : type.is_buffer(i) && !type.is_parameter(i);
         if (!wanted || !value.isTensor() || !value.toTensor().defined()) continue;
         state.push_back({JoinPath(path, type.getAttributeName(i)), kind, value.toTensor()});
       }

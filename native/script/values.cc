@@ -254,7 +254,7 @@ Arg ValueTable::Of(Slot& slot) {
 Slot ValueTable::Copy(Slot& slot, Copies& copies) {
   Of(slot);
   const std::function<Slot(const IValue&, const IValue&)> copy = [&](const IValue& value,
-                                                                      const IValue& shadow) -> Slot {
+                                                                     const IValue& shadow) -> Slot {
     if (value.isTensor() && value.toTensor().defined()) {
       const at::Tensor& tensor = value.toTensor();
       const auto [place, added] = copies.tensors.try_emplace(tensor.unsafeGetTensorImpl());

@@ -15,8 +15,8 @@ namespace espalier::script {
 
 // A value during a recorded run, and its shadow: the same structure of lists, tuples and dicts with an index into the
 // table's leaves where the value has a tensor, number, string, …. A list's shadow is shared like the list itself, so an
-// operator that only moves elements about (append, slice, +) is simply run on the shadows too, and the identity of every
-// element survives.
+// operator that only moves elements about (append, slice, +) is simply run on the shadows too, and the identity of
+// every element survives.
 struct Slot {
   c10::IValue value;
   c10::IValue shadow;  // None: not known yet

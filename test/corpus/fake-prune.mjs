@@ -1,6 +1,7 @@
 // Stands in for scripts/corpus/prune.mjs: does what the name of the file says.
 
-import { basename } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
 const task = JSON.parse(process.argv[2] ?? '')
 const tell = (/** @type {object} */ message) => new Promise((resolve) => process.send?.(message, resolve))
@@ -20,7 +21,12 @@ for (const mode of task.modes) {
   else if (what === 'refuse')
     await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', operator: 'aten::topk', ms: 1 })
   else if (what === 'nameless') await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', ms: 1 })
-  else await tell({ kind: 'mode', mode, status: 'pruned', params: [1000, 300], macs: [9, 5], ms: 1 })
+  else {
+    // A cut made by hand, where the folder has one of that name.
+    const cut = join(dirname(task.path), 'cuts', `${what}`)
+    const files = existsSync(`${cut}.pt`) ? { pruned: `${cut}.pt`, manifest: `${cut}.json` } : {}
+    await tell({ kind: 'mode', mode, status: 'pruned', params: [1000, 300], macs: [9, 5], ms: 1, ...files })
+  }
 }
 if (what === 'dies') process.kill(process.pid, 'SIGSEGV')
 if (what !== 'hang') process.disconnect()

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readExpectations } from '../../scripts/corpus/acceptance.mjs'
+import { listCorpus } from '../../scripts/corpus/files.mjs'
 import { Oracle, type Request, type Verdict } from '../../scripts/corpus/oracle.mjs'
+import { runCorpus } from '../../scripts/corpus/run.mjs'
 import { python } from '../support/python.js'
 
 const script = fileURLToPath(new URL('hand_made_cuts.py', import.meta.url))
@@ -84,6 +87,29 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     expect(broken!.ok).toBe(false)
     expect(broken!.problems[0]).toMatch(/^loading: /)
     expect(fine!.ok).toBe(true)
+  })
+
+  it('overrules what the pruning process says of itself', async () => {
+    const corpus = join(folder, 'corpus')
+    mkdirSync(join(corpus, 'io'), { recursive: true })
+    symlinkSync(folder, join(corpus, 'cuts'))
+    for (const name of ['right', 'swapped halves']) {
+      copyFileSync(join(folder, 'original net.pt'), join(corpus, `${name}.script.pt`))
+      for (const type of ['json', 'bin']) {
+        copyFileSync(join(folder, `net.io.${type}`), join(corpus, 'io', `${name}.${type}`))
+      }
+    }
+    const results = await runCorpus(listCorpus(corpus), {
+      modes: ['local'],
+      ratio: 0.5,
+      expectations: readExpectations(),
+      oracle,
+      onResult: () => undefined,
+      script: fileURLToPath(new URL('fake-prune.mjs', import.meta.url)),
+    })
+    const [right, wrong] = results.flatMap(({ rows }) => rows)
+    expect(right).toMatchObject({ file: 'right.script.pt', status: 'pruned', python: true, batch2: true, passed: true })
+    expect(wrong).toMatchObject({ file: 'swapped halves.script.pt', status: 'failed', python: false, passed: false })
   })
 
   it('answers for a process that ended', async () => {

@@ -1,6 +1,5 @@
 export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions } from './errors.js'
 export * from './graph/index.js'
-export type { Scores } from './importance/index.js'
 export * from './importance/index.js'
 export * from './prune/index.js'
 export * from './regularize/index.js'

@@ -1,6 +1,6 @@
 export { countSize, type Size } from './count.js'
 export { type CutRequest, compileCut } from './edits.js'
 export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'
-export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits, type Scores } from './plan.js'
+export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'
 export { cutAndVerify, type Pass, type Verification } from './verify.js'
 export { unitCount } from './widths.js'

@@ -1,10 +1,8 @@
 import { EspalierError } from '../errors.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../graph/index.js'
+import type { Scores } from '../importance/index.js'
 import { countSize, type Size } from './count.js'
 import { unitCount, unitOffsets } from './widths.js'
-
-/** Importance of each unit of each group, by group id. Higher is more important; only the order counts. */
-export type Scores = ReadonlyMap<number, ArrayLike<number>>
 
 export interface PlanOptions {
   /**

@@ -54,7 +54,7 @@ describe('a file that is no whole model is ERR_MODEL_FILE with its name and what
 
   test('a weight with a flipped bit, which LibTorch would load', async () => {
     const bytes = small()
-    const weight = new Float32Array((await load(bytes)).parameters().get('fc.weight')!.data())
+    const weight = (await load(bytes)).parameters().get('fc.weight')!.data() as Float32Array<ArrayBuffer>
     const at = bytes.indexOf(Buffer.from(weight.buffer))
     expect(at).toBeGreaterThan(0)
     const error = await failure(() => load(flipped(bytes, at)))

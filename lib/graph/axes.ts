@@ -32,6 +32,7 @@ export function fixAxis(coordinates: Coordinates, axis: Axis, reason: FreezeReas
 /** Demands that two axes of equal size keep the same indices. */
 export function equateAxes(coordinates: Coordinates, a: Axis, b: Axis, reason: FreezeReason): void {
   if (a === b) return
+  if (a.length !== b.length) throw new RangeError(`axes of ${a.length} and ${b.length} cannot be equal`)
   const unresolved: number[] = []
   for (let i = 0; i < a.length; i++) {
     if (!coordinates.equate(a[i] as Coordinate, b[i] as Coordinate, reason)) unresolved.push(i)

@@ -71,8 +71,8 @@ export class Graph {
 
   equate(a: Axis, b: Axis, reason: FreezeReason): void {
     if (a === b) return
-    this.relations.push({ a, b, reason })
     equateAxes(this.coordinates, a, b, reason)
+    this.relations.push({ a, b, reason })
   }
 
   derive(id: ValueId, from: ValueId, dims: readonly number[]): void {

@@ -184,6 +184,23 @@ describe('channel groups', () => {
     expect(analysis.topReasons[0]?.reason.operator).toBe('aten::mystery')
   })
 
+  it('freezes a form of a known operator that its rule was not written for', () => {
+    const odd: [string, (b: RecordBuilder, x: number) => number[]][] = [
+      ['a view that reads the bytes anew', (b, x) => b.op('aten::view', { self: x, dtype: b.int(1) }, [[2, 6, 4, 8]])],
+      ['a linear layer without its weight', (b, x) => b.op('aten::linear', { input: x }, [[2, 6, 4, 4]])],
+      [
+        'a norm whose weight is of another size',
+        (b, x) => b.op('aten::batch_norm', { input: x, weight: b.parameter('bn.weight', 5) }, [[2, 6, 4, 4]]),
+      ],
+    ]
+    for (const [what, make] of odd) {
+      const b = new RecordBuilder()
+      const [y] = make(b, b.conv('conv', b.input(2, 3, 4, 4), 6))
+      const analysis = analyse(b.record(b.conv('head', y as number, 2)))
+      expect([what, reasonsFor(analysis, 'conv.weight', 0)]).toEqual([what, ['unsupported form']])
+    }
+  })
+
   it('ignores operators that no output needs', () => {
     const b = new RecordBuilder()
     const x = b.conv('conv', b.input(2, 3, 4, 4), 6)

@@ -20,14 +20,25 @@ export function ruleFor(name: string, overload: string): Rule | undefined {
   return rules.get(`${name}.${overload}`) ?? rules.get(name) ?? rules.get(name.replace(/_$/, ''))
 }
 
-/** Applies the rule of an operator, or freezes what it touches when there is none. */
+/**
+ * Applies the rule of an operator, or freezes what it touches when there is none, or when the operator has a form that its
+ * rule was not written for: what a rule did before it gave up only ties more together.
+ */
 export function applyRule(op: Op): void {
   const { name, overload } = op.entry
   const touches = op.allInputs().some((t) => t.axes.length > 0) || op.allOutputs().some((id) => rank(op, id) > 0)
   if (!touches || METADATA.has(name)) return
   const rule = ruleFor(name, overload)
-  if (rule) rule(op)
-  else op.freeze('unknown operator')
+  if (!rule) {
+    op.freeze('unknown operator')
+    return
+  }
+  try {
+    rule(op)
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error
+    op.freeze('unsupported form')
+  }
 }
 
 function rank(op: Op, id: number): number {

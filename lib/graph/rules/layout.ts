@@ -42,6 +42,8 @@ const reshape: Rule = (op) => {
   const x = op.tensor('self') ?? op.input('input')
   const shape = op.graph.value(op.allOutputs()[0] ?? -1)?.shape ?? []
   if (shape.includes(0) || x.shape.includes(0)) return op.freeze('empty tensor')
+  // `view(dtype)` reads the bytes anew.
+  if (product(shape) !== product(x.shape)) return op.freeze('unsupported form')
   const axes: Axis[] = []
   const zero: boolean[] = []
   for (let i = 0, o = 0; i < x.shape.length || o < shape.length; ) {
@@ -60,6 +62,10 @@ const reshape: Rule = (op) => {
     zero.push(...sizes.map(() => prunable.length > 0 && prunable.every((p) => p.zero)))
   }
   op.output(axes, zero)
+}
+
+function product(sizes: readonly number[]): number {
+  return sizes.reduce((a, b) => a * b, 1)
 }
 
 /** Splits an axis into axes of the given sizes, from the right. */

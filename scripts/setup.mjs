@@ -20,18 +20,23 @@ async function buildNative(libtorch) {
   if (isDone()) return
   /** @type {typeof import('../lib/torch/runtime/install/lock.js')} */
   const { withLock } = await import(pathToFileURL(join(root, 'dist/torch/runtime/install/lock.js')).href)
+  /** @type {typeof import('../lib/cli/progress.js')} */
+  const { showProgress } = await import(pathToFileURL(join(root, 'dist/cli/progress.js')).href)
   // Two builds in one tree would write the same files; the second waits and finds nothing to do.
-  const progress = { say: console.log, status: console.log }
-  await withLock(join(root, '.cmake/build.lock'), { progress, patience: 3_600_000 }, async () => {
-    if (isDone()) return
-    await run(
-      `building the native part against LibTorch ${libtorch.version}`,
-      process.execPath,
-      [join(root, 'scripts/build.mjs'), '--libtorch', libtorch.root],
-      { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
-    )
-    writeStamp(stamp, hash)
-  })
+  await withLock(
+    join(root, '.cmake/build.lock'),
+    { progress: showProgress(process.stdout), patience: 3_600_000 },
+    async () => {
+      if (isDone()) return
+      await run(
+        `building the native part against LibTorch ${libtorch.version}`,
+        process.execPath,
+        [join(root, 'scripts/build.mjs'), '--libtorch', libtorch.root],
+        { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
+      )
+      writeStamp(stamp, hash)
+    },
+  )
 }
 
 try {

@@ -93,12 +93,14 @@ export class Tensor {
    */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
     const scalar = Tensor.from([value], [1], { dtype: options.dtype })
+    let expanded: TensorHandle | undefined
     try {
-      const handle = binding().call('aten::expand', [scalar.#handle, shape], false)
-      const tensor = wrapTensor(binding().call('aten::clone', [handle, 'contiguous'], false) as TensorHandle)
+      expanded = binding().call('aten::expand', [scalar.#handle, shape], false) as TensorHandle
+      const tensor = wrapTensor(binding().call('aten::clone', [expanded, 'contiguous'], false) as TensorHandle)
       if (options.requiresGrad !== undefined) tensor.requiresGrad = options.requiresGrad
       return tensor
     } finally {
+      if (expanded !== undefined) binding().tensorDispose(expanded)
       scalar.dispose()
     }
   }

@@ -15,7 +15,6 @@ namespace espalier {
 // A T says what it is:
 //   static constexpr napi_type_tag kTag = {..., ...};   any 128 random bits
 //   static constexpr const char* kNoun = "tensor";      for messages
-//   bool Disposed() const;
 template <class T>
 Napi::Object MakeHandle(Napi::Env env, std::unique_ptr<T> object) {
   Napi::Object handle = Napi::Object::New(env);
@@ -26,31 +25,37 @@ Napi::Object MakeHandle(Napi::Env env, std::unique_ptr<T> object) {
   return handle;
 }
 
+// Whether a value is a handle of a T, disposed or not.
 template <class T>
 bool IsHandle(Napi::Value value) {
   bool tagged = false;
   return value.IsObject() && napi_check_object_type_tag(value.Env(), value, &T::kTag, &tagged) == napi_ok && tagged;
 }
 
-// The object behind a handle, disposed or not. `argument` names the argument in the error.
 template <class T>
-T& AnyFromHandle(Napi::Value value, const char* argument) {
-  if (!IsHandle<T>(value)) {
-    throw InvalidArgument(std::string(argument) + " must be a " + T::kNoun);
-  }
+void RequireHandle(Napi::Value value, const char* argument) {
+  if (!IsHandle<T>(value)) throw InvalidArgument(std::string(argument) + " must be a " + T::kNoun);
+}
+
+// The object behind a handle. `argument` names the argument in errors. Throws ERR_DISPOSED after DisposeHandle.
+template <class T>
+T& FromHandle(Napi::Value value, const char* argument) {
+  RequireHandle<T>(value, argument);
   void* data = nullptr;
-  if (napi_unwrap(value.Env(), value, &data) != napi_ok) throw Napi::Error::New(value.Env());
+  if (napi_unwrap(value.Env(), value, &data) != napi_ok) {
+    throw Failure("ERR_DISPOSED", std::string(argument) + ": this " + T::kNoun + " was used after dispose()");
+  }
   return *static_cast<T*>(data);
 }
 
-// The object behind a handle. Throws ERR_DISPOSED after dispose.
+// Destroys the object behind a handle; does nothing the second time. The wrap goes with it: left to the garbage
+// collector, such small blocks between the large ones of tensors keep malloc from joining what is free (300 tensors of
+// 10 MB, disposed of one by one, then take 3 GB).
 template <class T>
-T& FromHandle(Napi::Value value, const char* argument) {
-  T& object = AnyFromHandle<T>(value, argument);
-  if (object.Disposed()) {
-    throw Failure("ERR_DISPOSED", std::string(argument) + ": this " + T::kNoun + " was used after dispose()");
-  }
-  return object;
+void DisposeHandle(Napi::Value value, const char* argument) {
+  RequireHandle<T>(value, argument);
+  void* data = nullptr;
+  if (napi_remove_wrap(value.Env(), value, &data) == napi_ok) delete static_cast<T*>(data);
 }
 
 }  // namespace espalier

@@ -48,10 +48,8 @@ NativeModule::NativeModule(torch::jit::Module module, std::shared_ptr<StorageLed
   for (const at::Tensor& buffer : state_->module.buffers()) account(buffer);
 }
 
-void NativeModule::Dispose() {
+NativeModule::~NativeModule() {
   for (const void* storage : storages_) ledger_->Remove(storage);
-  storages_.clear();
-  state_.reset();
 }
 
 Napi::Object WrapModule(Napi::Env env, torch::jit::Module module) {
@@ -271,7 +269,7 @@ Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModuleDispose(const Napi::CallbackInfo& info) {
-  AnyFromHandle<NativeModule>(info[0], "module").Dispose();
+  DisposeHandle<NativeModule>(info[0], "module");
   return info.Env().Undefined();
 }
 

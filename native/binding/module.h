@@ -72,9 +72,7 @@ class NativeModule {
   static constexpr const char* kNoun = "module";
 
   NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger);
-  ~NativeModule() { Dispose(); }
-  bool Disposed() const { return state_ == nullptr; }
-  void Dispose();
+  ~NativeModule();
 
   ModuleUse Use() const { return ModuleUse(state_, mode); }
   // The module without lock or mode: for reading what never changes (types, names, schema, tensors' identity).

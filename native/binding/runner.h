@@ -23,7 +23,6 @@ struct CancelFlag {
 struct NativeCancel {
   static constexpr napi_type_tag kTag = {0x6f0b2d3c9a514e77, 0xa1c49be2576f4d10};
   static constexpr const char* kNoun = "cancel handle";
-  bool Disposed() const { return false; }
   std::shared_ptr<CancelFlag> flag = std::make_shared<CancelFlag>();
 };
 

@@ -25,8 +25,6 @@ class NativeRecording {
   static constexpr const char* kNoun = "recording";
 
   explicit NativeRecording(std::shared_ptr<const script::Recording> recording) : recording_(std::move(recording)) {}
-  bool Disposed() const { return recording_ == nullptr; }
-  void Dispose() { recording_.reset(); }
   const std::shared_ptr<const script::Recording>& recording() const { return recording_; }
 
  private:
@@ -159,7 +157,7 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {
-  AnyFromHandle<NativeRecording>(info[0], "recording").Dispose();
+  DisposeHandle<NativeRecording>(info[0], "recording");
   return info.Env().Undefined();
 }
 

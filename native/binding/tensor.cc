@@ -33,10 +33,8 @@ NativeTensor::NativeTensor(at::Tensor value, std::shared_ptr<StorageLedger> ledg
   ledger_->Add(storage_, static_cast<int64_t>(tensor.storage().nbytes()));
 }
 
-void NativeTensor::Dispose() {
+NativeTensor::~NativeTensor() {
   if (storage_ != nullptr) ledger_->Remove(storage_);
-  storage_ = nullptr;
-  tensor.reset();
 }
 
 Napi::Object WrapTensor(Napi::Env env, at::Tensor tensor) {
@@ -207,7 +205,7 @@ Napi::Value TensorSame(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TensorDispose(const Napi::CallbackInfo& info) {
-  AnyFromHandle<NativeTensor>(info[0], "tensor").Dispose();
+  DisposeHandle<NativeTensor>(info[0], "tensor");
   return info.Env().Undefined();
 }
 

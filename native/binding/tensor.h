@@ -35,11 +35,9 @@ class NativeTensor {
   static constexpr const char* kNoun = "tensor";
 
   NativeTensor(at::Tensor value, std::shared_ptr<StorageLedger> ledger);
-  ~NativeTensor() { Dispose(); }
-  bool Disposed() const { return !tensor.defined(); }
-  void Dispose();
+  ~NativeTensor();
 
-  at::Tensor tensor;
+  const at::Tensor tensor;
 
  private:
   std::shared_ptr<StorageLedger> ledger_;

@@ -12,6 +12,7 @@ import { readFileSync } from 'node:fs'
  * @property {'pruned' | 'refused' | 'failed'} status
  * @property {string} [code]
  * @property {string} [operator]
+ * @property {string} [message]                of the error
  * @property {number | null} coverage
  * @property {[number, number] | null} params   before, after
  * @property {[number, number] | null} macs

@@ -81,6 +81,7 @@ function rowOf(file, outcome, coverage, verdict, expectations) {
     status: broken ? /** @type {const} */ ('failed') : outcome.status,
     ...(outcome.code && { code: outcome.code }),
     ...(outcome.operator && { operator: outcome.operator }),
+    ...(outcome.message && { message: outcome.message }),
     coverage,
     params: outcome.params ?? null,
     macs: outcome.macs ?? null,

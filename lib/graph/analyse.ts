@@ -1,21 +1,31 @@
-import { fixAxis } from './axes.js'
-import { collectGroups } from './collect.js'
-import type { ChannelGroups, FreezeReason } from './groups.js'
+import { type Axis, fixAxis, sameAxes } from './axes.js'
+import { type Collected, collectGroups } from './collect.js'
+import type { FreezeReason } from './groups.js'
 import { liveOps } from './live.js'
-import { flat, Graph, Op } from './op.js'
-import type { Arg, OpEntry, OpRecord, SkippedBlock } from './record.js'
+import { type Fix, flat, Graph, Op, type Relation, type Tensor } from './op.js'
+import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
 import { applyRule } from './rules/index.js'
-import type { UnitAxis } from './units.js'
 
 /** Channel groups, and for each value of the record which units each coordinate of its dimensions needs. */
-export interface Analysis extends ChannelGroups {
+export interface Analysis extends Collected {
   readonly record: OpRecord
   /** Operators from which an output is reachable. */
   readonly live: ReadonlySet<OpEntry>
-  /** Dimensions of a tensor value; undefined for a value that no live operator touches. */
-  axesOf(value: number): readonly UnitAxis[] | undefined
   /** Relations that did not hold at the end, and whose axes were fixed. Each is a defect of a rule; none is expected. */
   readonly broken: readonly FreezeReason[]
+  readonly provenance: Provenance
+}
+
+/** What tied and what fixed the axes, to be explained. */
+export interface Provenance {
+  /** Coordinates of each dimension of a value; undefined for a value that no live operator touches. */
+  axes(value: number): readonly Int32Array[] | undefined
+  /** The representative of a coordinate: equal for two that one operator made one. 0: fixed without a reason. */
+  root(coordinate: number): number
+  /** Representatives of all that a coordinate was ever made of, fixed or not; never 0. */
+  atoms(coordinate: number): readonly number[]
+  readonly relations: readonly Relation[]
+  readonly fixes: readonly Fix[]
 }
 
 /**
@@ -26,49 +36,84 @@ export interface Analysis extends ChannelGroups {
 export function analyse(record: OpRecord): Analysis {
   const graph = new Graph(record)
   const live = liveOps(record)
-  for (const entry of record.ops) if (live.has(entry)) applyRule(new Op(graph, entry))
-  for (const block of record.skipped) joinBlock(graph, block)
+  const joints = jointsOf(record)
+  record.ops.forEach((entry, k) => {
+    if (live.has(entry)) applyRule(new Op(graph, entry))
+    for (const block of joints.get(k) ?? []) joinBlock(graph, block)
+  })
+  for (const block of joints.get(-1) ?? []) joinBlock(graph, block)
   fixAll(graph, record.output, { kind: 'model output' })
   const broken = checkRelations(graph)
-  return { record, live, broken, ...collectGroups(graph) }
+  const { coordinates, relations, fixes } = graph
+  const provenance: Provenance = {
+    axes: (value) => (graph.has(value) ? graph.tensor(value).axes : undefined),
+    root: (c) => coordinates.find(c),
+    atoms: (c) => coordinates.atomsOf(c),
+    relations,
+    fixes,
+  }
+  return { record, live, broken, provenance, ...collectGroups(graph) }
+}
+
+/** The branches not taken, by the last operator that makes what flows out of either side; -1 when none does. */
+function jointsOf(record: OpRecord): Map<number, SkippedBlock[]> {
+  const joints = new Map<number, SkippedBlock[]>()
+  if (record.skipped.length === 0) return joints
+  const madeBy = new Map<ValueId, number>()
+  record.ops.forEach((op, k) => {
+    for (const id of flat(op.outputs)) madeBy.set(id, k)
+  })
+  for (const block of record.skipped) {
+    const ids = block.merges.flatMap(({ taken, skipped }) => [...flat(taken), ...flat(skipped ?? [])])
+    const last = ids.reduce((most, id) => Math.max(most, madeBy.get(id) ?? -1), -1)
+    joints.set(last, [...(joints.get(last) ?? []), block])
+  }
+  return joints
 }
 
 /** What flows out of either side of a branch is one value. */
 function joinBlock(graph: Graph, block: SkippedBlock): void {
   if (block.outcome === 'raises') return
-  const reason = {
-    kind: 'unexecuted branch',
-    operator: `prim::${block.kind === 'if' ? 'If' : 'Loop'}`,
-    scope: block.scope,
-  }
+  const name = `prim::${block.kind === 'if' ? 'If' : 'Loop'}`
+  const reason = { kind: 'unexecuted branch', operator: name, scope: block.scope }
   if (block.outcome === 'failed') {
     for (const id of block.reads) fixAll(graph, id, reason)
     for (const { taken } of block.merges) fixAll(graph, taken, reason)
     return
   }
+  const entry = { name, scope: block.scope, node: block.node, overload: '', argNames: [], inputs: [], outputs: [] }
+  const join = { ...entry, mutates: false, speculative: false }
   for (const { taken, skipped } of block.merges) {
-    if (skipped !== undefined) joinArgs(graph, taken, skipped, reason)
+    if (skipped !== undefined) joinArgs(graph, taken, skipped, reason, join)
   }
 }
 
-function joinArgs(graph: Graph, taken: Arg, skipped: Arg, reason: FreezeReason): void {
+function joinArgs(graph: Graph, taken: Arg, skipped: Arg, reason: FreezeReason, op: OpEntry): void {
   const [a, b] = [flat(taken), flat(skipped)]
   const tensors = (ids: readonly number[]) =>
     ids.filter((id) => graph.value(id) && graph.has(id)).map((id) => graph.tensor(id))
   const [left, right] = [tensors(a), tensors(b)]
   const alike = left.length === right.length && left.every((t, i) => t.shape.join() === right[i]?.shape.join())
-  if (alike) {
-    left.forEach((t, i) => {
-      t.axes.forEach((axis, d) => {
-        graph.equate(axis, right[i]?.axes[d] as Int32Array, reason)
-      })
+  if (!alike) {
+    for (const id of [...a, ...b]) fixAll(graph, id, reason)
+    return
+  }
+  left.forEach((t, i) => {
+    const other = right[i] as Tensor
+    t.axes.forEach((axis, d) => {
+      graph.equate(axis, other.axes[d] as Axis, op)
     })
-  } else for (const id of [...a, ...b]) fixAll(graph, id, reason)
+    graph.set(
+      t.id,
+      t.axes,
+      t.zero.map((zero, d) => zero && other.zero[d] === true),
+    )
+  })
 }
 
 function fixAll(graph: Graph, arg: Arg, reason: FreezeReason): void {
   for (const id of flat(arg)) {
-    if (graph.value(id)) for (const axis of graph.tensor(id).axes) fixAxis(graph.coordinates, axis, reason)
+    if (graph.value(id)) for (const axis of graph.tensor(id).axes) graph.fix(axis, reason)
   }
 }
 
@@ -78,11 +123,10 @@ function checkRelations(graph: Graph): FreezeReason[] {
   const broken: FreezeReason[] = []
   for (let found = true; found; ) {
     found = false
-    for (const { a, b, reason } of relations) {
-      const holds = a.every((c, i) => coordinates.same(c, b[i] as number))
-      if (holds) continue
+    for (const { a, b, op } of relations) {
+      if (sameAxes(coordinates, a, b)) continue
       found = true
-      const why = { ...reason, kind: 'relation did not hold' }
+      const why = { kind: 'relation did not hold', operator: op.name, scope: op.scope }
       broken.push(why)
       fixAxis(coordinates, a, why)
       fixAxis(coordinates, b, why)

@@ -1,5 +1,5 @@
-import { type Coordinate, type Coordinates, FIXED } from './coordinates.js'
-import type { FreezeReason, GroupKind } from './groups.js'
+import { type Coordinate, type Coordinates, FIXED, MET } from './coordinates.js'
+import type { FreezeReason } from './groups.js'
 
 /** One dimension of a tensor value: a coordinate for each index. Never changed once made, and shared freely. */
 export type Axis = Int32Array
@@ -21,23 +21,35 @@ export function fixedAxis(size: number): Axis {
 }
 
 export function isFixedAxis(coordinates: Coordinates, axis: Axis): boolean {
-  return axis === fixedAxes(axis.length) || axis.every((c) => coordinates.isFixed(c))
+  if (axis === fixedAxes(axis.length)) return true
+  for (let i = 0; i < axis.length; i++) if (!coordinates.isFixed(axis[i] as Coordinate)) return false
+  return true
 }
 
 export function fixAxis(coordinates: Coordinates, axis: Axis, reason: FreezeReason): void {
   if (axis === fixedAxes(axis.length)) return
-  for (const c of axis) if (!coordinates.isFixed(c)) coordinates.fix(c, [reason])
+  let last = -1
+  for (const c of axis) {
+    if (c !== last && !coordinates.isFixed(c)) coordinates.fix(c, [reason])
+    last = c
+  }
 }
 
 /** Demands that two axes of equal size keep the same indices. */
 export function equateAxes(coordinates: Coordinates, a: Axis, b: Axis, reason: FreezeReason): void {
   if (a === b) return
   if (a.length !== b.length) throw new RangeError(`axes of ${a.length} and ${b.length} cannot be equal`)
-  const unresolved: number[] = []
+  let resolved = true
   for (let i = 0; i < a.length; i++) {
-    if (!coordinates.equate(a[i] as Coordinate, b[i] as Coordinate, reason)) unresolved.push(i)
+    if (!coordinates.equate(a[i] as Coordinate, b[i] as Coordinate, reason)) resolved = false
   }
-  if (unresolved.length > 0) equateFactors(coordinates, a, b, reason)
+  if (!resolved) equateFactors(coordinates, a, b, { ...reason, kind: 'factors do not nest' })
+}
+
+/** Whether the axes keep the same indices whatever is cut. */
+export function sameAxes(coordinates: Coordinates, a: Axis, b: Axis): boolean {
+  for (let i = 0; i < a.length; i++) if (!coordinates.same(a[i] as Coordinate, b[i] as Coordinate)) return false
+  return true
 }
 
 /** `flatten`: the axis whose index is that of `axes` in mixed radix; each coordinate needs all its parts. */
@@ -69,19 +81,19 @@ export function splitAxis(
   coordinates: Coordinates,
   axis: Axis,
   n: number,
-  kinds: { outer: GroupKind; inner: GroupKind },
+  met: { outer: number; inner: number },
   reason: FreezeReason,
 ): { outer: Axis; inner: Axis } {
   const known = factor(coordinates, axis, n)
   if (known) return known
-  const outer = coordinates.fresh(axis.length / n, kinds.outer)
-  const inner = coordinates.fresh(n, kinds.inner)
-  equateAxes(coordinates, axis, mergeAxes(coordinates, [outer, inner]), reason)
+  const outer = coordinates.fresh(axis.length / n, met.outer)
+  const inner = coordinates.fresh(n, met.inner)
+  const merged = mergeAxes(coordinates, [outer, inner])
+  equateAxes(coordinates, axis, merged, reason)
   // Where the axis could not be bound its atoms are fixed now, and these must not outlive them.
-  if (!factor(coordinates, axis, n)) {
-    fixAxis(coordinates, axis, reason)
-    fixAxis(coordinates, outer, reason)
-    fixAxis(coordinates, inner, reason)
+  if (!sameAxes(coordinates, axis, merged)) {
+    const why = { ...reason, kind: 'factors do not nest' }
+    for (const each of [axis, outer, inner]) fixAxis(coordinates, each, why)
   }
   return { outer, inner }
 }
@@ -92,6 +104,7 @@ function factor(coordinates: Coordinates, axis: Axis, n: number): { outer: Axis;
   if (n === 1) return { outer: axis, inner: fixedAxis(1) }
   if (m === 1) return { outer: fixedAxis(1), inner: axis }
   if (isFixedAxis(coordinates, axis)) return { outer: fixedAxis(m), inner: fixedAxis(n) }
+  if (isPlain(coordinates, axis, n)) return undefined
   const normals = Array.from(axis, (c) => coordinates.normal(c))
   const at = (i: number, j: number) => normals[i * n + j] as readonly Coordinate[]
   const outer: (readonly Coordinate[])[] = []
@@ -115,6 +128,12 @@ function factor(coordinates: Coordinates, axis: Axis, n: number): { outer: Axis;
   }
 }
 
+/** Three single atoms that differ, at (0, 0), (0, 1) and (1, 0), can't be products of two factors. */
+function isPlain(coordinates: Coordinates, axis: Axis, n: number): boolean {
+  const [a, b, c] = [axis[0], axis[1], axis[n]].map((x) => coordinates.find(x as Coordinate))
+  return a !== b && a !== c && b !== c && [a, b, c].every((x) => coordinates.isAtom(x as Coordinate))
+}
+
 /** Set against set: only the factors of the whole axes can tell what corresponds. Matched from the right. */
 function equateFactors(coordinates: Coordinates, a: Axis, b: Axis, reason: FreezeReason): void {
   const left = factors(coordinates, a)
@@ -132,7 +151,9 @@ function equateFactors(coordinates: Coordinates, a: Axis, b: Axis, reason: Freez
       for (const axis of [x, y, ...left, ...right]) fixAxis(coordinates, axis, reason)
       return
     }
-    const parts = splitAxis(coordinates, large, small.length, { outer: 'channels', inner: 'channels' }, reason)
+    // What was met as a factor is one in both parts.
+    const met = coordinates.metAs(large[0] as Coordinate) & ~MET.dimension
+    const parts = splitAxis(coordinates, large, small.length, { outer: met, inner: met }, reason)
     rest.push(parts.outer, parts.inner)
     other.push(small)
   }

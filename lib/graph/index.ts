@@ -1,4 +1,4 @@
-export { type Analysis, analyse } from './analyse.js'
+export { type Analysis, analyse, type Provenance } from './analyse.js'
 export type {
   ChannelGroup,
   ChannelGroups,
@@ -8,7 +8,7 @@ export type {
   Member,
   MemberUse,
 } from './groups.js'
-export { flat as flatArgs } from './op.js'
+export { type Fix, flat as flatArgs, type Norm, type Relation } from './op.js'
 export type {
   Arg,
   DType,

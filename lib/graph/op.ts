@@ -1,6 +1,6 @@
-import { type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, splitAxis } from './axes.js'
+import { type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
 import { type Coordinate, Coordinates } from './coordinates.js'
-import type { FreezeReason, GroupKind, MemberUse } from './groups.js'
+import type { FreezeReason, MemberUse } from './groups.js'
 import type { Arg, OpEntry, OpRecord, TensorValue, ValueId } from './record.js'
 
 /** A tensor value as the rules see it. */
@@ -23,6 +23,31 @@ export interface Use {
   use: MemberUse
 }
 
+/** An operator that computes over an axis of its input that can be cut: over what is kept, after a cut. */
+export interface Norm {
+  op: OpEntry
+  /** Its input. */
+  value: ValueId
+  /** All dimensions over which it computes, ascending. */
+  dims: readonly number[]
+  /** The one of them that can be cut. */
+  dim: number
+}
+
+/** An equality that an operator asked for. */
+export interface Relation {
+  a: Axis
+  b: Axis
+  op: OpEntry
+}
+
+/** Axes that something fixed; `op` is absent for model outputs and branches. */
+export interface Fix {
+  axis: Axis
+  reason: FreezeReason
+  op: OpEntry | undefined
+}
+
 /** Everything the rules write to while they walk a record. */
 export class Graph {
   readonly coordinates = new Coordinates()
@@ -34,7 +59,12 @@ export class Graph {
 
   readonly record: OpRecord
   /** Every equality the rules asked for, to be checked at the end. */
-  readonly relations: { a: Axis; b: Axis; reason: FreezeReason }[] = []
+  readonly relations: Relation[] = []
+  readonly fixes: Fix[] = []
+  readonly norms: (Norm & { axis: Axis })[] = []
+  /** Values that share memory: each view and the value that it is of, and all views of a value. */
+  private readonly bases = new Map<ValueId, ValueId>()
+  private readonly views = new Map<ValueId, ValueId[]>()
 
   constructor(record: OpRecord) {
     this.record = record
@@ -69,10 +99,34 @@ export class Graph {
     this.tensors.set(id, { id, shape: value.shape, axes, zero })
   }
 
-  equate(a: Axis, b: Axis, reason: FreezeReason): void {
+  equate(a: Axis, b: Axis, op: OpEntry): void {
     if (a === b) return
-    equateAxes(this.coordinates, a, b, reason)
-    this.relations.push({ a, b, reason })
+    equateAxes(this.coordinates, a, b, { kind: 'tied to a fixed axis', operator: op.name, scope: op.scope })
+    this.relations.push({ a, b, op })
+  }
+
+  fix(axis: Axis, reason: FreezeReason, op?: OpEntry): void {
+    if (isFixedAxis(this.coordinates, axis)) return
+    fixAxis(this.coordinates, axis, reason)
+    this.fixes.push({ axis, reason, op })
+  }
+
+  /** `view` shares the memory of `of`. */
+  share(view: ValueId, of: ValueId): void {
+    const base = this.bases.get(of) ?? of
+    this.bases.set(view, base)
+    const known = this.views.get(base)
+    if (known) known.push(view)
+    else this.views.set(base, [view])
+  }
+
+  /** The memory of `id` was overwritten with what is not zero when dead: neither are the values that share it. */
+  overwrite(id: ValueId): void {
+    const base = this.bases.get(id) ?? id
+    for (const each of [base, ...(this.views.get(base) ?? [])]) {
+      const tensor = this.tensors.get(each)
+      if (tensor) this.tensors.set(each, { ...tensor, zero: tensor.zero.map(() => false) })
+    }
   }
 
   derive(id: ValueId, from: ValueId, dims: readonly number[]): void {
@@ -89,6 +143,11 @@ export class Graph {
     if (!this.uses.has(key)) this.uses.set(key, { id: origin.id, dim: own, use })
   }
 
+  /** Whether a value is a parameter, perhaps with its dimensions permuted. */
+  isParameter(id: ValueId): boolean {
+    return (this.origins.get(id) ?? this.asOrigin(id)) !== undefined
+  }
+
   private asOrigin(id: ValueId) {
     const value = this.value(id)
     if (value?.role !== 'parameter' && value?.role !== 'buffer') return undefined
@@ -103,10 +162,9 @@ export class Graph {
         return { axes: all((n) => this.coordinates.fresh(n)), zero: value.shape.map(() => true) }
       case 'buffer':
         return { axes: all((n) => this.coordinates.fresh(n)), zero: value.shape.map(() => false) }
-      case 'constant': {
-        const pin = this.coordinates.pinned({ kind: 'constant tensor' })
-        return { axes: all((n) => new Int32Array(n).fill(pin)), zero: value.shape.map(() => false) }
-      }
+      // A constant of the program is sliced where it is read, as a buffer is.
+      case 'constant':
+        return { axes: all((n) => this.coordinates.fresh(n, 0)), zero: value.shape.map(() => false) }
       case 'input':
         return { axes: all((n) => new Int32Array(n).fill(this.pinnedInput)), zero: value.shape.map(() => false) }
       default:
@@ -196,20 +254,54 @@ export class Op {
     return dim < 0 ? dim + rank : dim
   }
 
-  equate(a: Axis, b: Axis, kind = 'factors do not nest'): void {
-    this.graph.equate(a, b, this.reason(kind))
+  equate(a: Axis, b: Axis): void {
+    this.graph.equate(a, b, this.entry)
   }
 
   fix(axis: Axis, kind: string): void {
-    fixAxis(this.coordinates, axis, this.reason(kind))
+    this.graph.fix(axis, this.reason(kind), this.entry)
+  }
+
+  /** The operator computes over `axis`, dimension `dim` of its input: a cut makes it compute over what is kept. */
+  approximate(x: Tensor, dims: readonly number[], dim: number, axis: Axis): void {
+    const sorted = [...dims].sort((a, b) => a - b)
+    this.graph.norms.push({ op: this.entry, value: x.id, dims: sorted, dim, axis })
+  }
+
+  /** Notes what the atoms of an axis are met as: bits of `MET`. */
+  meet(axis: Axis, met: number): void {
+    for (const c of axis) this.coordinates.meet(c, met)
   }
 
   isFixed(axis: Axis): boolean {
     return isFixedAxis(this.coordinates, axis)
   }
 
-  split(axis: Axis, n: number, kinds: { outer: GroupKind; inner: GroupKind }): { outer: Axis; inner: Axis } {
-    return splitAxis(this.coordinates, axis, n, kinds, this.reason('factors do not nest'))
+  split(axis: Axis, n: number, met: { outer: number; inner: number }): { outer: Axis; inner: Axis } {
+    return splitAxis(this.coordinates, axis, n, met, this.reason('tied to a fixed axis'))
+  }
+
+  merge(...axes: readonly Axis[]): Axis {
+    return mergeAxes(this.coordinates, axes)
+  }
+
+  /** Coordinates that are tied to nothing yet. */
+  fresh(n: number, met: number): Axis {
+    return this.coordinates.fresh(n, met)
+  }
+
+  /** Coordinates that always survive, for a reason. */
+  pinned(n: number, kind: string): Axis {
+    return n === 1 ? fixedAxis(1) : new Int32Array(n).fill(this.coordinates.pinned(this.reason(kind)))
+  }
+
+  /** Shape of an output; empty when it is no tensor. */
+  outputShape(index = 0): readonly number[] {
+    return this.graph.value(this.allOutputs()[index] ?? -1)?.shape ?? []
+  }
+
+  isParameter(tensor: Tensor): boolean {
+    return this.graph.isParameter(tensor.id)
   }
 
   output(axes: readonly Axis[], zero: readonly boolean[], index = 0): void {
@@ -224,12 +316,11 @@ export class Op {
   /** Fixes everything that the operator touches; the outputs are fixed too, for the same reason. */
   freeze(kind: string): void {
     for (const tensor of this.allInputs()) for (const axis of tensor.axes) this.fix(axis, kind)
-    const pin = this.coordinates.pinned(this.reason(kind))
     for (const id of this.allOutputs()) {
       const shape = this.graph.value(id)?.shape ?? []
       this.graph.set(
         id,
-        shape.map((n) => (n === 1 ? fixedAxis(1) : new Int32Array(n).fill(pin))),
+        shape.map((n) => this.pinned(n, kind)),
         shape.map(() => false),
       )
     }

@@ -76,6 +76,8 @@ export interface SkippedBlock {
    * exception, so nothing flows out of it. `failed`: it could not be run.
    */
   outcome: 'executed' | 'raises' | 'failed'
+  /** The flag that chose the block of an `if`; the number of rounds of a loop. */
+  condition?: ValueId
   /** Tensors from outside that it reads (parameters and buffers included). */
   reads: readonly ValueId[]
   /** Outputs of the `if`: as the taken block gave them and, when executed, as this block gave them. */

@@ -1,34 +1,20 @@
 import { EspalierError } from '../errors.js'
 import {
   type Analysis,
-  type Arg,
   flatArgs,
+  keptCoordinates,
   type OpEntry,
-  survives,
-  type UnitAxis,
+  type SkippedBlock,
   type ValueId,
 } from '../graph/index.js'
+import type { CutRequest } from '../torch/index.js'
 import { type Plan, removedUnits } from './plan.js'
 import { Scalars } from './scalars.js'
+import { SLOTS } from './slots.js'
 import { Widths } from './widths.js'
 
-/** What surgery has to do to a module. Nodes and inputs are those of the op record. */
-export interface CutRequest {
-  /** What stays of a parameter or buffer, by its first name. */
-  slices: { name: string; dim: number; keep: Int32Array }[]
-  /** An input of a node, or one element of a list that it takes, becomes this constant. */
-  constants: { node: number; input: number; element?: number; value: number }[]
-  /** An int computed at run time is multiplied, then floor-divided. */
-  scaled: { node: number; input: number; element?: number; multiply: number; divide: number }[]
-  /** A cut that must change its form. */
-  rewrites: (
-    | { node: number; form: 'split_with_sizes'; sizes: number[] }
-    | { node: number; form: 'index_select'; dim: number; indices: number[] }
-  )[]
-}
-
 /** Where a number of the graph is used. */
-interface Place {
+export interface Place {
   node: number
   input: number
   element?: number
@@ -45,18 +31,20 @@ export function compileCut(analysis: Analysis, plan: Plan): CutRequest {
   const widths = new Widths(analysis, removedUnits(analysis, plan))
   const compiler = new Compiler(analysis, widths)
   for (const op of analysis.record.ops) if (analysis.live.has(op)) compiler.compile(op)
+  for (const block of analysis.record.skipped) compiler.keepBranch(block)
   const slices = Object.entries(plan.keep).flatMap(([name, dims]) =>
     Object.entries(dims).map(([dim, keep]) => ({ name, dim: Number(dim), keep: Int32Array.from(keep) })),
   )
   return { slices, ...compiler.edits() }
 }
 
-class Compiler {
+/** Gathers the edits of one cut; the operators' own demands are in slots.ts. */
+export class Compiler {
   readonly analysis: Analysis
   readonly widths: Widths
   readonly scalars: Scalars
   /** By place, so that a node that runs twice is edited once, and a contradiction is noticed. */
-  private readonly placed = new Map<string, { op: OpEntry; edit: Edit }>()
+  private readonly placed = new Map<string, { edit: Edit }>()
 
   constructor(analysis: Analysis, widths: Widths) {
     this.analysis = analysis
@@ -65,18 +53,42 @@ class Compiler {
   }
 
   edits(): Omit<CutRequest, 'slices'> {
-    const all = [...this.placed.values()].map(({ edit }) => edit).filter((edit) => edit.kind !== 'leave')
+    const all = [...this.placed.values()].map(({ edit }) => edit)
     return {
       constants: all.flatMap((e) => (e.kind === 'constant' ? [{ ...e.place, value: e.value }] : [])),
       scaled: all.flatMap((e) => (e.kind === 'scaled' ? [{ ...e.place, multiply: e.multiply, divide: e.divide }] : [])),
       rewrites: all.flatMap((e) => (e.kind === 'rewrite' ? [e.rewrite] : [])),
+      tensors: all.flatMap((e) => (e.kind === 'tensor' ? [{ ...e.place, slices: e.slices }] : [])),
     }
   }
 
   compile(op: OpEntry): void {
     const slots = SLOTS.get(op.name)
     const handled = slots ? slots(this, op) : new Set<number>()
-    if (flatArgs(op.outputs).some((id) => this.rank(id) > 0)) this.pinOthers(op, handled)
+    this.eachArgument(op, (place, id) => this.sliceConstant(op, place, id))
+    if (!flatArgs(op.outputs).some((id) => this.rank(id) > 0)) return
+    // A number that is no width but was computed from one keeps the value it had.
+    this.eachArgument(op, (place, id) => {
+      if (!handled.has(place.input)) this.pin(op, place, id)
+    })
+  }
+
+  /** A width decided which way an `if` goes: it goes on that way. */
+  keepBranch({ node, scope, kind, condition }: SkippedBlock): void {
+    if (kind !== 'if' || condition === undefined) return
+    const was = this.scalars.before(condition)
+    if (was === undefined || this.scalars.after(condition) === was) return
+    const place = { node, input: 0 }
+    this.put({ name: 'prim::If', scope }, { kind: 'constant', place, value: was !== 0 })
+  }
+
+  /** The operator takes `value` there. */
+  constant(op: OpEntry, place: Place, value: number): void {
+    this.put(op, { kind: 'constant', place, value })
+  }
+
+  refuse(op: OpEntry, why: string): never {
+    throw new EspalierError('ERR_UNSUPPORTED', `${op.name} in '${op.scope}' ${why}`)
   }
 
   /** The position of an argument; -1 when the operator has none of that name. */
@@ -93,12 +105,10 @@ class Compiler {
     const now = this.scalars.after(id)
     if (now === wanted) return { kind: 'leave', place }
     if (now === 'unknown' || now === undefined) {
-      throw new EspalierError(
-        'ERR_UNSUPPORTED',
-        `${op.name} in '${op.scope}' takes a width from arithmetic that is not understood`,
-      )
+      return this.refuse(op, 'takes a width from arithmetic that is not understood')
     }
-    if (!this.scalars.varies(id)) return { kind: 'constant', place, value: wanted }
+    // What the program computes may be another number for another input: it is scaled, not replaced.
+    if (!this.scalars.isComputed(id)) return { kind: 'constant', place, value: wanted }
     const divisor = gcd(wanted, now)
     return { kind: 'scaled', place, multiply: wanted / divisor, divide: now / divisor }
   }
@@ -126,21 +136,36 @@ class Compiler {
     return typeof arg === 'number' && this.analysis.record.values[arg]?.kind === 'tensor' ? arg : undefined
   }
 
-  /** A number that is no width but was computed from one keeps the value it had. */
-  private pinOthers(op: OpEntry, handled: ReadonlySet<number>): void {
-    op.inputs.forEach((arg, input) => {
-      if (handled.has(input)) return
-      if (typeof arg === 'number') this.pin(op, { node: op.node, input }, arg)
-      else
-        arg.forEach((element, k) => {
-          if (typeof element === 'number') this.pin(op, { node: op.node, input, element: k }, element)
-        })
-    })
-  }
-
   private pin(op: OpEntry, place: Place, id: ValueId): void {
     const was = this.scalars.before(id)
-    if (was !== undefined && this.scalars.after(id) !== was) this.require(op, place, id, was)
+    const now = was === undefined ? was : this.scalars.after(id)
+    if (was === undefined || now === was) return
+    const flag = this.analysis.record.values[id]?.kind === 'bool'
+    if (this.scalars.varies(id)) this.require(op, place, id, was)
+    else this.put(op, { kind: 'constant', place, value: flag ? was !== 0 : was })
+  }
+
+  /** A constant of the program is sliced where it is read. */
+  private sliceConstant(op: OpEntry, place: Place, id: ValueId): void {
+    const value = this.analysis.record.values[id]
+    if (value?.kind !== 'tensor' || value.role !== 'constant') return
+    const axes = this.analysis.axesOf(id) ?? []
+    const slices = axes.flatMap((axis, dim) =>
+      axis.offsets && this.widths.size(axis) < axis.size
+        ? [{ dim, keep: Int32Array.from(keptCoordinates(axis, this.widths.removed)) }]
+        : [],
+    )
+    if (slices.length > 0) this.put(op, { kind: 'tensor', place, slices })
+  }
+
+  private eachArgument(op: OpEntry, call: (place: Place, id: ValueId) => void): void {
+    op.inputs.forEach((arg, input) => {
+      if (typeof arg === 'number') call({ node: op.node, input }, arg)
+      else
+        arg.forEach((item, element) => {
+          if (typeof item === 'number') call({ node: op.node, input, element }, item)
+        })
+    })
   }
 
   private rank(id: ValueId): number {
@@ -148,7 +173,7 @@ class Compiler {
     return value?.kind === 'tensor' ? value.shape.length : 0
   }
 
-  private put(op: OpEntry, edit: Edit): void {
+  private put(op: Pick<OpEntry, 'name' | 'scope'>, edit: Edit): void {
     const { node, input, element } = edit.place
     const key = `${node}.${input}.${element ?? ''}`
     const known = this.placed.get(key)
@@ -158,163 +183,17 @@ class Compiler {
         `${op.name} in '${op.scope}' runs several times and would need a different width each time`,
       )
     }
-    this.placed.set(key, { op, edit })
+    this.placed.set(key, { edit })
   }
 }
 
 type Edit =
   | { kind: 'leave'; place: Place }
-  | { kind: 'constant'; place: Place; value: number }
+  | { kind: 'constant'; place: Place; value: number | boolean }
   | { kind: 'scaled'; place: Place; multiply: number; divide: number }
+  | { kind: 'tensor'; place: Place; slices: { dim: number; keep: Int32Array }[] }
   | { kind: 'rewrite'; place: Place; rewrite: CutRequest['rewrites'][number] }
-
-/** Demands new widths of an operator's arguments; returns the positions it has dealt with. */
-type Slots = (compiler: Compiler, op: OpEntry) => Set<number>
-
-/** Groups of a convolution: channels read, over channels that each filter reads. */
-const groups: Slots = (compiler, op) => {
-  const input = compiler.position(op, 'groups')
-  const id = op.inputs[input]
-  const x = compiler.tensorId(op, 'input')
-  const weight = compiler.tensorId(op, 'weight')
-  if (typeof id !== 'number' || x === undefined || weight === undefined) return new Set()
-  const transposed = op.inputs[compiler.position(op, 'transposed')]
-  const flag = typeof transposed === 'number' ? compiler.analysis.record.values[transposed] : undefined
-  const swapped = op.name.startsWith('aten::conv_transpose') || (flag?.kind === 'bool' && flag.value === true)
-  const w = compiler.widths.shape(weight)
-  const channels = swapped ? outputShape(compiler, op) : compiler.widths.shape(x)
-  const channel = channels.length - (w.length - 2) - 1
-  if ((compiler.scalars.before(id) ?? 1) !== 1)
-    compiler.require(op, { node: op.node, input }, id, (channels[channel] ?? 1) / (w[1] ?? 1))
-  return new Set([input])
-}
-
-const outputSizes =
-  (argument: string): Slots =>
-  (compiler, op) =>
-    compiler.requireList(op, argument, outputShape(compiler, op))
-
-/** `unflatten(dim, sizes)`: the sizes stand where the dimension was. */
-const unflattenSizes: Slots = (compiler, op) => {
-  const x = compiler.tensorId(op, 'self')
-  const rank = x === undefined ? 0 : compiler.widths.shape(x).length
-  const dim = dimOf(compiler, op, rank)
-  return compiler.requireList(op, 'sizes', outputShape(compiler, op).slice(dim))
-}
-
-/** Equal parts as long as they stay equal, else a list of sizes. */
-const parts: Slots = (compiler, op) => {
-  const sizes = partSizes(compiler, op)
-  const list = compiler.position(op, 'split_sizes')
-  if (op.name.endsWith('split_with_sizes') || (list >= 0 && typeof op.inputs[list] === 'object')) {
-    return compiler.requireList(op, list >= 0 ? 'split_sizes' : 'split_size', sizes)
-  }
-  const argument = op.name.endsWith('chunk') ? 'chunks' : 'split_size'
-  const input = compiler.position(op, argument)
-  const id = op.inputs[input]
-  const handled = new Set([input])
-  const unchanged = sizes.every((size, k) => size === recordedPartSizes(compiler, op)[k])
-  if (typeof id !== 'number' || unchanged) return handled
-  const total = sizes.reduce((a, b) => a + b, 0)
-  const wanted = argument === 'chunks' ? Math.ceil(total / (compiler.scalars.before(id) ?? 1)) : (sizes[0] as number)
-  const even = sizes.every((size, k) => size === Math.min(wanted, total - k * wanted))
-  if (!even) compiler.rewrite(op, { node: op.node, form: 'split_with_sizes', sizes })
-  else if (argument === 'split_size') compiler.require(op, { node: op.node, input }, id, wanted)
-  return handled
-}
-
-/** `x[start:end:step]` where the axis shrinks: new bounds, or a selection where the step no longer fits. */
-const bounds: Slots = (compiler, op) => {
-  const names = op.name.endsWith('narrow') ? ['start', 'length'] : ['start', 'end']
-  const handled = new Set(names.map((name) => compiler.position(op, name)))
-  const x = compiler.tensorId(op, 'self')
-  const axes = x === undefined ? undefined : compiler.analysis.axesOf(x)
-  if (!axes) return handled
-  const dim = dimOf(compiler, op, axes.length)
-  const axis = axes[dim] as UnitAxis
-  if (!axis.offsets || compiler.widths.size(axis) === axis.size) return handled
-  const [startId, endId] = names.map((name) => op.inputs[compiler.position(op, name)])
-  const number = (arg: Arg | undefined) => (typeof arg === 'number' ? compiler.scalars.before(arg) : undefined)
-  const clamp = (i: number) => Math.min(Math.max(i < 0 ? i + axis.size : i, 0), axis.size)
-  const start = clamp(number(startId) ?? 0)
-  const second = number(endId)
-  const end = names[1] === 'length' ? start + (second ?? 0) : clamp(second ?? axis.size)
-  const step = number(op.inputs[compiler.position(op, 'step')]) ?? 1
-  if (step !== 1) {
-    const indices: number[] = []
-    for (let i = 0, k = 0; i < axis.size; i++) {
-      if (!survives(axis, i, compiler.widths.removed)) continue
-      if (i >= start && i < end && (i - start) % step === 0) indices.push(k)
-      k++
-    }
-    compiler.rewrite(op, { node: op.node, form: 'index_select', dim, indices })
-    return handled
-  }
-  const position = (limit: number) => {
-    let kept = 0
-    for (let i = 0; i < limit; i++) if (survives(axis, i, compiler.widths.removed)) kept++
-    return kept
-  }
-  const [from, to] = [position(start), position(end)]
-  const place = (name: string) => ({ node: op.node, input: compiler.position(op, name) })
-  if (typeof startId === 'number' && number(startId) !== undefined && start > 0)
-    compiler.require(op, place('start'), startId, from)
-  if (typeof endId === 'number' && second !== undefined) {
-    if (names[1] === 'length') compiler.require(op, place('length'), endId, to - from)
-    else if (end < axis.size) compiler.require(op, place('end'), endId, to)
-  }
-  return handled
-}
-
-function outputShape(compiler: Compiler, op: OpEntry): readonly number[] {
-  const output = op.outputs[0]
-  return typeof output === 'number' ? compiler.widths.shape(output) : []
-}
-
-function dimOf(compiler: Compiler, op: OpEntry, rank: number): number {
-  const arg = op.inputs[compiler.position(op, 'dim')]
-  const dim = typeof arg === 'number' ? (compiler.scalars.before(arg) ?? 0) : 0
-  return dim < 0 ? dim + rank : dim
-}
-
-function partSizes(compiler: Compiler, op: OpEntry): number[] {
-  return flatArgs(op.outputs).map((id) => {
-    const shape = compiler.widths.shape(id)
-    return shape[dimOf(compiler, op, shape.length)] ?? 0
-  })
-}
-
-function recordedPartSizes(compiler: Compiler, op: OpEntry): number[] {
-  return flatArgs(op.outputs).map((id) => {
-    const value = compiler.analysis.record.values[id]
-    const shape = value?.kind === 'tensor' ? value.shape : []
-    return shape[dimOf(compiler, op, shape.length)] ?? 0
-  })
-}
 
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b)
 }
-
-const SLOTS: ReadonlyMap<string, Slots> = new Map<string, Slots>([
-  ...[
-    'conv1d',
-    'conv2d',
-    'conv3d',
-    'conv_transpose1d',
-    'conv_transpose2d',
-    'conv_transpose3d',
-    '_convolution',
-    'convolution',
-  ].map((name): [string, Slots] => [`aten::${name}`, groups]),
-  ['aten::view', outputSizes('size')],
-  ['aten::_unsafe_view', outputSizes('size')],
-  ['aten::reshape', outputSizes('shape')],
-  ['aten::expand', outputSizes('size')],
-  ['aten::unflatten', unflattenSizes],
-  ['aten::split', parts],
-  ['aten::split_with_sizes', parts],
-  ['aten::chunk', parts],
-  ['aten::slice', bounds],
-  ['aten::narrow', bounds],
-])

@@ -1,5 +1,5 @@
 export { countSize, type Size } from './count.js'
-export { type CutRequest, compileCut } from './edits.js'
+export { compileCut } from './edits.js'
 export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'
 export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'
 export { cutAndVerify, type Pass, type Verification } from './verify.js'

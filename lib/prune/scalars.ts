@@ -1,4 +1,4 @@
-import type { Arg, OpEntry, OpRecord, ValueId } from '../graph/index.js'
+import { type Arg, flatArgs, type OpEntry, type OpRecord, type ValueId } from '../graph/index.js'
 import type { Widths } from './widths.js'
 
 /**
@@ -10,17 +10,23 @@ import type { Widths } from './widths.js'
 export class Scalars {
   private readonly changed = new Map<ValueId, number | undefined>()
   private readonly record: OpRecord
+  /** Numbers that the program computes. */
+  private readonly computed = new Set<ValueId>()
 
   constructor(record: OpRecord, widths: Widths) {
     this.record = record
-    for (const op of record.ops) this.follow(op, widths)
+    for (const op of record.ops) {
+      for (const id of flatArgs(op.outputs)) if (record.values[id]?.kind === 'int') this.computed.add(id)
+      this.follow(op, widths)
+    }
   }
 
-  /** The number as recorded; undefined when the value is no number. */
+  /** The number as recorded, 1 and 0 for a flag; undefined when the value is no number. */
   before(id: ValueId): number | undefined {
     const value = this.record.values[id]
     if (!value) return undefined
     if (value.kind === 'tensor') return value.shape.length === 0 && value.data?.length === 1 ? value.data[0] : undefined
+    if (typeof value.value === 'boolean') return value.value ? 1 : 0
     return typeof value.value === 'number' ? value.value : undefined
   }
 
@@ -33,6 +39,11 @@ export class Scalars {
   /** Whether the number differs at another batch size. */
   varies(id: ValueId): boolean {
     return this.record.secondRun?.scalars.has(id) ?? false
+  }
+
+  /** Whether the program computes that int, so that another input may make it another. */
+  isComputed(id: ValueId): boolean {
+    return this.computed.has(id)
   }
 
   private follow(op: OpEntry, widths: Widths): void {
@@ -83,6 +94,7 @@ const scaledBinary =
   (sign: 1 | -1): Compute =>
   ([a, b, alpha]) =>
     a === undefined || b === undefined ? undefined : a + sign * (alpha ?? 1) * b
+const compare = (f: (a: number, b: number) => boolean): Compute => binary((a, b) => (f(a, b) ? 1 : 0))
 const floorDivide = binary((a, b) => Math.floor(a / b))
 const divide: Compute = (values, rounding) => {
   const quotient = binary((a, b) => a / b)(values, rounding)
@@ -115,6 +127,16 @@ const ARITHMETIC: ReadonlyMap<string, Compute> = new Map<string, Compute>([
   ['aten::sqrt', ([a]) => (a === undefined ? undefined : Math.sqrt(a))],
   ['aten::floor', ([a]) => (a === undefined ? undefined : Math.floor(a))],
   ['aten::ceil', ([a]) => (a === undefined ? undefined : Math.ceil(a))],
+  ['aten::eq', compare((a, b) => a === b)],
+  ['aten::ne', compare((a, b) => a !== b)],
+  ['aten::lt', compare((a, b) => a < b)],
+  ['aten::le', compare((a, b) => a <= b)],
+  ['aten::gt', compare((a, b) => a > b)],
+  ['aten::ge', compare((a, b) => a >= b)],
+  ['aten::__and__', binary((a, b) => a & b)],
+  ['aten::__or__', binary((a, b) => a | b)],
+  ['aten::__not__', ([a]) => (a === undefined ? undefined : a === 0 ? 1 : 0)],
+  ['aten::Bool', ([a]) => (a === undefined ? undefined : a !== 0 ? 1 : 0)],
   ['prim::min', binary(Math.min)],
   ['prim::max', binary(Math.max)],
 ])

@@ -1,6 +1,7 @@
 import { EspalierError } from '../errors.js'
 import type { Analysis } from '../graph/index.js'
 import {
+  type CutRequest,
   call,
   type ModuleInput,
   type ModuleOutput,
@@ -9,7 +10,7 @@ import {
   scope,
   Tensor,
 } from '../torch/index.js'
-import { type CutRequest, compileCut } from './edits.js'
+import { compileCut } from './edits.js'
 import { refill, zeroRemoved } from './masked.js'
 import { describePlan, type Plan, removedUnits } from './plan.js'
 import { unitOffsets } from './widths.js'

@@ -20,7 +20,7 @@ export {
   type ResultReference,
   run,
 } from './operators.js'
-export { Recording, type TrainEvalRepair } from './recording.js'
+export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
 export { type BackwardOptions, type Device, Tensor, type TensorOptions, type TypedArray } from './tensor.js'

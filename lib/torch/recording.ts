@@ -11,11 +11,22 @@ export interface CutRequest {
     node: number
     input: number
     element?: number
-    value: number | boolean | number[] | null
+    value: number | boolean | number[] | null | { shape: number[]; data: number[] }
   }[]
   /** An int computed at run time is multiplied, then floor-divided. */
   readonly scaled: readonly { node: number; input: number; element?: number; multiply: number; divide: number }[]
   /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
+  /** The constant tensor that is read there is sliced, for this use only. */
+  readonly tensors?: readonly {
+    node: number
+    input: number
+    element?: number
+    slices: readonly { dim: number; keep: Int32Array }[]
+  }[]
+  /** A tensor that the node takes is first reduced to `keep` along `dim`. */
+  readonly selects?: readonly { node: number; input: number; dim: number; keep: Int32Array }[]
+  /** What the node gives is put back to `size` coordinates along `dim`: zeros but for `keep`. */
+  readonly scatters?: readonly { node: number; output: number; dim: number; size: number; keep: Int32Array }[]
   readonly rewrites: readonly (
     | { node: number; form: 'split_with_sizes'; sizes: number[] }
     | { node: number; form: 'index_select'; dim: number; indices: number[] }

@@ -1,8 +1,9 @@
-import { type Axis, fixedAxis, mergeAxes } from '../axes.js'
+import { type Axis, fixedAxis } from '../axes.js'
+import { MET } from '../coordinates.js'
 import type { Op, Tensor } from '../op.js'
-import type { Rule, RuleTable } from './rule.js'
+import { type Rule, type RuleTable, rules } from './rule.js'
 
-const RESHAPE = { outer: 'heads', inner: 'head-dims' } as const
+const RESHAPE = { outer: MET.outer, inner: MET.inner } as const
 
 /** New order of dimensions; `order[i]` is the old dimension at position i. */
 function reorder(op: Op, x: Tensor, order: readonly number[]): void {
@@ -24,13 +25,30 @@ const permute: Rule = (op) => {
   )
 }
 
+/** Two dimensions change places; `t` and `mT` name none. */
 const transpose: Rule = (op) => {
   const x = op.input('self')
+  const rank = x.shape.length
   const order = x.shape.map((_, d) => d)
-  // `t` of a matrix has no dimensions to name.
-  const a = op.dim(op.int('dim0', 0), x.shape.length)
-  const b = op.dim(op.int('dim1', x.shape.length - 1), x.shape.length)
-  if (x.shape.length > 1) [order[a], order[b]] = [b, a]
+  const a = op.dim(op.int('dim0', op.int('axis0', -2)), rank)
+  const b = op.dim(op.int('dim1', op.int('axis1', -1)), rank)
+  if (rank > 1) [order[a], order[b]] = [b, a]
+  reorder(op, x, order)
+}
+
+const reverse: Rule = (op) => {
+  const x = op.input('self')
+  reorder(op, x, x.shape.map((_, d) => d).reverse())
+}
+
+/** `movedim(source, destination)`: the others keep their order. */
+const move: Rule = (op) => {
+  const x = op.input('self')
+  const rank = x.shape.length
+  const [from, to] = ['source', 'destination'].map((name) => op.ints(name)?.map((d) => op.dim(d, rank)))
+  if (!from || !to) return op.freeze('dimensions not constant')
+  const others = x.shape.map((_, d) => d).filter((d) => !from.includes(d))
+  const order = x.shape.map((_, d) => (to.includes(d) ? (from[to.indexOf(d)] as number) : (others.shift() as number)))
   reorder(op, x, order)
 }
 
@@ -58,7 +76,7 @@ const reshape: Rule = (op) => {
     const run = x.axes.slice(i0, i)
     const sizes = shape.slice(o0, o)
     const prunable = run.map((axis, k) => ({ axis, zero: x.zero[i0 + k] === true })).filter((p) => !op.isFixed(p.axis))
-    axes.push(...splitRun(op, mergeAxes(op.coordinates, run), sizes))
+    axes.push(...splitRun(op, op.merge(...run), sizes))
     zero.push(...sizes.map(() => prunable.length > 0 && prunable.every((p) => p.zero)))
   }
   op.output(axes, zero)
@@ -96,137 +114,159 @@ const unsqueeze: Rule = (op) => {
   )
 }
 
-/** A dimension that grows from 1 is the same for every index; it has no parameter to cut. */
+/** A dimension that grows from 1 is the same for every index: new coordinates, cut where their consumers are. */
 const expand: Rule = (op) => {
   const x = op.input('self')
-  const shape = op.graph.value(op.allOutputs()[0] ?? -1)?.shape ?? []
+  const shape = op.outputShape()
   const shift = shape.length - x.shape.length
   const grown = shape.map((size, d) => x.shape[d - shift] !== size)
+  const axes = shape.map((size, d) => (grown[d] ? op.fresh(size, MET.outer) : (x.axes[d - shift] as Axis)))
+  const like = op.tensor('other')
+  if (like) {
+    axes.forEach((axis, d) => {
+      op.equate(axis, like.axes[d] as Axis)
+    })
+  }
   op.output(
-    shape.map((size, d) => (grown[d] ? fixedAxis(size) : (x.axes[d - shift] as Axis))),
+    axes,
     shape.map((_, d) => !grown[d] && x.zero[d - shift] === true),
   )
 }
 
-const cat: Rule = (op) => {
-  const all = op.tensors('tensors')
-  // An empty one-dimensional tensor is accepted at any rank, and adds nothing.
-  const parts = all.filter((t) => !(t.shape.length === 1 && t.shape[0] === 0))
-  const first = parts[0]
-  if (!first) return op.freeze('empty tensor')
-  const at = op.dim(op.int('dim', 0), first.shape.length)
-  const axes = first.axes.map((axis, d) => {
-    if (d === at) return Int32Array.from(parts.flatMap((t) => Array.from(t.axes[d] as Axis)))
-    for (const t of parts.slice(1)) op.equate(axis, t.axes[d] as Axis)
-    return axis
+/** `repeat`, `tile`: copies one after the other; as many as there are, whatever is cut of each. */
+const repeat: Rule = (op) => {
+  const x = op.input('self')
+  const shape = op.outputShape()
+  const shift = shape.length - x.shape.length
+  const axes = shape.map((size, d) => {
+    const own = x.axes[d - shift] ?? fixedAxis(1)
+    if (own.length === size) return own
+    return own.length === 1 ? op.fresh(size, MET.outer) : op.merge(fixedAxis(size / own.length), own)
   })
   op.output(
     axes,
-    axes.map((_, d) => parts.every((t) => t.zero[d])),
+    shape.map((_, d) => x.zero[d - shift] === true && (x.shape[d - shift] ?? 1) > 1),
   )
 }
 
-const stack: Rule = (op) => {
-  const parts = op.tensors('tensors')
-  const first = parts[0]
-  if (!first) return op.freeze('empty tensor')
-  const at = op.dim(op.int('dim', 0), first.shape.length + 1)
-  const axes = first.axes.map((axis, d) => {
-    for (const t of parts.slice(1)) op.equate(axis, t.axes[d] as Axis)
-    return axis
-  })
-  const zero = axes.map((_, d) => parts.every((t) => t.zero[d]))
+/** Each index several times in a row. */
+const repeatInterleave: Rule = (op) => {
+  const x = op.input('self')
+  const dim = op.number('dim')
+  const times = op.number('repeats')
+  if (dim === undefined || times === undefined) return op.freeze('unsupported form')
+  const at = op.dim(dim, x.shape.length)
+  const axis = op.merge(x.axes[at] as Axis, op.fresh(times, MET.outer))
   op.output(
-    [...axes.slice(0, at), fixedAxis(parts.length), ...axes.slice(at)],
-    [...zero.slice(0, at), false, ...zero.slice(at)],
+    x.axes.map((own, d) => (d === at ? axis : own)),
+    x.zero,
   )
 }
 
-/** `split`, `chunk`: consecutive parts; their sizes are read off the outputs. */
-const split: Rule = (op) => {
+/** `channels x r²` pixels to blocks of r x r pixels. */
+const pixelShuffle: Rule = (op) => {
   const x = op.input('self')
-  const at = op.dim(op.int('dim', 0), x.shape.length)
-  let start = 0
-  op.allOutputs().forEach((id, k) => {
-    const end = start + (op.graph.value(id)?.shape[at] ?? 0)
-    const axes = replaced(x.axes, at, (x.axes[at] as Axis).slice(start, end))
-    op.output(axes, x.zero, k)
-    start = end
-  })
+  const at = x.axes.length - 3
+  const block = op.int('upscale_factor', 1) ** 2
+  const { outer, inner } = op.split(x.axes[at] as Axis, block, { outer: 0, inner: 0 })
+  op.fix(inner, 'pixels of a block')
+  spatial(op, x, at, outer)
 }
 
-/** `slice` and `narrow`: the length is read off the output. */
-const slice: Rule = (op) => {
+const pixelUnshuffle: Rule = (op) => {
   const x = op.input('self')
-  const at = op.dim(op.int('dim', 0), x.shape.length)
-  const size = x.shape[at] as number
-  const from = op.int('start', 0)
-  const start = Math.min(Math.max(from < 0 ? from + size : from, 0), size)
-  const step = op.int('step', 1)
-  const length = op.graph.value(op.allOutputs()[0] ?? -1)?.shape[at] ?? 0
-  const axis = x.axes[at] as Axis
-  const whole = length === size && step === 1
-  const cut = whole ? axis : Int32Array.from({ length }, (_, k) => axis[start + k * step] as number)
-  op.output(replaced(x.axes, at, cut), x.zero)
+  const at = x.axes.length - 3
+  spatial(op, x, at, op.merge(x.axes[at] as Axis, fixedAxis(op.int('downscale_factor', 1) ** 2)))
 }
 
-function replaced(axes: readonly Axis[], at: number, axis: Axis): Axis[] {
-  return axes.map((own, d) => (d === at ? axis : own))
-}
-
-/** One index is taken, by its number: the axis must keep its numbering. */
-const select: Rule = (op) => {
-  const x = op.input('self')
-  const at = op.dim(op.int('dim', 0), x.shape.length)
-  op.fix(x.axes[at] as Axis, 'index taken')
-  const axes = x.axes.filter((_, d) => d !== at)
-  const zero = x.zero.filter((_, d) => d !== at)
-  op.allOutputs().forEach((_, k) => {
-    op.output(axes, zero, k)
-  })
-}
-
-/** Padding adds coordinates, so a padded axis must not be cut; the others pass. */
-const pad: Rule = (op) => {
-  const x = op.input('self')
-  const shape = op.graph.value(op.allOutputs()[0] ?? -1)?.shape ?? []
-  const kept = x.shape.map((size, d) => size === shape[d])
-  x.axes.forEach((axis, d) => {
-    if (!kept[d]) op.fix(axis, 'padded axis')
-  })
+/** New channels at dimension `at`; what follows are pixels. */
+function spatial(op: Op, x: Tensor, at: number, channels: Axis): void {
+  for (const axis of x.axes.slice(at + 1)) op.fix(axis, 'window axis')
+  const rest = op.outputShape().slice(at + 1)
   op.output(
-    x.axes.map((axis, d) => (kept[d] ? axis : fixedAxis(shape[d] as number))),
-    x.zero.map((zero, d) => kept[d] === true && zero),
+    [...x.axes.slice(0, at), channels, ...rest.map(fixedAxis)],
+    [...x.zero.slice(0, at), x.zero[at] === true, ...rest.map(() => false)],
   )
+}
+
+/** `groups x n` channels to `n x groups`. */
+const channelShuffle: Rule = (op) => {
+  const x = op.input('self')
+  const channels = x.axes[1] as Axis
+  const { outer, inner } = op.split(channels, channels.length / op.int('groups', 1), RESHAPE)
+  const shuffled = op.merge(inner, outer)
+  op.output(
+    x.axes.map((axis, d) => (d === 1 ? shuffled : axis)),
+    x.zero,
+  )
+}
+
+/** `unfold` of images: [N, C, H, W] to [N, C x window, positions]; and back. */
+const unfoldImage: Rule = (op) => {
+  const x = op.input('self')
+  const at = x.axes.length - 3
+  for (const axis of x.axes.slice(at + 1)) op.fix(axis, 'window axis')
+  const shape = op.outputShape()
+  const channels = x.axes[at] as Axis
+  const merged = op.merge(channels, fixedAxis((shape[at] as number) / channels.length))
+  op.output(
+    [...x.axes.slice(0, at), merged, fixedAxis(shape[at + 1] as number)],
+    [...x.zero.slice(0, at), x.zero[at] === true, false],
+  )
+}
+
+const foldImage: Rule = (op) => {
+  const x = op.input('self')
+  const at = x.axes.length - 2
+  op.fix(x.axes[at + 1] as Axis, 'window axis')
+  const shape = op.outputShape()
+  const rows = x.axes[at] as Axis
+  const { outer, inner } = op.split(rows, rows.length / (shape[at] as number), { outer: 0, inner: 0 })
+  op.fix(inner, 'window axis')
+  op.output(
+    [...x.axes.slice(0, at), outer, ...shape.slice(at + 1).map(fixedAxis)],
+    [...x.zero.slice(0, at), x.zero[at] === true, false, false],
+  )
+}
+
+/** `x.unfold(dim, size, step)`: windows over one dimension, which get a dimension of their own at the end. */
+const unfold: Rule = (op) => {
+  const x = op.input('self')
+  const at = op.dim(op.int('dimension', 0), x.axes.length)
+  op.fix(x.axes[at] as Axis, 'window axis')
+  const shape = op.outputShape()
+  op.output(
+    shape.map((size, d) => (d === at || d === x.axes.length ? fixedAxis(size) : (x.axes[d] as Axis))),
+    shape.map((_, d) => d !== at && x.zero[d] === true),
+  )
+}
+
+/** A view with the shape of another tensor keeps that shape when it changes. */
+const reshapeAs: Rule = (op) => {
+  reshape(op)
+  const like = op.input('other')
+  const made = op.graph.tensor(op.allOutputs()[0] ?? -1)
+  made.axes.forEach((axis, d) => {
+    op.equate(axis, like.axes[d] as Axis)
+  })
 }
 
 export const layoutRules: RuleTable = new Map<string, Rule>([
-  ['aten::permute', permute],
-  ['aten::transpose', transpose],
-  ['aten::t', transpose],
-  ['aten::view', reshape],
-  ['aten::reshape', reshape],
-  ['aten::_unsafe_view', reshape],
-  ['aten::flatten', reshape],
-  ['aten::unflatten', reshape],
-  ['aten::squeeze', squeeze],
-  ['aten::unsqueeze', unsqueeze],
-  ['aten::expand', expand],
-  ['aten::expand_as', expand],
-  ['aten::cat', cat],
-  ['aten::concat', cat],
-  ['aten::stack', stack],
-  ['aten::split', split],
-  ['aten::split_with_sizes', split],
-  ['aten::chunk', split],
-  ['aten::slice', slice],
-  ['aten::narrow', slice],
-  ['aten::select', select],
-  ['aten::unbind', select],
-  ['aten::pad', pad],
-  ['aten::constant_pad_nd', pad],
-  ['aten::reflection_pad1d', pad],
-  ['aten::reflection_pad2d', pad],
-  ['aten::replication_pad1d', pad],
-  ['aten::replication_pad2d', pad],
+  ...rules(permute, 'permute'),
+  ...rules(transpose, 'transpose t mT swapaxes swapdims adjoint'),
+  ...rules(reverse, 'numpy_T'),
+  ...rules(move, 'movedim moveaxis'),
+  ...rules(reshape, 'view reshape _unsafe_view flatten unflatten ravel'),
+  ...rules(reshapeAs, 'view_as reshape_as'),
+  ...rules(squeeze, 'squeeze'),
+  ...rules(unsqueeze, 'unsqueeze'),
+  ...rules(expand, 'expand expand_as broadcast_to'),
+  ...rules(repeat, 'repeat tile'),
+  ...rules(repeatInterleave, 'repeat_interleave'),
+  ...rules(pixelShuffle, 'pixel_shuffle'),
+  ...rules(pixelUnshuffle, 'pixel_unshuffle'),
+  ...rules(channelShuffle, 'channel_shuffle native_channel_shuffle'),
+  ...rules(unfoldImage, 'im2col'),
+  ...rules(foldImage, 'col2im'),
+  ...rules(unfold, 'unfold'),
 ])

@@ -1,8 +1,9 @@
-import { type Axis, fixedAxis, mergeAxes } from '../axes.js'
+import { type Axis, fixedAxis } from '../axes.js'
+import { MET } from '../coordinates.js'
 import type { Op, Tensor } from '../op.js'
-import { KERNEL, type Rule, type RuleTable } from './rule.js'
+import { KERNEL, type Rule, type RuleTable, rules } from './rule.js'
 
-const CONV = { outer: 'conv-groups', inner: 'channels' } as const
+const CONV = { outer: MET.convGroup, inner: 0 } as const
 
 /**
  * Convolution of 1 to 3 dimensions with `groups` g: the input axis is g x in/g, the output axis g x out/g; the weight is
@@ -57,7 +58,7 @@ function transposedChannels(op: Op, x: Tensor, channel: number, weight: Tensor, 
   op.equate(x.axes[channel] as Axis, rows)
   if (groups === 1) return columns
   const { outer } = op.split(rows, rows.length / groups, CONV)
-  return mergeAxes(op.coordinates, [outer, columns])
+  return op.merge(outer, columns)
 }
 
 /** `x[…, in] @ weight[out, in]^T + bias[out]`. */
@@ -76,93 +77,48 @@ const linear: Rule = (op) => {
   op.output([...batch, out], [...x.zero.slice(0, -1), weight.zero[0] === true && (bias?.zero[0] ?? true)])
 }
 
-/**
- * Contracts the last axis of `a` with the first or next-to-last of `b`. The sum is exact when either operand is zero where
- * the axis is dead; otherwise the axis cannot be cut.
- */
-function contract(op: Op, a: Tensor, b: Tensor, add?: Tensor): void {
-  const ka = a.axes.length - 1
-  const kb = Math.max(b.axes.length - 2, 0)
-  const contracted = a.axes[ka] as Axis
-  op.equate(contracted, b.axes[kb] as Axis)
-  if (!a.zero[ka] && !b.zero[kb]) op.fix(contracted, 'contraction of values that are not zero when dead')
-  op.use(a, ka, 'input')
-  op.use(b, kb, 'input')
-  if (a.axes.length > 1) op.use(a, ka - 1, 'output')
-  if (b.axes.length > 1) op.use(b, kb + 1, 'output')
-
-  const rows = a.axes.length > 1 ? [ka - 1] : []
-  const columns = b.axes.length > 1 ? [kb + 1] : []
-  const batchRank = Math.max(a.axes.length, b.axes.length) - 2
-  const axes: Axis[] = []
-  const zero: boolean[] = []
-  for (let d = 0; d < batchRank; d++) {
-    const sides = [a, b].flatMap((t) => {
-      const dim = d - (batchRank - (t.axes.length - 2))
-      return dim >= 0 && (t.shape[dim] as number) > 1 ? [{ axis: t.axes[dim] as Axis, zero: t.zero[dim] === true }] : []
-    })
-    if (sides.length === 2) op.equate(sides[0]?.axis as Axis, sides[1]?.axis as Axis)
-    axes.push(sides[0]?.axis ?? fixedAxis(1))
-    zero.push(sides.some((s) => s.zero))
-  }
-  axes.push(...rows.map((d) => a.axes[d] as Axis), ...columns.map((d) => b.axes[d] as Axis))
-  zero.push(...rows.map((d) => a.zero[d] === true), ...columns.map((d) => b.zero[d] === true))
-  if (add) {
-    const shift = axes.length - add.axes.length
-    axes.forEach((axis, d) => {
-      const own = add.axes[d - shift]
-      if (own && own.length === axis.length) op.equate(axis, own)
-      zero[d] = zero[d] === true && own?.length === axis.length && add.zero[d - shift] === true
-    })
-    if (add.axes.length === 1) op.use(add, 0, 'bias')
-  }
-  op.output(axes, zero)
+/** `x1[…, in1] weight[out, in1, in2] x2[…, in2] + bias[out]`. */
+const bilinear: Rule = (op) => {
+  const [a, b] = [op.input('input1'), op.input('input2')]
+  const weight = op.input('weight')
+  const bias = op.tensor('bias')
+  const [out, left, right] = weight.axes as [Axis, Axis, Axis]
+  op.equate(a.axes[a.axes.length - 1] as Axis, left)
+  op.equate(b.axes[b.axes.length - 1] as Axis, right)
+  a.axes.slice(0, -1).forEach((axis, d) => {
+    op.equate(axis, b.axes[d] as Axis)
+  })
+  if (bias) op.equate(out, bias.axes[0] as Axis)
+  op.use(weight, 0, 'output')
+  op.use(weight, 1, 'input')
+  op.use(weight, 2, 'input')
+  op.use(bias, 0, 'bias')
+  op.output(
+    [...a.axes.slice(0, -1), out],
+    [...a.axes.slice(0, -1).map(() => false), weight.zero[0] === true && (bias?.zero[0] ?? true)],
+  )
 }
 
-/** Batch, instance or any norm with statistics and affine parameters for each channel (dimension 1). */
-const batchNorm: Rule = (op) => {
-  const x = op.input('input')
-  const channel = x.axes[1]
-  if (!channel) return op.freeze('unsupported form')
-  const uses = {
-    weight: 'norm-weight',
-    bias: 'norm-bias',
-    running_mean: 'statistic',
-    running_var: 'statistic',
-  } as const
-  for (const [name, use] of Object.entries(uses)) {
-    const t = op.tensor(name)
-    if (!t) continue
-    op.equate(channel, t.axes[0] as Axis)
-    op.use(t, 0, use)
-  }
-  const affine = (op.tensor('weight')?.zero[0] ?? false) && (op.tensor('bias')?.zero[0] ?? false)
-  op.output(
-    x.axes,
-    x.zero.map((z, d) => d === 1 && z !== undefined && affine),
-  )
+/** Rows of a table by index: the numbering of the rows is given from outside. */
+const embedding: Rule = (op) => {
+  const weight = op.input('weight')
+  const indices = op.input('indices')
+  op.fix(weight.axes[0] as Axis, 'rows by index')
+  op.use(weight, 1, 'output')
+  op.output([...indices.axes, weight.axes[1] as Axis], [...indices.axes.map(() => false), weight.zero[1] === true])
 }
 
 const plain = convolution(() => false)
 const transposed = convolution(() => true)
-const matmul =
-  (a: string, b: string, add?: string): Rule =>
-  (op) =>
-    contract(op, op.input(a), op.input(b), add === undefined ? undefined : op.tensor(add))
 
 export const weightRules: RuleTable = new Map<string, Rule>([
-  ['aten::conv1d', plain],
-  ['aten::conv2d', plain],
-  ['aten::conv3d', plain],
-  ['aten::conv_transpose1d', transposed],
-  ['aten::conv_transpose2d', transposed],
-  ['aten::conv_transpose3d', transposed],
-  ['aten::_convolution', convolution((op) => op.flag('transposed'))],
-  ['aten::convolution', convolution((op) => op.flag('transposed'))],
-  ['aten::linear', linear],
-  ['aten::matmul', matmul('self', 'other')],
-  ['aten::mm', matmul('self', 'mat2')],
-  ['aten::bmm', matmul('self', 'mat2')],
-  ['aten::addmm', matmul('mat1', 'mat2', 'self')],
-  ['aten::batch_norm', batchNorm],
+  ...rules(plain, 'conv1d conv2d conv3d'),
+  ...rules(transposed, 'conv_transpose1d conv_transpose2d conv_transpose3d'),
+  ...rules(
+    convolution((op) => op.flag('transposed')),
+    '_convolution convolution',
+  ),
+  ...rules(linear, 'linear'),
+  ...rules(bilinear, 'bilinear'),
+  ...rules(embedding, 'embedding'),
 ])

@@ -1,3 +1,4 @@
+export { type Approximation, approximations } from './approximate.js'
 export { countSize, type Size } from './count.js'
 export { compileCut } from './edits.js'
 export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'

@@ -1,5 +1,5 @@
-import type { OpRecord, TensorValue } from '../graph/index.js'
-import { run, type ScriptModule, Tensor } from '../torch/index.js'
+import { flatArgs, type OpRecord, type TensorValue } from '../graph/index.js'
+import { type OpArg, run, type ScriptModule, Tensor } from '../torch/index.js'
 import { Random } from '../train/random.js'
 import type { Plan } from './plan.js'
 
@@ -27,6 +27,34 @@ export async function zeroRemoved(model: ScriptModule, plan: Pick<Plan, 'keep'>)
   }
 }
 
+/**
+ * Gives `target` the floating-point parameters and buffers of `source`, of which it may be a cut by `keep`.
+ */
+export async function copyKept(source: ScriptModule, target: ScriptModule, keep: Plan['keep']): Promise<void> {
+  const from = new Map([...source.parameters(), ...source.buffers()])
+  const indices: Tensor[] = []
+  const done = new Set<Tensor>()
+  const program: { op: string; args: OpArg[] }[] = []
+  for (const [name, tensor] of [...target.parameters(), ...target.buffers()]) {
+    const whole = from.get(name)
+    if (!whole?.dtype.startsWith('float') || done.has(tensor)) continue
+    done.add(tensor)
+    let value: OpArg = whole
+    for (const [dim, kept] of Object.entries(keep[name] ?? {})) {
+      const index = Tensor.from(BigInt64Array.from(kept, BigInt), [kept.length])
+      indices.push(index)
+      program.push({ op: 'aten::index_select', args: [value, Number(dim), index] })
+      value = { result: program.length - 1 }
+    }
+    program.push({ op: 'aten::copy_', args: [tensor, value] })
+  }
+  try {
+    await run(program, { returns: [] })
+  } finally {
+    for (const index of indices) index.dispose()
+  }
+}
+
 /** How the elements of a tensor are drawn: uniform in [low, high]. */
 type Draw = (value: TensorValue) => readonly [number, number]
 
@@ -39,6 +67,8 @@ const fanIn: Draw = ({ shape }) => {
 /** By the argument that a parameter or buffer is. Zero-initialised scales and 1e-6 layer scales must not hide a branch. */
 const DRAWS: Readonly<Record<string, Draw>> = {
   bias: () => [-0.5, 0.5],
+  /** of a recurrent layer */
+  params: () => [-0.5, 0.5],
   running_mean: () => [-0.5, 0.5],
   running_var: () => [0.5, 2],
 }
@@ -59,8 +89,8 @@ export async function refill(model: ScriptModule, record: OpRecord, seed: number
     if (value.role === 'buffer' ? !argument.startsWith('running_') : value.role !== 'parameter') return
     const target = tensors.get(value.names?.[0] ?? '')
     if (!target) return
-    const matrix = value.shape.length > 1 && /^(weight|mat2|other)$/.test(argument)
-    const [low, high] = (DRAWS[argument] ?? (matrix ? fanIn : () => [0.5, 1.5] as const))(value)
+    const matrix = value.shape.filter((size) => size > 1).length > 1
+    const [low, high] = (matrix ? fanIn : (DRAWS[argument] ?? (() => [0.5, 1.5] as const)))(value)
     const data = Float64Array.from({ length: target.numel }, () => low + (high - low) * random.uniform())
     const source = Tensor.from(data, target.shape)
     filled.push(source)
@@ -78,7 +108,7 @@ function argumentNames(record: OpRecord): Map<number, string> {
   const names = new Map<number, string>()
   for (const op of record.ops) {
     op.inputs.forEach((arg, i) => {
-      if (typeof arg === 'number' && !names.has(arg)) names.set(arg, op.argNames[i] ?? '')
+      for (const id of flatArgs(arg)) if (!names.has(id)) names.set(id, op.argNames[i] ?? '')
     })
   }
   return names

@@ -1,6 +1,7 @@
 import { EspalierError } from '../errors.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../graph/index.js'
 import type { Scores } from '../importance/index.js'
+import { type Approximation, approximations } from './approximate.js'
 import { countSize, type Size } from './count.js'
 import { unitCount, unitOffsets } from './widths.js'
 
@@ -17,6 +18,11 @@ export interface PlanOptions {
   budget?: { macs: number; params?: undefined } | { params: number; macs?: undefined } | undefined
   /** Fraction of each group that always stays, in (0, 1]; at least one unit does. Default 0.1. */
   minKeep?: number | undefined
+  /**
+   * Leave groups alone whose cut changes over what a norm or mean computes (layer norm, RMS norm, …). Default false: such a
+   * cut is verified against the original with those norms over what is kept, and the plan names them.
+   */
+  exact?: boolean | undefined
 }
 
 /** Which units go and what stays of each tensor. Plain data. */
@@ -27,6 +33,8 @@ export interface Plan {
   /** Before and after. */
   params: readonly [number, number]
   macs: readonly [number, number]
+  /** Norms and means that compute over what is left of an axis; none for an exact cut. */
+  approximate: readonly Approximation[]
 }
 
 interface Candidate {
@@ -83,6 +91,7 @@ export function describePlan(analysis: Analysis, removed: Removed): Plan {
     keep,
     params: [before.params, after.params],
     macs: [before.macs, after.macs],
+    approximate: approximations(analysis, removed),
   }
 }
 
@@ -190,7 +199,8 @@ function ranked(candidates: readonly Candidate[]): Candidate[] {
 }
 
 function ratioOf(group: ChannelGroup, options: PlanOptions): number {
-  const { ratio = 0.5 } = options
+  const { ratio = 0.5, exact = false } = options
+  if (exact && !group.exact) return 0
   const outer = group.kind === 'heads' || group.kind === 'conv-groups'
   const own = typeof ratio === 'function' ? (ratio(group) ?? 0) : outer ? 0 : ratio
   const bad = typeof ratio === 'number' && !(ratio >= 0 && ratio < 1) ? ratio : own

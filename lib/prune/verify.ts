@@ -1,7 +1,6 @@
 import { EspalierError } from '../errors.js'
 import type { Analysis } from '../graph/index.js'
 import {
-  type CutRequest,
   call,
   type ModuleInput,
   type ModuleOutput,
@@ -10,8 +9,9 @@ import {
   scope,
   Tensor,
 } from '../torch/index.js'
+import { normsOverKept } from './approximate.js'
 import { compileCut } from './edits.js'
-import { refill, zeroRemoved } from './masked.js'
+import { copyKept, refill, zeroRemoved } from './masked.js'
 import { describePlan, type Plan, removedUnits } from './plan.js'
 import { unitOffsets } from './widths.js'
 
@@ -57,7 +57,7 @@ export async function cutAndVerify(
   const trial = new Trial(model, recording, analysis, inputs)
   const small = await model.cut(recording, compileCut(analysis, plan))
   try {
-    const outcome = await trial.judge(plan)
+    const outcome = await trial.judge(plan, small)
     if (outcome.failure === undefined) return { small, verification: { passes: outcome.passes } }
     const groups = await smallestFailure(trial, analysis, plan)
     throw new EspalierError('ERR_VERIFICATION', `the cut model does not equal the masked one: ${outcome.failure}`, {
@@ -70,16 +70,17 @@ export async function cutAndVerify(
   }
 }
 
-interface Compared {
-  pass: Pass
-  /** Why equal outputs would prove nothing. */
-  blind?: string
-}
-
 interface Outcome {
   passes: Pass[]
   /** Undefined when every pass holds. */
   failure?: string
+}
+
+/** The three modules that are compared, with the same weights. */
+interface Modules {
+  original: ScriptModule
+  masked: ScriptModule
+  cut: ScriptModule
 }
 
 /** Compares masked and cut models for one recording; holds no state between plans. */
@@ -96,79 +97,91 @@ class Trial {
     this.inputs = inputs
   }
 
-  async judge(plan: Plan): Promise<Outcome> {
-    const request = compileCut(this.analysis, plan)
-    const passes: Pass[] = []
-    for (const trial of this.passes()) {
-      const { pass, blind } = await this.compare(trial, plan, request)
-      passes.push(pass)
-      const where = `with ${pass.weights} weights, ${pass.inputs} inputs, in ${pass.dtype}`
-      if (!(pass.error <= TOLERANCE[pass.dtype])) return { passes, failure: `relative error ${pass.error} ${where}` }
-      const part = PART_OF_SENSITIVITY * pass.sensitivity
-      if (pass.dtype === 'float32' && part > FLOAT32_ROUNDING && pass.error > part) {
-        return {
-          passes,
-          failure: `error ${pass.error} is too large a part of what the mask changes, ${pass.sensitivity}, ${where}`,
-        }
-      }
-      if (blind) return { passes, failure: `inconclusive: ${blind}` }
-    }
-    return { passes }
-  }
-
-  private passes(): Pick<Pass, 'weights' | 'inputs'>[] {
-    const doubled = this.recording.record.secondRun ? [{ weights: 'own', inputs: 'doubled' } as const] : []
-    return [{ weights: 'own', inputs: 'example' }, ...doubled, { weights: 'refilled', inputs: 'example' }]
-  }
-
-  private async compare(trial: Pick<Pass, 'weights' | 'inputs'>, plan: Plan, request: CutRequest): Promise<Compared> {
+  async judge(plan: Plan, small: ScriptModule): Promise<Outcome> {
     try {
-      return await this.compareAs({ ...trial, dtype: 'float64' }, plan, request)
+      return await this.judgeIn('float64', plan, small)
     } catch (error) {
       // A graph with float32 constants or explicit casts does not run in float64.
       if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
-      return this.compareAs({ ...trial, dtype: 'float32' }, plan, request)
+      return this.judgeIn('float32', plan, small)
     }
   }
 
-  private async compareAs(
-    trial: Pick<Pass, 'weights' | 'inputs' | 'dtype'>,
-    plan: Plan,
-    request: CutRequest,
-  ): Promise<Compared> {
-    const original = await this.model.to(trial.dtype)
-    const owned: ScriptModule[] = [original]
+  /** Whether the plan, reduced to some groups, fails. */
+  async fails(plan: Plan): Promise<boolean> {
+    const small = await this.model.cut(this.recording, compileCut(this.analysis, plan))
     try {
-      original.eval()
-      if (trial.weights === 'refilled') await refill(original, this.recording.record, REFILL_SEED)
-      return await scope(async () => {
-        const inputs = this.inputs.map((input) => mapTensors(input, (t) => prepareInput(t, trial)))
-        const outputs = async (m: ScriptModule) => flatten(await m.forwardWith(inputs, { grad: false }))
-        const whole = await outputs(original)
-        const cut = (await original.cut(this.recording, request)).eval()
-        const masked = original.clone().eval()
-        owned.push(cut, masked)
-        await zeroRemoved(masked, plan)
-        const wanted = await outputs(masked)
-        const scale = largest(wanted)
-        const unit = Math.max(scale, Number.MIN_VALUE)
-        const error = difference(await outputs(cut), wanted) / unit
-        const sensitivity = difference(whole, wanted) / unit
-        const pass: Pass = { ...trial, error, sensitivity, scale }
-        // With its own weights a model may well be silent; the refilled ones must tell.
-        if (trial.weights === 'own') return { pass }
-        if (scale <= 1e-3) return { pass, blind: `the outputs are at most ${scale}` }
-        const notices = plan.removed.length === 0 || (await this.noticesKept(masked, plan, outputs, wanted))
-        return notices ? { pass } : { pass, blind: 'the outputs do not depend on any of the kept units' }
-      })
+      return (await this.judge(plan, small)).failure !== undefined
+    } finally {
+      small.dispose()
+    }
+  }
+
+  private async judgeIn(dtype: Pass['dtype'], plan: Plan, small: ScriptModule): Promise<Outcome> {
+    const owned: ScriptModule[] = []
+    const own = (module: ScriptModule) => {
+      owned.push(module)
+      return module.eval()
+    }
+    try {
+      const original = own(await this.model.to(dtype))
+      const norms = normsOverKept(this.analysis, removedUnits(this.analysis, plan))
+      const edited = { slices: [], scaled: [], rewrites: [], ...norms }
+      const masked = own(norms.selects.length > 0 ? await original.cut(this.recording, edited) : original.clone())
+      const modules = { original, masked, cut: own(await small.to(dtype)) }
+      await zeroRemoved(masked, plan)
+      const passes: Pass[] = []
+      for (const trial of this.passes(dtype)) {
+        if (trial.weights === 'refilled') await this.refillAll(modules, plan)
+        const { pass, blind } = await this.compare(trial, plan, modules)
+        passes.push(pass)
+        const failure = failureOf(pass) ?? (blind && `inconclusive: ${blind}`)
+        if (failure) return { passes, failure }
+      }
+      return { passes }
     } finally {
       for (const module of owned) module.dispose()
     }
   }
 
+  private passes(dtype: Pass['dtype']): Pick<Pass, 'weights' | 'inputs' | 'dtype'>[] {
+    const doubled = this.recording.record.secondRun ? [{ weights: 'own', inputs: 'doubled', dtype } as const] : []
+    return [{ weights: 'own', inputs: 'example', dtype }, ...doubled, { weights: 'refilled', inputs: 'example', dtype }]
+  }
+
+  private async refillAll({ original, masked, cut }: Modules, plan: Plan): Promise<void> {
+    await refill(original, this.recording.record, REFILL_SEED)
+    await copyKept(original, masked, {})
+    await zeroRemoved(masked, plan)
+    await copyKept(original, cut, plan.keep)
+  }
+
+  /** `blind`: why equal outputs would prove nothing. */
+  private compare(
+    trial: Pick<Pass, 'weights' | 'inputs' | 'dtype'>,
+    plan: Plan,
+    { original, masked, cut }: Modules,
+  ): Promise<{ pass: Pass; blind?: string }> {
+    return scope(async () => {
+      const inputs = this.inputs.map((input) => mapTensors(input, (t) => prepareInput(t, trial)))
+      const outputs = async (m: ScriptModule) => flatten(await m.forwardWith(inputs, { grad: false }))
+      const wanted = await outputs(masked)
+      const scale = largest(wanted)
+      const unit = Math.max(scale, Number.MIN_VALUE)
+      const error = difference(await outputs(cut), wanted) / unit
+      const sensitivity = difference(await outputs(original), wanted) / unit
+      const pass: Pass = { ...trial, error, sensitivity, scale }
+      // With its own weights a model may well be silent; the refilled ones must tell.
+      if (trial.weights === 'own') return { pass }
+      if (scale <= 1e-3) return { pass, blind: `the outputs are at most ${scale}` }
+      const notices = plan.removed.length === 0 || (await this.noticesKept({ original, masked }, plan, outputs, wanted))
+      return notices ? { pass } : { pass, blind: 'the outputs do not depend on any of the kept units' }
+    })
+  }
+
   /** Whether masking some kept unit changes the outputs: else equal outputs would prove nothing. */
   private async noticesKept(
-    masked: ScriptModule,
+    { original, masked }: Pick<Modules, 'original' | 'masked'>,
     plan: Plan,
     outputs: (m: ScriptModule) => Promise<Flat[]>,
     wanted: readonly Flat[],
@@ -182,17 +195,23 @@ class Trial {
       for (const unit of kept.slice(0, 4)) {
         const more = removed.slice()
         more[unit] = 1
-        const probe = masked.clone().eval()
-        try {
-          await zeroRemoved(probe, describePlan(this.analysis, more))
-          if (difference(await outputs(probe), wanted) > 0) return true
-        } finally {
-          probe.dispose()
-        }
+        await zeroRemoved(masked, describePlan(this.analysis, more))
+        const noticed = difference(await outputs(masked), wanted) > 0
+        await copyKept(original, masked, {})
+        await zeroRemoved(masked, plan)
+        if (noticed) return true
       }
     }
     return false
   }
+}
+
+function failureOf({ error, sensitivity, weights, inputs, dtype }: Pass): string | undefined {
+  const where = `with ${weights} weights, ${inputs} inputs, in ${dtype}`
+  if (!(error <= TOLERANCE[dtype])) return `relative error ${error} ${where}`
+  const part = PART_OF_SENSITIVITY * sensitivity
+  if (dtype === 'float64' || part <= FLOAT32_ROUNDING || error <= part) return undefined
+  return `error ${error} is too large a part of what the mask changes, ${sensitivity}, ${where}`
 }
 
 /** Halves the groups of a failing plan as long as a half still fails. */
@@ -206,7 +225,7 @@ async function smallestFailure(trial: Trial, analysis: Analysis, plan: Plan): Pr
       const end = first + (analysis.groups[g]?.size ?? 0)
       removed.set(whole.subarray(first, end), first)
     }
-    return (await trial.judge(describePlan(analysis, removed))).failure !== undefined
+    return trial.fails(describePlan(analysis, removed))
   }
   let suspects = plan.removed.map(({ group }) => group)
   while (suspects.length > 1) {

@@ -1,4 +1,5 @@
 import { type Axis, fixAxis, sameAxes } from './axes.js'
+import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
 import { liveOps } from './live.js'
@@ -11,6 +12,8 @@ export interface Analysis extends Collected {
   readonly record: OpRecord
   /** Operators from which an output is reachable. */
   readonly live: ReadonlySet<OpEntry>
+  /** Branches that only another kind of input would take: a cut closes them. */
+  readonly closed: ReadonlySet<SkippedBlock>
   /** Relations that did not hold at the end, and whose axes were fixed. Each is a defect of a rule; none is expected. */
   readonly broken: readonly FreezeReason[]
   readonly provenance: Provenance
@@ -35,8 +38,9 @@ export interface Provenance {
  */
 export function analyse(record: OpRecord): Analysis {
   const graph = new Graph(record)
-  const live = liveOps(record)
-  const joints = jointsOf(record)
+  const closed = closedBranches(record)
+  const live = liveOps(record, closed)
+  const joints = jointsOf(record, closed)
   record.ops.forEach((entry, k) => {
     if (live.has(entry)) applyRule(new Op(graph, entry))
     for (const block of joints.get(k) ?? []) joinBlock(graph, block)
@@ -52,11 +56,11 @@ export function analyse(record: OpRecord): Analysis {
     relations,
     fixes,
   }
-  return { record, live, broken, provenance, ...collectGroups(graph) }
+  return { record, live, closed, broken, provenance, ...collectGroups(graph) }
 }
 
 /** The branches not taken, by the last operator that makes what flows out of either side; -1 when none does. */
-function jointsOf(record: OpRecord): Map<number, SkippedBlock[]> {
+function jointsOf(record: OpRecord, closed: ReadonlySet<SkippedBlock>): Map<number, SkippedBlock[]> {
   const joints = new Map<number, SkippedBlock[]>()
   if (record.skipped.length === 0) return joints
   const madeBy = new Map<ValueId, number>()
@@ -64,6 +68,7 @@ function jointsOf(record: OpRecord): Map<number, SkippedBlock[]> {
     for (const id of flat(op.outputs)) madeBy.set(id, k)
   })
   for (const block of record.skipped) {
+    if (closed.has(block)) continue
     const ids = block.merges.flatMap(({ taken, skipped }) => [...flat(taken), ...flat(skipped ?? [])])
     const last = ids.reduce((most, id) => Math.max(most, madeBy.get(id) ?? -1), -1)
     joints.set(last, [...(joints.get(last) ?? []), block])
@@ -93,8 +98,7 @@ function joinArgs(graph: Graph, taken: Arg, skipped: Arg, reason: FreezeReason, 
   const tensors = (ids: readonly number[]) =>
     ids.filter((id) => graph.value(id) && graph.has(id)).map((id) => graph.tensor(id))
   const [left, right] = [tensors(a), tensors(b)]
-  const alike = left.length === right.length && left.every((t, i) => t.shape.join() === right[i]?.shape.join())
-  if (!alike) {
+  if (!areAlike(graph.record, taken, skipped)) {
     for (const id of [...a, ...b]) fixAll(graph, id, reason)
     return
   }

@@ -1,13 +1,13 @@
 import { flat } from './op.js'
-import type { OpEntry, OpRecord, ValueId } from './record.js'
+import type { OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
 
 /**
  * The operators that matter: those from which a model output, or a write to a tensor, is reachable. What only feeds dead
  * values constrains nothing.
  */
-export function liveOps(record: OpRecord): Set<OpEntry> {
+export function liveOps(record: OpRecord, closed: ReadonlySet<SkippedBlock> = new Set()): Set<OpEntry> {
   const wanted = new Set<ValueId>(flat(record.output))
-  const merges = record.skipped.flatMap((block) => block.merges)
+  const merges = record.skipped.flatMap((block) => (closed.has(block) ? [] : block.merges))
   const live = new Set<OpEntry>()
   // A branch not taken is recorded after the block it stands beside, so one pass backwards does not always reach it.
   for (let grown = true; grown; ) {

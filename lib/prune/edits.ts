@@ -73,13 +73,14 @@ export class Compiler {
     })
   }
 
-  /** A width decided which way an `if` goes: it goes on that way. */
-  keepBranch({ node, scope, kind, condition }: SkippedBlock): void {
-    if (kind !== 'if' || condition === undefined) return
-    const was = this.scalars.before(condition)
-    if (was === undefined || this.scalars.after(condition) === was) return
-    const place = { node, input: 0 }
-    this.put({ name: 'prim::If', scope }, { kind: 'constant', place, value: was !== 0 })
+  /** Where a width decided which way an `if` goes, or the other way was not analysed, it goes on as it went. */
+  keepBranch(block: SkippedBlock): void {
+    const { node, scope, kind, condition } = block
+    const was = condition === undefined ? undefined : this.scalars.before(condition)
+    if (kind !== 'if' || condition === undefined || was === undefined) return
+    if (this.scalars.after(condition) === was && !this.analysis.closed.has(block)) return
+    const edit: Edit = { kind: 'constant', place: { node, input: 0 }, value: was !== 0 }
+    this.put({ name: 'prim::If', scope }, edit)
   }
 
   /** The operator takes `value` there. */

@@ -1,0 +1,60 @@
+import { flat } from './op.js'
+import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
+
+/** Operators that read nothing of a tensor that another input of the same kind would change. */
+const SETTLED = new Set(
+  'aten::dim aten::__is__ aten::__isnot__ aten::is_floating_point aten::is_complex prim::dtype prim::device prim::layout prim::is_nested prim::is_cuda'.split(
+    ' ',
+  ),
+)
+
+/**
+ * Branches that only another kind of input would take (another number of dimensions, a missing mask, the same tensor
+ * twice), and that can't be analysed along: they did not run on this one, or what they give has another shape. The cut
+ * model keeps to the branch that was taken. Conditions on sizes, on data and on the training mode are none of these.
+ */
+export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
+  const closed = new Set<SkippedBlock>()
+  if (record.skipped.length === 0) return closed
+  const madeBy = new Map<ValueId, OpEntry>()
+  for (const op of record.ops) for (const id of flat(op.outputs)) madeBy.set(id, op)
+  const known = new Map<ValueId, boolean>()
+  const isSettled = (id: ValueId): boolean => {
+    const before = known.get(id)
+    if (before !== undefined) return before
+    known.set(id, false)
+    const op = madeBy.get(id)
+    // A flag that nothing computes is the training mode: other flags are folded before.
+    const own = op === undefined ? record.values[id]?.kind !== 'bool' : SETTLED.has(op.name) || fromSettled(op)
+    known.set(id, own)
+    return own
+  }
+  const fromSettled = (op: OpEntry) =>
+    flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
+
+  const ways = new Map<number, Set<unknown>>()
+  for (const { node, condition } of record.skipped) {
+    if (condition === undefined) continue
+    const value = record.values[condition]
+    ways.set(node, (ways.get(node) ?? new Set()).add(value?.kind === 'bool' ? value.value : undefined))
+  }
+  for (const block of record.skipped) {
+    const { kind, condition, outcome, node, merges } = block
+    if (kind !== 'if' || condition === undefined || outcome === 'raises' || ways.get(node)?.size !== 1) continue
+    const alike =
+      outcome === 'executed' &&
+      merges.every(({ taken, skipped }) => skipped !== undefined && areAlike(record, taken, skipped))
+    if (!alike && isSettled(condition)) closed.add(block)
+  }
+  return closed
+}
+
+/** Whether two results hold tensors of the same shapes. */
+export function areAlike(record: OpRecord, a: Arg, b: Arg): boolean {
+  const shapes = (arg: Arg) =>
+    flat(arg).flatMap((id) => {
+      const value = record.values[id]
+      return value?.kind === 'tensor' ? [value.shape.join()] : []
+    })
+  return shapes(a).join(';') === shapes(b).join(';')
+}

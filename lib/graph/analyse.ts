@@ -3,7 +3,7 @@ import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
 import { liveOps } from './live.js'
-import { type Fix, flat, Graph, Op, type Relation, type Tensor } from './op.js'
+import { type Fix, flat, Graph, Op, type Relation } from './op.js'
 import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
 import { applyRule } from './rules/index.js'
 
@@ -94,16 +94,17 @@ function joinBlock(graph: Graph, block: SkippedBlock): void {
 }
 
 function joinArgs(graph: Graph, taken: Arg, skipped: Arg, reason: FreezeReason, op: OpEntry): void {
-  const [a, b] = [flat(taken), flat(skipped)]
-  const tensors = (ids: readonly number[]) =>
-    ids.filter((id) => graph.value(id) && graph.has(id)).map((id) => graph.tensor(id))
-  const [left, right] = [tensors(a), tensors(b)]
   if (!areAlike(graph.record, taken, skipped)) {
-    for (const id of [...a, ...b]) fixAll(graph, id, reason)
+    for (const id of [...flat(taken), ...flat(skipped)]) fixAll(graph, id, reason)
     return
   }
-  left.forEach((t, i) => {
-    const other = right[i] as Tensor
+  // What only feeds dead values was given no axes.
+  const isUsed = (id: ValueId) => graph.has(id) || graph.value(id)?.role !== undefined
+  const [left, right] = [taken, skipped].map((arg) => flat(arg).filter((id) => graph.value(id)))
+  left?.forEach((id, i) => {
+    const twin = right?.[i] as ValueId
+    if (!isUsed(id) || !isUsed(twin)) return
+    const [t, other] = [graph.tensor(id), graph.tensor(twin)]
     t.axes.forEach((axis, d) => {
       graph.equate(axis, other.axes[d] as Axis, op)
     })

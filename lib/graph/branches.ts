@@ -18,19 +18,30 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
   if (record.skipped.length === 0) return closed
   const madeBy = new Map<ValueId, OpEntry>()
   for (const op of record.ops) for (const id of flat(op.outputs)) madeBy.set(id, op)
+  const takenBy = new Map<ValueId, SkippedBlock[]>()
+  for (const block of record.skipped) {
+    for (const id of block.merges.flatMap(({ taken }) => flat(taken))) {
+      takenBy.set(id, [...(takenBy.get(id) ?? []), block])
+    }
+  }
   const known = new Map<ValueId, boolean>()
   const isSettled = (id: ValueId): boolean => {
     const before = known.get(id)
     if (before !== undefined) return before
     known.set(id, false)
     const op = madeBy.get(id)
-    // A flag that nothing computes is the training mode: other flags are folded before.
-    const own = op === undefined ? record.values[id]?.kind !== 'bool' : SETTLED.has(op.name) || fromSettled(op)
-    known.set(id, own)
-    return own
+    const settled = op ? SETTLED.has(op.name) || fromSettled(op) : isChosen(id)
+    known.set(id, settled)
+    return settled
   }
   const fromSettled = (op: OpEntry) =>
     flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
+  /** A flag that nothing computes is what an earlier branch chose, or the training mode: others are folded before. */
+  const isChosen = (id: ValueId) => {
+    if (record.values[id]?.kind !== 'bool') return true
+    const choices = takenBy.get(id) ?? []
+    return choices.length > 0 && choices.every(({ condition }) => condition !== undefined && isSettled(condition))
+  }
 
   const ways = new Map<number, Set<unknown>>()
   for (const { node, condition } of record.skipped) {

@@ -87,6 +87,15 @@ c10::IValue ToConstant(Napi::Value value) {
   if (value.IsNull()) return {};
   if (value.IsBoolean()) return value.ToBoolean().Value();
   if (value.IsArray()) return Integers(value, "value");
+  if (value.IsObject()) {
+    const Napi::Object tensor = value.As<Napi::Object>();
+    const auto shape = Integers(tensor.Get("shape"), "shape");
+    const at::Tensor flat = at::tensor(Integers(tensor.Get("data"), "data"), at::kLong);
+    int64_t numel = 1;
+    for (const int64_t size : shape) numel *= size;
+    if (numel != flat.numel()) throw InvalidArgument("the data of a constant tensor do not fill its shape");
+    return flat.reshape(shape);
+  }
   if (!value.IsNumber()) throw InvalidArgument("value must be a number, not " + Describe(value));
   const double number = value.As<Napi::Number>().DoubleValue();
   if (number == std::floor(number) && std::abs(number) < 9e15) return static_cast<int64_t>(number);
@@ -107,6 +116,7 @@ script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
 template <class Edit>
 std::vector<Edit> ToEdits(const Napi::Object& request, const char* key, Edit (*read)(const Napi::Object&)) {
   const Napi::Value list = request.Get(key);
+  if (list.IsUndefined()) return {};
   if (!list.IsArray()) throw InvalidArgument(std::string(key) + " must be an array, not " + Describe(list));
   std::vector<Edit> edits;
   for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); ++i) {
@@ -115,6 +125,11 @@ std::vector<Edit> ToEdits(const Napi::Object& request, const char* key, Edit (*r
     edits.push_back(read(edit.As<Napi::Object>()));
   }
   return edits;
+}
+
+// `{dim, keep}`; the name is for those that have one.
+script::CutRequest::Slice ToSlice(const Napi::Object& edit) {
+  return {"", Count(edit.Get("dim"), "dim"), Integers(edit.Get("keep"), "keep")};
 }
 
 script::CutRequest ToRequest(Napi::Value value) {
@@ -138,6 +153,24 @@ script::CutRequest ToRequest(Napi::Value value) {
                                                               ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX)};
                                   }),
       ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
+      ToEdits<CutRequest::Tensor>(
+          request, "tensors",
+          [](const Napi::Object& edit) {
+            return CutRequest::Tensor{ToPlace(edit), ToEdits<CutRequest::Slice>(edit, "slices", ToSlice)};
+          }),
+      ToEdits<CutRequest::Select>(request, "selects",
+                                  [](const Napi::Object& edit) {
+                                    const auto slice = ToSlice(edit);
+                                    return CutRequest::Select{Count(edit.Get("node"), "node"),
+                                                              Count(edit.Get("input"), "input"), slice.dim, slice.keep};
+                                  }),
+      ToEdits<CutRequest::Scatter>(request, "scatters",
+                                   [](const Napi::Object& edit) {
+                                     const auto slice = ToSlice(edit);
+                                     return CutRequest::Scatter{Count(edit.Get("node"), "node"),
+                                                                Count(edit.Get("output"), "output"), slice.dim,
+                                                                Count(edit.Get("size"), "size"), slice.keep};
+                                   }),
   };
 }
 

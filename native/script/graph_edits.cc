@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "script/error.h"
@@ -54,12 +55,55 @@ class Editor {
       result = Compute(node, aten::split_with_sizes, {node->input(0), sizes, dim}, node->output()->type());
     } else {
       const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
-      Value* index = Insert(node, IValue(at::tensor(select.indices, at::kLong)));
-      result =
-          Compute(node, aten::index_select, {node->input(0), Insert(node, select.dim), index}, node->output()->type());
+      result = Pick(node->input(0), select.dim, select.indices, node);
     }
     node->output()->replaceAllUsesWith(result);
     replaced_.push_back(node);
+  }
+
+  void Slice(const CutRequest::Tensor& edit) {
+    Node* user = UserOf(edit.place);
+    Value* value = Current(edit.place);
+    torch::jit::WithInsertPoint guard(user);
+    const auto constant = torch::jit::toIValue(value);
+    if (constant && constant->isTensor()) {
+      at::Tensor tensor = constant->toTensor();
+      for (const auto& slice : edit.slices) tensor = tensor.index_select(slice.dim, at::tensor(slice.keep, at::kLong));
+      value = Insert(user, tensor.contiguous());
+    } else {
+      for (const auto& slice : edit.slices) value = Pick(value, slice.dim, slice.keep, user);
+    }
+    Put(edit.place, value);
+  }
+
+  void Select(const CutRequest::Select& edit) {
+    Node* node = NodeOf({edit.node, edit.input, std::nullopt});
+    torch::jit::WithInsertPoint guard(node);
+    node->replaceInput(edit.input, Pick(node->input(edit.input), edit.dim, edit.keep, node));
+  }
+
+  void Scatter(const CutRequest::Scatter& edit) {
+    Node* node = NodeOf({edit.node, 0, std::nullopt});
+    if (edit.output < 0 || edit.output >= static_cast<int64_t>(node->outputs().size())) {
+      throw Error("ERR_INVALID_ARGUMENT", Describe(node) + " has no output " + std::to_string(edit.output));
+    }
+    // One slice of zeros is joined to the kept ones; every coordinate that is gone reads it.
+    std::vector<int64_t> from(edit.size, static_cast<int64_t>(edit.keep.size()));
+    for (size_t k = 0; k < edit.keep.size(); ++k) from.at(edit.keep[k]) = static_cast<int64_t>(k);
+    Value*& last = scattered_.try_emplace(node->output(edit.output), node->output(edit.output)).first->second;
+    Value* const old = last;
+    torch::jit::WithInsertPoint guard(old->node()->next());
+    Value* slice = Call(node, aten::narrow, {old, edit.dim, 0, 1});
+    Value* zeros = Call(node, aten::zeros_like, {slice});
+    Value* list = graph_.insertNode(graph_.createList(c10::TensorType::get(), {old, zeros}))->output();
+    SetScope(list->node(), ScopeOf(node));
+    Value* joined = Call(node, aten::cat, {list, edit.dim});
+    Value* full = Pick(joined, edit.dim, from, node);
+    const auto uses = old->uses();
+    for (const auto& use : uses) {
+      if (use.user != slice->node() && use.user != list->node()) use.user->replaceInput(use.offset, full);
+    }
+    last = full;
   }
 
   // Nodes that a rewrite replaced go last, so that ids stay good until then.
@@ -121,6 +165,25 @@ class Editor {
     throw Error("ERR_INVALID_ARGUMENT", Describe(node) + ": its list has no element " + std::to_string(element));
   }
 
+  // `value[:, …, indices]` along `dim`, at the insert point. Unlike index_select it takes an index on the CPU for a
+  // tensor elsewhere.
+  Value* Pick(Value* value, int64_t dim, const std::vector<int64_t>& indices, Node* origin) {
+    std::vector<Value*> list(dim, nullptr);
+    for (Value*& none : list) none = Insert(origin, IValue());
+    list.push_back(Insert(origin, IValue(at::tensor(indices, at::kLong))));
+    Node* made = graph_.insertNode(graph_.createList(c10::OptionalType::ofTensor(), list));
+    made->setSourceRange(origin->sourceRange());
+    SetScope(made, ScopeOf(origin));
+    return Call(origin, aten::index, {value, made->output()});
+  }
+
+  // An operator at the insert point, with defaults filled in by its schema.
+  Value* Call(Node* origin, c10::Symbol kind, at::ArrayRef<torch::jit::NamedValue> arguments) {
+    Value* result = graph_.insert(kind, arguments, {}, origin->sourceRange());
+    SetScope(result->node(), ScopeOf(origin));
+    return result;
+  }
+
   // A number in the form that the place asks for.
   static IValue Typed(const IValue& value, const c10::TypePtr& type) {
     c10::TypePtr wanted = type;
@@ -161,6 +224,7 @@ class Editor {
   const Recording& recording_;
   std::vector<Node*> nodes_;
   std::vector<Node*> replaced_;
+  std::unordered_map<Value*, Value*> scattered_;  // by output: what its users read now
 };
 
 }  // namespace
@@ -169,7 +233,10 @@ void EditGraph(Graph& graph, const Recording& recording, const CutRequest& reque
   Editor editor(graph, recording);
   for (const auto& edit : request.constants) editor.Set(edit);
   for (const auto& edit : request.scaled) editor.Scale(edit);
+  for (const auto& edit : request.tensors) editor.Slice(edit);
   for (const auto& edit : request.rewrites) editor.Rewrite(edit);
+  for (const auto& edit : request.selects) editor.Select(edit);
+  for (const auto& edit : request.scatters) editor.Scatter(edit);
   editor.Finish();
 }
 

@@ -103,7 +103,8 @@ void Walk(Block* block, const std::function<void(Node*)>& visit) {
 }
 
 bool IsPlain(const IValue& value) {
-  return value.isInt() || value.isDouble() || value.isBool() || value.isString() || value.isNone();
+  // (An enum of the program must become a constant: in a copy of the module its class is another one.)
+  return value.isInt() || value.isDouble() || value.isBool() || value.isString() || value.isNone() || value.isEnum();
 }
 
 // Numbers, flags and strings that a module keeps in attributes decide its branches (`if self.downsample is not None`).

@@ -60,6 +60,7 @@ struct SkippedBlock {
   int32_t node = 0;
   bool loop = false;
   const char* outcome = "failed";
+  ValueId condition = -1;  // the flag of an `if`, the number of rounds of a loop
   std::vector<ValueId> reads;
   std::vector<Arg> taken;
   std::optional<std::vector<Arg>> skipped;  // when executed

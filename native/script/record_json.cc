@@ -181,6 +181,8 @@ void WriteSkipped(Writer& out, const SkippedBlock& block, const NodeFacts& facts
   out.String(block.loop ? "loop" : "if");
   out.Key("outcome");
   out.String(block.outcome);
+  out.Key("condition");
+  out.Int(block.condition);
   out.Key("reads");
   out.List(block.reads, [&](ValueId id) { out.Int(id); });
   out.Key("merges");

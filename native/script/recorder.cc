@@ -221,6 +221,7 @@ void Recorder::If(Node* node, Env& env) {
   Facts(node);
   SkippedBlock entry;
   entry.node = ids_.at(node);
+  entry.condition = values_.Of(At(env, node->input())).id;
   entry.reads = Reads(other, env);
   const bool raises = OnlyRaises(other);
   entry.outcome = raises ? "raises" : "failed";
@@ -250,6 +251,7 @@ void Recorder::Loop(Node* node, Env& env) {
     SkippedBlock entry;
     entry.node = ids_.at(node);
     entry.loop = true;
+    entry.condition = values_.Of(At(env, node->input(0))).id;
     entry.reads = Reads(body, env);
     const bool raises = OnlyRaises(body);
     if (raises) entry.outcome = "raises";

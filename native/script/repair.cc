@@ -40,6 +40,13 @@ void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
   }
 }
 
+// A norm without statistics of its own always takes the input's, whatever the mode: that constant is no trace.
+bool OwnStatistics(const Node* node) {
+  if (node->kind() != c10::aten::batch_norm) return true;
+  const auto mean = torch::jit::toIValue(node->input(3));
+  return !mean || !mean->isNone();
+}
+
 struct Found {
   BakedMode mode;
   Node* node;
@@ -66,7 +73,7 @@ struct Search {
       const auto known = kModeInput.find(node->kind().toQualString());
       if (known == kModeInput.end() || known->second >= node->inputs().size()) return;
       const auto mode = torch::jit::toIValue(node->input(known->second));
-      if (!mode || !mode->isBool()) return;
+      if (!mode || !mode->isBool() || !OwnStatistics(node)) return;
       found.push_back({{path, known->first, mode->toBool()}, node, known->second, graph});
     });
   }

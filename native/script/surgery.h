@@ -26,12 +26,32 @@ struct CutRequest {
   };
   struct Constant {
     Place place;
-    c10::IValue value;  // number, flag, list of ints, or none
+    c10::IValue value;  // number, flag, list of ints, tensor, or none
   };
   struct Scaled {
     Place place;
     int64_t multiply = 1;
     int64_t divide = 1;
+  };
+  // Slices of the constant tensor that is read at a place, for this use only.
+  struct Tensor {
+    Place place;
+    std::vector<Slice> slices;  // without names
+  };
+  // A tensor input is first reduced to what is kept of a dimension.
+  struct Select {
+    int64_t node = 0;
+    int64_t input = 0;
+    int64_t dim = 0;
+    std::vector<int64_t> keep;
+  };
+  // An output is put back to `size` coordinates, zeros but for what is kept.
+  struct Scatter {
+    int64_t node = 0;
+    int64_t output = 0;
+    int64_t dim = 0;
+    int64_t size = 0;
+    std::vector<int64_t> keep;
   };
   struct SplitWithSizes {
     std::vector<int64_t> sizes;
@@ -49,6 +69,9 @@ struct CutRequest {
   std::vector<Constant> constants;
   std::vector<Scaled> scaled;
   std::vector<Rewrite> rewrites;
+  std::vector<Tensor> tensors;
+  std::vector<Select> selects;
+  std::vector<Scatter> scatters;
 };
 
 // A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own;

@@ -139,6 +139,21 @@ describe('an empty cut', () => {
     expect(distinct(copy)).toBe(distinct(tied))
     expect(copy.parameters().size).toBeGreaterThan(distinct(copy))
   })
+
+  it('takes the branch that an enum of the program decides, now and from its file', async () => {
+    const choice = await load(model('choice.script.pt'))
+    const image = Tensor.from(
+      Float32Array.from({ length: 24 }, (_, i) => Math.cos(i)),
+      [1, 3, 2, 4],
+    )
+    const output = (await choice.forward(image)) as Tensor
+    const copy = await choice.cut(await choice.record([image]), nothing)
+    for (const each of [copy, await load(await copy.toBuffer())]) {
+      const same = (await each.forward(image)) as Tensor
+      expect(same.shape).toEqual([1, 4, 2, 4])
+      expectClose(same, numbers(output), 0)
+    }
+  })
 })
 
 describe('an impossible cut is refused, and the model still works', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { load, type ScriptModule, Tensor } from 'espalier'
 import { afterAll, describe, expect, it } from 'vitest'
-import { expectClose, model, numbers } from './support.js'
+import { expectClose, expected, model, numbers } from './support.js'
 
 const reference = JSON.parse(readFileSync(new URL('../fixtures/trace-train.json', import.meta.url), 'utf8')) as {
   shape: number[]
@@ -73,6 +73,13 @@ describe('a trace taken in eval mode', () => {
     expect(mean(network, 'bn1')).toEqual(before[0])
     expect(mean(network, 'layer1.0.bn1')).not.toEqual(before[1])
   })
+})
+
+it('a norm without statistics of its own keeps taking those of the input', async () => {
+  const { x, output } = expected['own statistics']
+  const network = (await load(model('own_statistics.trace.pt'))).eval()
+  expect(network.repairs.map((r) => [r.scope, r.was])).toEqual([['bn', false]])
+  expectClose((await network.forward(Tensor.from(x, [2, 3, 4, 4]))) as Tensor, output, 1e-5)
 })
 
 it('a script needs no repair', async () => {

@@ -21,6 +21,7 @@ export const expected = JSON.parse(readFileSync(new URL('expected.json', fixture
     double: number[]
   }
   tied: { tokens: number[]; output: number[] }
+  'own statistics': { x: number[]; output: number[] }
 }
 
 /** The example input of the small model. */

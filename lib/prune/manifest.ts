@@ -14,8 +14,8 @@ export interface Manifest {
   params: readonly [number, number]
   /** Multiply-adds on the example inputs, before and after. */
   macs: readonly [number, number]
-  /** Norms and means over a cut axis, whose statistics are over what is left; empty for an exact cut. */
-  approximate: readonly string[]
+  /** Norms and means over a cut axis, which compute over what is left of it; empty for an exact cut. */
+  approximate: Plan['approximate']
   verification: Verification
 }
 
@@ -31,8 +31,8 @@ export function makeManifest({ analysis, plan, verification }: CutResult): Manif
     const group = analysis.groups[id]
     return { group: id, kind: group?.kind ?? '', size: group?.size ?? 0, scopes: group?.scopes ?? [], units }
   })
-  const approximate = plan.removed.flatMap(({ group }) => analysis.groups[group]?.approximation ?? [])
-  return { schema: 1, keep: plan.keep, removed, params: plan.params, macs: plan.macs, approximate, verification }
+  const { keep, params, macs, approximate } = plan
+  return { schema: 1, keep, removed, params, macs, approximate, verification }
 }
 
 /**

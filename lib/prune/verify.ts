@@ -127,7 +127,8 @@ class Trial {
       const original = own(await this.model.to(dtype))
       const norms = normsOverKept(this.analysis, removedUnits(this.analysis, plan))
       const edited = { slices: [], scaled: [], rewrites: [], ...norms }
-      const masked = own(norms.selects.length > 0 ? await original.cut(this.recording, edited) : original.clone())
+      const measure = norms.selects.length > 0 ? own(await this.model.cut(this.recording, edited)) : this.model
+      const masked = own(await measure.to(dtype))
       const modules = { original, masked, cut: own(await small.to(dtype)) }
       await zeroRemoved(masked, plan)
       const passes: Pass[] = []

@@ -154,8 +154,11 @@ void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, c
                                       : ""),
                     failure.detail);
       }
-      torch::jit::WithInsertPoint guard(assertion);
-      assertion->replaceInput(0, graph->insertConstant(!OnlyRaises(assertion->blocks()[0])));
+      {
+        // Gone before the node may be: the guard goes back to where it was.
+        torch::jit::WithInsertPoint guard(assertion);
+        assertion->replaceInput(0, graph->insertConstant(!OnlyRaises(assertion->blocks()[0])));
+      }
       torch::jit::ConstantPropagationImmutableTypes(graph);
     }
   }

@@ -113,11 +113,11 @@ const indexSelect: Rule = (op) => {
   op.output(replaced(x.axes, at, indexed(op, x.axes[at] as Axis, index)), x.zero)
 }
 
-/** What an index of one dimension takes of an axis; where it is not known, the axis must keep its numbering. */
+/** What an index of one dimension takes of an axis; a table that is read by index must keep its numbering. */
 function indexed(op: Op, axis: Axis, index: Tensor): Axis {
   for (const own of index.axes) op.fix(own, 'index')
   const indices = index.axes.length === 1 && !op.isFixed(axis) ? known(op, index) : undefined
-  if (indices) return pick(axis, indices)
+  if (indices && new Set(indices).size === indices.length) return pick(axis, indices)
   op.fix(axis, 'rows by index')
   return fixedAxis(index.shape.reduce((a, b) => a * b, 1))
 }

@@ -30,10 +30,11 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
     if (before !== undefined) return before
     known.set(id, false)
     const op = madeBy.get(id)
-    const settled = op ? SETTLED.has(op.name) || fromSettled(op) : isChosen(id)
+    const settled = op ? SETTLED.has(op.name) || isLength(op) || fromSettled(op) : isChosen(id)
     known.set(id, settled)
     return settled
   }
+  const isLength = ({ name, inputs: [list] }: OpEntry) => name === 'aten::len' && typeof list === 'object'
   const fromSettled = (op: OpEntry) =>
     flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
   /** A flag that nothing computes is what an earlier branch chose, or the training mode: others are folded before. */
@@ -60,12 +61,13 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
   return closed
 }
 
-/** Whether two results hold tensors of the same shapes. */
+/** Whether two results hold tensors of the same shapes, or one holds none: then it says that the other is not used. */
 export function areAlike(record: OpRecord, a: Arg, b: Arg): boolean {
   const shapes = (arg: Arg) =>
     flat(arg).flatMap((id) => {
       const value = record.values[id]
       return value?.kind === 'tensor' ? [value.shape.join()] : []
     })
-  return shapes(a).join(';') === shapes(b).join(';')
+  const [left, right] = [shapes(a), shapes(b)]
+  return left.length === 0 || right.length === 0 || left.join(';') === right.join(';')
 }

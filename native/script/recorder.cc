@@ -448,6 +448,17 @@ void CollectTensors(const Arg& arg, const Record& record, std::vector<ValueId>& 
   if (std::find(ids.begin(), ids.end(), arg.id) == ids.end()) ids.push_back(arg.id);
 }
 
+bool HasEffects(const Block* block) {
+  for (const Node* node : block->nodes()) {
+    const auto* schema = node->maybeSchema();
+    if (node->kind() == prim::SetAttr || (schema != nullptr && schema->is_mutable())) return true;
+    for (const Block* inner : node->blocks()) {
+      if (HasEffects(inner)) return true;
+    }
+  }
+  return false;
+}
+
 void CollectAttributes(const Block* block, std::vector<const Node*>& nodes) {
   for (const Node* node : block->nodes()) {
     if (node->kind() == prim::GetAttr) nodes.push_back(node);
@@ -511,8 +522,10 @@ void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::uni
         entry.skipped->push_back(values_.Of(At(snapshot->env, block->outputs()[i])));
       }
       entry.outcome = "executed";
-    } catch (const RunFailure&) {
+    } catch (const RunFailure& failure) {
       undo();
+      // A check of the program: it refuses this input, and nothing flows out of it.
+      if (failure.raised && block->outputs().empty() && !HasEffects(block)) entry.outcome = "raises";
     } catch (const SpeculationTooLong&) {
       undo();
     } catch (...) {

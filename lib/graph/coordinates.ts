@@ -265,7 +265,9 @@ export class Coordinates {
   private bind(leaf: Coordinate, parts: readonly Coordinate[]): void {
     const told = (this.met[leaf] as number) & INHERITED
     if (told !== 0) for (const part of parts) this.meet(part, told)
-    this.parent[leaf] = this.ofLeaves(parts)
+    // First, as it may move the forest to larger arrays.
+    const whole = this.ofLeaves(parts)
+    this.parent[leaf] = whole
   }
 
   /** The older atom stays the root, so that ascending roots follow the graph. */

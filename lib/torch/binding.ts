@@ -89,6 +89,12 @@ export interface NativeBinding {
     device: string | null,
     options: JobOptions,
   ): Promise<ModuleHandle>
+  /** Names and tensors; a qualified name makes submodules. */
+  moduleDefine(
+    source: string,
+    parameters: readonly (readonly [string, TensorHandle])[],
+    buffers: readonly (readonly [string, TensorHandle])[],
+  ): Promise<ModuleHandle>
   moduleSave(module: ModuleHandle, path: string): Promise<void>
   moduleBytes(module: ModuleHandle): Promise<Uint8Array>
   moduleParameters(module: ModuleHandle): NamedHandle[]

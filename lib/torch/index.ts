@@ -1,4 +1,5 @@
 export type { RunOptions } from './abort.js'
+export { define, type ModuleTensors } from './define.js'
 export {
   argmax,
   type CrossEntropyOptions,

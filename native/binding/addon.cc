@@ -76,6 +76,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterTensor(env, exports);
   RegisterOperators(env, exports);
   RegisterModule(env, exports);
+  RegisterDefine(env, exports);
   RegisterScript(env, exports);
   return exports;
 }

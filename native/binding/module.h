@@ -91,5 +91,6 @@ class NativeModule {
 Napi::Object WrapModule(Napi::Env env, torch::jit::Module module);
 
 void RegisterModule(Napi::Env env, Napi::Object exports);
+void RegisterDefine(Napi::Env env, Napi::Object exports);
 
 }  // namespace espalier

@@ -1,0 +1,27 @@
+import { type ScriptModule, wrapModule } from './module.js'
+import { binding } from './runtime/index.js'
+import { handleOf, type Tensor } from './tensor.js'
+
+/** Tensors of a module by qualified name: `conv1.weight` is `self.conv1.weight` in its source. */
+export interface ModuleTensors {
+  parameters?: Readonly<Record<string, Tensor>>
+  /** Tensors that are not trained: running statistics, tables, indices. */
+  buffers?: Readonly<Record<string, Tensor>>
+}
+
+/**
+ * Makes a module from TorchScript source, as `torch.jit.Module.define` does. It is in eval mode, and holds the tensors that
+ * it is given themselves, not copies: one tensor under two names is tied.
+ *
+ * @param source methods of the module, `forward` among them
+ * @throws EspalierError ERR_INVALID_ARGUMENT when the source is no TorchScript (the compiler's words in `detail`) or a
+ * name is not usable
+ * @example
+ * const model = await define('def forward(self, x: Tensor) -> Tensor:\n  return torch.linear(x, self.fc.weight)',
+ *   { parameters: { 'fc.weight': Tensor.zeros([10, 64]) } })
+ */
+export async function define(source: string, tensors: ModuleTensors = {}): Promise<ScriptModule> {
+  const named = (of: Readonly<Record<string, Tensor>> = {}) =>
+    Object.entries(of).map(([name, tensor]) => [name, handleOf(tensor)] as const)
+  return wrapModule(await binding().moduleDefine(source, named(tensors.parameters), named(tensors.buffers)))
+}

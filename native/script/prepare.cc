@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "script/dead_loops.h"
 #include "script/error.h"
 #include "script/scope.h"
 
@@ -170,6 +171,8 @@ PreparedGraph Prepare(const Module& module) {
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   CloseFastPaths(graph);
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  torch::jit::EliminateDeadCode(prepared.graph);
+  RemoveDeadLoops(graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   torch::jit::EraseShapeInformation(prepared.graph);
   prepared.nodes = NodesInOrder(graph);

@@ -29,7 +29,7 @@ KEEP = {
 class Net(nn.Module):
     """`wrong` is a constant of the class, so the saved file holds one way of going wrong, or none."""
 
-    def __init__(self, units=4, outer=6, classes=5, wrong=""):
+    def __init__(self, units=4, outer=6, classes=5, wrong="", normed=False):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 2 * units, 3)
         self.bn1 = nn.BatchNorm2d(2 * units)
@@ -42,6 +42,7 @@ class Net(nn.Module):
         self.swapped: bool = wrong == "swapped halves"
         self.tiny: float = 1 + 1e-7 if wrong == "tiny error" else 1.0
         self.one_example: bool = wrong == "baked batch"
+        self.normed: bool = normed
         self.hidden: float = 0.0 if wrong == "hidden" else 1.0
 
     def forward(self, x):
@@ -51,6 +52,8 @@ class Net(nn.Module):
             value, gate = gate, value
         x = torch.relu(self.conv2(value * torch.sigmoid(gate) / self.root)) * self.norm_weight
         x = x.mean([2, 3]) * self.tiny * self.hidden
+        if self.normed:
+            x = torch.nn.functional.layer_norm(x, [x.shape[1]])
         return self.fc(x.view(2, -1) if self.one_example else x.flatten(1))
 
 
@@ -98,9 +101,9 @@ def main(folder):
         work(small)
         add(name, small)
 
-    net, hidden, silent = fill(Net()), fill(Net(wrong="hidden")), fill(Net())
+    net, hidden, silent, normed = fill(Net()), fill(Net(wrong="hidden")), fill(Net()), fill(Net(normed=True))
     silent.norm_weight.zero_()
-    originals = {"net": net, "hidden": hidden, "silent": silent}
+    originals = {"net": net, "hidden": hidden, "silent": silent, "normed": normed}
     for name, original in originals.items():
         torch.jit.script(original.eval()).save(folder / f"original {name}.pt")
         x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(8))
@@ -123,7 +126,15 @@ def main(folder):
     add("uncounted", cut(net, KEEP), params=[count(net), 1])
     add("unsorted", cut(net, KEEP), {**KEEP, "norm_weight": {0: [2, 1, 5]}})
     add("not listed", cut(net, KEEP), {name: dims for name, dims in KEEP.items() if name != "norm_weight"})
-    add("approximate", cut(net, KEEP), approximate=["layer_norm"])
+    # After the cut the norm computes over three channels of six: right only if the manifest says so.
+    norm = {"operator": "aten::layer_norm", "scope": "", "dims": [1], "dim": 1, "size": 6, "call": 0, "keep": OUTER}
+    for name, approximate in {
+        "norm over what is kept": [norm],
+        "norm not named": [],
+        "norm over others": [{**norm, "keep": [0, 1, 2]}],
+        "norm that is not there": [norm, {**norm, "call": 1}],
+    }.items():
+        add(name, cut(normed, KEEP, normed=True), original="normed", approximate=approximate)
     # What the cut removes is multiplied by zero later: any cut would look right.
     add("inconclusive", cut(hidden, KEEP, wrong="hidden"), original="hidden")
     # A scale of zero in the file hides everything behind it; with refilled weights it must show.

@@ -48,6 +48,10 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     expect(verdicts.get('silent and right')!.problems).toEqual([])
   })
 
+  it('passes one that computes a norm over what is kept, and says so', () => {
+    expect(verdicts.get('norm over what is kept')!.problems).toEqual([])
+  })
+
   const wrong: [name: string, problem: RegExp][] = [
     ['permuted rows', /^file weights, float64, io: relative error/],
     ['permuted rows', /^conv1.weight does not hold the kept slices/],
@@ -63,7 +67,9 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     ['uncounted', /^the manifest counts \[497, 1\] parameters, the files hold \[497, 197\]$/],
     ['unsorted', /indices kept of norm_weight, dimension 0 are not rising/],
     ['not listed', /^norm_weight has shape \[3, 1, 1\] where the manifest says \[6, 1, 1\]/],
-    ['approximate', /approximate operators/],
+    ['norm not named', /^file weights, float64, io: relative error/],
+    ['norm over others', /^file weights, float64, io: relative error/],
+    ['norm that is not there', /call 1 of aten::layer_norm over \[1\], which did not happen$/],
     ['inconclusive', /^refilled weights, float64, io: inconclusive/],
   ]
   it.each(wrong)('fails %s: %s', (name, problem) => {

@@ -1,0 +1,93 @@
+import { define, EspalierError, type Plan, prune, scope, Tensor } from 'espalier'
+import { Random } from '../../lib/train/random.js'
+import { emit, type Program } from './program.js'
+
+export type Verdict =
+  | { outcome: 'cut'; removed: number }
+  | { outcome: 'refused'; code: string; message: string }
+  | { outcome: 'wrong'; why: string }
+
+/** What an honest refusal may be; anything else that is thrown is a defect. */
+const isHonest = ({ code, message }: EspalierError) =>
+  code === 'ERR_NOTHING_PRUNABLE' || (code === 'ERR_VERIFICATION' && /: inconclusive/.test(message))
+const TOLERANCE = 1e-4
+
+/**
+ * Prunes the network of a program and compares the small one with the source itself, run with zeros in place of what
+ * was removed: nothing of the surgery or of its own verification is relied on.
+ */
+export async function judge(program: Program, exact: boolean): Promise<Verdict> {
+  const { text, parameters, buffers } = emit(program)
+  const random = new Random(program.seed + 1)
+  const uniform = (n: number, low: number, high: number) =>
+    Float32Array.from({ length: n }, () => low + (high - low) * random.uniform())
+  const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
+  const weights = Object.entries(parameters).map(([name, { shape, zero }]) => {
+    const data = shape.length > 1 ? uniform(size(shape), -0.7, 0.7) : uniform(size(shape), 0.3, 1.2)
+    return { name, shape, data: zero ? data.fill(0) : data }
+  })
+  const statistics = Object.entries(buffers).map(([name, shape]) => ({
+    name,
+    shape,
+    data: uniform(size(shape), 0.5, 1.5),
+  }))
+  const inputs = [2, 3].map((batch) => ({
+    shape: [batch, ...program.input],
+    data: uniform(batch * size(program.input), -1, 1),
+  }))
+
+  return scope(async () => {
+    const build = (keep: Plan['keep']) =>
+      define(text, {
+        parameters: tensorsOf(weights.map((w) => ({ ...w, data: masked(w.data, w.shape, keep[w.name]) }))),
+        buffers: tensorsOf(statistics),
+      })
+    const model = await build({})
+    const [example, other] = inputs.map(({ data, shape }) => Tensor.from(data, shape)) as [Tensor, Tensor]
+    try {
+      const { small, plan } = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact })
+      const removed = 1 - plan.params[1] / plan.params[0]
+      if (plan.approximate.length > 0) return { outcome: 'cut', removed }
+      const reference = await build(plan.keep)
+      for (const input of [example, other]) {
+        const error = relativeError((await small.forward(input)) as Tensor, (await reference.forward(input)) as Tensor)
+        if (!(error <= TOLERANCE))
+          return { outcome: 'wrong', why: `differs by ${error} at a batch of ${input.shape[0]}` }
+      }
+      return { outcome: 'cut', removed }
+    } catch (error) {
+      if (!(error instanceof EspalierError)) return { outcome: 'wrong', why: String(error) }
+      const message = `${error.message} ${error.detail ?? ''}`
+      if (isHonest(error)) return { outcome: 'refused', code: error.code, message }
+      return { outcome: 'wrong', why: `${error.code}: ${message}` }
+    }
+  })
+}
+
+function tensorsOf(list: readonly { name: string; shape: number[]; data: Float32Array }[]): Record<string, Tensor> {
+  return Object.fromEntries(list.map(({ name, shape, data }) => [name, Tensor.from(data, shape)]))
+}
+
+/** Zero wherever an index of some dimension was removed. */
+function masked(data: Float32Array, shape: readonly number[], keep: Plan['keep'][string] = {}): Float32Array {
+  return data.map((element, i) => {
+    let rest = i
+    for (let dim = shape.length - 1; dim >= 0; dim--) {
+      const index = rest % (shape[dim] as number)
+      rest = Math.floor(rest / (shape[dim] as number))
+      if (keep[dim]?.includes(index) === false) return 0
+    }
+    return element
+  })
+}
+
+function relativeError(actual: Tensor, expected: Tensor): number {
+  const [a, b] = [actual.data(), expected.data()] as [Float32Array, Float32Array]
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY
+  let [gap, scale] = [0, 1e-3]
+  b.forEach((value, i) => {
+    gap = Math.max(gap, Math.abs(value - (a[i] as number)))
+    scale = Math.max(scale, Math.abs(value))
+  })
+  return gap / scale
+}

@@ -1,0 +1,139 @@
+import { Random } from '../../lib/train/random.js'
+import { KINDS, type Kind, type Shape } from './kinds.js'
+
+/** One statement: what it reads (indices of earlier values) and the numbers that it was drawn with. */
+export interface Step {
+  kind: string
+  reads: readonly number[]
+  numbers: readonly number[]
+}
+
+/** A straight list of statements over values without their batch dimension. Value 0 is the input. */
+export interface Program {
+  seed: number
+  input: Shape
+  steps: readonly Step[]
+}
+
+/** TorchScript source and the shapes of the tensors that it names. */
+export interface Source {
+  text: string
+  parameters: Record<string, { shape: number[]; zero: boolean }>
+  buffers: Record<string, number[]>
+}
+
+const kindOf = (step: Step) => KINDS[step.kind] as Kind
+
+/** Shapes of the input and of what each step makes. */
+export function shapesOf({ input, steps }: Pick<Program, 'input' | 'steps'>): Shape[] {
+  const shapes: Shape[] = [input]
+  for (const step of steps) {
+    shapes.push(
+      kindOf(step).shape(
+        step.reads.map((r) => shapes[r] as Shape),
+        step.numbers,
+      ),
+    )
+  }
+  return shapes
+}
+
+/** A program of about `length` steps; every fourth is sure to hold a hostile one. */
+export function drawProgram(seed: number, length: number): Program {
+  const random = new Random(seed)
+  const pick = <T>(list: readonly T[]) => list[Math.floor(random.uniform() * list.length)] as T
+  const input: Shape = [pick([2, 3, 4]), 4, 4]
+  const steps: Step[] = []
+  const names = Object.keys(KINDS)
+  const hostile = names.filter((name) => KINDS[name]?.hostile)
+  const add = (name: string): boolean => {
+    const shapes = shapesOf({ input, steps })
+    // Mostly the newest values, so that programs are deep rather than wide.
+    const fits = shapes.map((_, k) => k).filter((k) => random.uniform() < (k > shapes.length - 4 ? 0.9 : 0.25))
+    const drawn = KINDS[name]?.draw(shapes, fits.reverse(), pick)
+    if (!drawn) return false
+    steps.push({ kind: name, ...drawn })
+    return true
+  }
+  add('conv')
+  const wanted = seed % 4 === 0 ? pick(hostile) : undefined
+  for (let tries = 0; steps.length < length && tries < 20 * length; tries++) {
+    add(wanted && steps.length === 3 && tries < 10 * length ? wanted : pick(names))
+  }
+  return { seed, input, steps }
+}
+
+export function isHostile({ steps }: Program): boolean {
+  return steps.some((step) => kindOf(step).hostile)
+}
+
+/** Writes the program out: linear heads read the last value and one more that nothing else reads. */
+export function emit(program: Program): Source {
+  const shapes = shapesOf(program)
+  const source: Source = { text: '', parameters: {}, buffers: {} }
+  const lines: string[] = []
+  program.steps.forEach((step, k) => {
+    const name = `s${k}`
+    const code = kindOf(step).emit({
+      out: `v${k + 1}`,
+      reads: step.reads.map((r) => `v${r}`),
+      shapes: step.reads.map((r) => shapes[r] as Shape),
+      numbers: step.numbers,
+      parameter: (own, shape, zero = false) => {
+        source.parameters[`${name}.${own}`] = { shape: [...shape], zero }
+        return `self.${name}.${own}`
+      },
+      buffer: (own, shape) => {
+        source.buffers[`${name}.${own}`] = [...shape]
+        return `self.${name}.${own}`
+      },
+    })
+    lines.push(...code.split('\n'))
+  })
+  const last = shapes.length - 1
+  const read = new Set(program.steps.flatMap(({ reads }) => reads))
+  const unread = shapes.map((_, v) => v).filter((v) => v > 0 && v < last && !read.has(v))
+  const heads = [last, ...unread.slice(-1)].map((v, k) => {
+    const shape = shapes[v] as Shape
+    const channels = (shape.length === 3 ? shape[0] : shape[shape.length - 1]) as number
+    source.parameters[`head${k}.w`] = { shape: [3, channels], zero: false }
+    // Not the plain mean, which a norm before it makes constant.
+    const bent = `torch.relu(v${v})`
+    const pooled = shape.length === 3 ? `${bent}.mean([2, 3])` : shape.length === 2 ? `${bent}.mean(1)` : bent
+    return `torch.linear(${pooled}, self.head${k}.w)`
+  })
+  lines.push(`return ${heads.join(' + ')}`)
+  source.text = `def forward(self, v0: Tensor) -> Tensor:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+  return source
+}
+
+/** Without step `k`: what reads it reads instead what it read of the same shape. Undefined when there is no such value. */
+function without(program: Program, k: number): Program | undefined {
+  const shapes = shapesOf(program)
+  const step = program.steps[k] as Step
+  const own = (shapes[k + 1] as Shape).join()
+  const used = program.steps.some(({ reads }) => reads.includes(k + 1))
+  const instead = step.reads.find((r) => shapes[r]?.join() === own)
+  if (used && instead === undefined) return undefined
+  const renumber = (r: number) => (r === k + 1 ? (instead as number) : r > k + 1 ? r - 1 : r)
+  const steps = program.steps
+    .filter((_, i) => i !== k)
+    .map((other) => ({ ...other, reads: other.reads.map((r) => renumber(r)) }))
+  return { ...program, steps }
+}
+
+/** The smallest program that still fails, by leaving out one step after another. */
+export async function shrink(program: Program, fails: (p: Program) => Promise<boolean>): Promise<Program> {
+  let smallest = program
+  for (let shorter = true; shorter; ) {
+    shorter = false
+    for (let k = smallest.steps.length - 1; k >= 0 && smallest.steps.length > 1; k--) {
+      const candidate = without(smallest, k)
+      if (candidate && (await fails(candidate))) {
+        smallest = candidate
+        shorter = true
+      }
+    }
+  }
+  return smallest
+}

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { readExpectations } from './corpus/acceptance.mjs'
+import { countPruned, readExpectations } from './corpus/acceptance.mjs'
 import { listCorpus } from './corpus/files.mjs'
 import { Oracle } from './corpus/oracle.mjs'
 import { formatFile, formatTotals } from './corpus/report.mjs'
@@ -43,11 +43,13 @@ if (python === undefined) {
   console.log(`Nothing is compared with the masked original: ${reason}`)
 }
 const oracle = python === undefined ? undefined : new Oracle(python)
+const expectations = readExpectations()
 const started = Date.now()
 const results = await runCorpus(files, {
   modes: values.mode ? [values.mode] : ['local', 'global'],
+  attention: values.mode === undefined,
   ratio: Number(values.ratio),
-  expectations: readExpectations(),
+  expectations,
   oracle,
   onResult: (result) => console.log(formatFile(result)),
   keep: values.keep,
@@ -56,4 +58,6 @@ oracle?.stop()
 const rows = results.flatMap((result) => result.rows)
 if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`)
 console.log(formatTotals(results, (Date.now() - started) / 1000))
-process.exitCode = rows.every((row) => row.passed) ? 0 : 1
+const { pruned, models, enough } = countPruned(rows, expectations)
+console.log(`${pruned} of ${models} models are pruned in every file and mode`)
+process.exitCode = rows.every((row) => row.passed) && enough ? 0 : 1

@@ -11,7 +11,9 @@ const PRUNE = fileURLToPath(new URL('prune.mjs', import.meta.url))
  *
  * @typedef {object} Analysed
  * @property {'analysed'} kind
+ * @property {string[]} [modes]          in which it is pruned: those asked for, and those for attention where there is some
  * @property {number} coverage          0..1
+ * @property {string[]} untaken         parameters that only a branch reads which the example does not take
  * @property {{ reason: string, elements: number }[]} frozen  why parameter elements can't be pruned, largest first
  * @property {OurGroup[]} groups
  * @property {OurFrozen[]} dimensions   of parameters, no part of which can be pruned
@@ -29,11 +31,13 @@ const PRUNE = fileURLToPath(new URL('prune.mjs', import.meta.url))
  * @property {string} [message]
  * @property {[number, number]} [params]
  * @property {[number, number]} [macs]
+ * @property {string[]} [whole]         products of attention of which nothing was removed, and why
  * @property {string} [pruned]          the file written
  * @property {string} [manifest]
  * @property {number} ms
  *
- * @typedef {{ path: string, io: { header: string, data: string }, modes: string[], ratio: number, out: string }} Task
+ * @typedef {{ path: string, io: { header: string, data: string }, modes: string[], attention?: boolean, ratio: number,
+ *   out: string }} Task
  */
 
 /**
@@ -71,8 +75,9 @@ export function runChild(task, { limitMs = 30_000, script = PRUNE } = {}) {
         ? `no answer within ${limitMs / 1000} s`
         : `the process ended with ${signal ?? `status ${status}`}`
       const message = `${why}${stderr.trim() && `: ${stderr.trim().split('\n').at(-1)}`}`
-      const unfinished = modes.length < task.modes.length
-      const rows = task.modes.map((mode) => {
+      const wanted = analysed?.modes ?? task.modes
+      const unfinished = modes.length < wanted.length
+      const rows = wanted.map((mode) => {
         const known = modes.find((row) => row.mode === mode)
         // A process that does all its work and then dies has failed too.
         if (known && (unfinished || status === 0)) return known

@@ -11,7 +11,7 @@ const SCRIPT = fileURLToPath(new URL('../../test/corpus/oracle.py', import.meta.
  * @typedef {{ original: string, reference?: string | undefined, io: { header: string, data: string }, cuts: Cut[] }} Request
  * @typedef {{ weights: string, dtype: string, input: string, error: number, sensitivity: number, size: number }} OracleRun
  * @typedef {{ id: string, ok: boolean, problems: string[], error: number | null, sensitivity: number | null,
- *   double: boolean, batch2: boolean | null, params: [number, number] | null, runs: OracleRun[], ms: number }} Verdict
+ *   double: boolean, batch2: boolean | null, size2: boolean | null, params: [number, number] | null, runs: OracleRun[], ms: number }} Verdict
  */
 
 export class Oracle {
@@ -71,7 +71,16 @@ export class Oracle {
     this.#process = undefined
     child?.kill('SIGKILL')
     for (const [id, resolve] of this.#waiting) {
-      const nothing = { error: null, sensitivity: null, double: false, batch2: null, params: null, runs: [], ms: 0 }
+      const nothing = {
+        error: null,
+        sensitivity: null,
+        double: false,
+        batch2: null,
+        size2: null,
+        params: null,
+        runs: [],
+        ms: 0,
+      }
       resolve({ id, ok: false, problems: [problem], ...nothing })
     }
     this.#waiting.clear()

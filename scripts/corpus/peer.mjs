@@ -12,6 +12,7 @@
  * @property {Group[]} ours         groups that share a slice with it
  * @property {string[]} onlyPeer    `layer in|out`, of units that differ
  * @property {string[]} onlyOurs
+ * @property {Set<string>} untaken  layers that only a branch not taken reads
  * @property {string[]} frozen      why what we have not is frozen here
  */
 
@@ -67,8 +68,9 @@ const sideOf = (slice) => slice.slice(0, slice.lastIndexOf(' '))
  * @param {PeerGroup[]} peerGroups
  * @param {OurGroup[]} ourGroups
  * @param {import('./child.mjs').OurFrozen[]} [dimensions]  frozen ones
+ * @param {string[]} [untaken]  parameters of branches not taken
  */
-export function compareGroups(peerGroups, ourGroups, dimensions = []) {
+export function compareGroups(peerGroups, ourGroups, dimensions = [], untaken = []) {
   const layers = new Set(peerGroups.flatMap(({ members }) => members.map(({ layer }) => layer)))
   const ours = ourGroups.map((group) => ourUnits(group, layers))
   /** Heads and head dims, or whole groups and channels within them, share slices. @type {Map<string, Set<Group>>} */
@@ -87,7 +89,7 @@ export function compareGroups(peerGroups, ourGroups, dimensions = []) {
     const theirs = keysOf(peer)
     const [partner] = partners
     if (partner && partners.length === 1 && !peer.reachesOutput && setsEqual(theirs, keysOf(partner))) equal++
-    else differences.push(differenceOf(peer, partners, dimensions))
+    else differences.push({ ...differenceOf(peer, partners, dimensions), untaken: new Set(untaken.map(layerOf)) })
   }
   return { equal, differences }
 }
@@ -96,14 +98,14 @@ export function compareGroups(peerGroups, ourGroups, dimensions = []) {
  * @param {Group} peer
  * @param {Group[]} ours
  * @param {import('./child.mjs').OurFrozen[]} dimensions
- * @returns {Difference}
+ * @returns {Omit<Difference, 'untaken'>}
  */
 function differenceOf(peer, ours, dimensions) {
   const a = new Set(peer.units.flatMap((unit) => [...unit]))
   const b = new Set(ours.flatMap(({ units }) => units.flatMap((unit) => [...unit])))
   const sides = (/** @type {Iterable<string>} */ slices) => [...new Set([...slices].map(sideOf))].sort()
   const onlyPeer = sides([...a].filter((slice) => !b.has(slice)))
-  const layers = new Set(onlyPeer.map((side) => side.slice(0, side.lastIndexOf(' '))))
+  const layers = new Set(onlyPeer.map(layerAt))
   const frozen = dimensions.filter(({ name }) => layers.has(name) || layers.has(layerOf(name)))
   return {
     peer,
@@ -113,6 +115,9 @@ function differenceOf(peer, ours, dimensions) {
     onlyOurs: sides([...b].filter((slice) => !a.has(slice))),
   }
 }
+
+/** @param {string} side */
+const layerAt = (side) => side.slice(0, side.lastIndexOf(' '))
 
 /** @param {Set<string>} a @param {Set<string>} b */
 function setsEqual(a, b) {
@@ -146,6 +151,11 @@ const REASONS = [
     holds: (/** @type {Difference} */ { peer, ours }) =>
       ours.some(({ kinds }) => kinds.has('conv-groups')) &&
       ours.some((group) => setsEqual(sidesOf(peer), sidesOf(group)) && refines(peer, group)),
+  },
+  {
+    why: 'the other side of a branch is part of it, which the example of the peer did not take',
+    holds: (/** @type {Difference} */ { onlyPeer, onlyOurs, untaken }) =>
+      onlyPeer.length === 0 && onlyOurs.length > 0 && onlyOurs.every((side) => untaken.has(layerAt(side))),
   },
   {
     why: 'its units have different slices: one group there, several here, of the same units',

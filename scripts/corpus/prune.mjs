@@ -4,7 +4,8 @@
 //   node scripts/corpus/prune.mjs TASK     (JSON, see child.mjs)
 
 import { basename, join } from 'node:path'
-import { analyse, EspalierError, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
+import { analyse, EspalierError, flatArgs, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
+import { ATTENTION_KINDS, attentionKept, hasAttention } from './attention.mjs'
 import { readInputs } from './files.mjs'
 
 /** Refusals: the model is at fault, or beyond what is supported. Anything else is a failure of ours. */
@@ -41,11 +42,29 @@ function failure(error, started, mode) {
 /** @param {import('espalier').FreezeReason} reason */
 const wordsOf = ({ kind, operator }) => [kind, operator].filter(Boolean).join(' ')
 
-/** @param {import('espalier').ChannelGroups} groups @returns {import('./child.mjs').Analysed} */
+/** Parameters that only a branch reads which the example does not take. @param {import('espalier').OpRecord} record */
+function untaken(record) {
+  /** @param {boolean} speculative */
+  const read = (speculative) =>
+    new Set(
+      record.ops
+        .filter((op) => op.speculative === speculative)
+        .flatMap((op) => op.inputs.flatMap((arg) => flatArgs(arg)))
+        .flatMap((id) => {
+          const value = record.values[id]
+          return value?.kind === 'tensor' ? (value.names ?? []) : []
+        }),
+    )
+  const taken = read(false)
+  return [...read(true)].filter((name) => !taken.has(name))
+}
+
+/** @param {import('espalier').Analysis} groups @returns {import('./child.mjs').Analysed} */
 function describe(groups) {
   return {
     kind: 'analysed',
     coverage: groups.coverage,
+    untaken: untaken(groups.record),
     frozen: groups.topReasons.map(({ reason, elements }) => ({ reason: wordsOf(reason), elements })),
     dimensions: groups.frozen.map(({ name, dim, reasons }) => ({ name, dim, reasons: reasons.map(wordsOf) })),
     groups: groups.groups.map(({ kind, size, members }) => ({
@@ -68,8 +87,11 @@ async function pruneIn(mode) {
   try {
     const model = await load(task.path)
     const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+    const kinds = ATTENTION_KINDS[mode]
+    /** @param {import('espalier').ChannelGroup} group */
+    const ofKinds = (group) => (kinds?.includes(group.kind) ? task.ratio : undefined)
     const scope = mode === 'global' ? 'global' : 'local'
-    const result = await prune(model, { exampleInputs, ratio: task.ratio, scope })
+    const result = await prune(model, { exampleInputs, ratio: kinds ? ofKinds : task.ratio, scope })
     const { plan } = result
     const file = join(task.out, `${basename(task.path, '.pt')}.${mode}`)
     await result.small.save(`${file}.pt`)
@@ -80,6 +102,7 @@ async function pruneIn(mode) {
       status: 'pruned',
       params: [plan.params[0], plan.params[1]],
       macs: [plan.macs[0], plan.macs[1]],
+      ...(kinds && { whole: attentionKept(result.analysis, plan, kinds) }),
       pruned: `${file}.pt`,
       manifest: `${file}.json`,
       ms: Date.now() - started,
@@ -94,9 +117,11 @@ const started = Date.now()
 try {
   const model = await load(task.path)
   const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
-  await tell(describe(analyse((await model.record(exampleInputs)).record)))
+  const analysis = analyse((await model.record(exampleInputs)).record)
+  const attention = task.attention && hasAttention(analysis) ? Object.keys(ATTENTION_KINDS) : []
+  await tell({ ...describe(analysis), modes: [...task.modes, ...attention] })
   model.dispose()
-  for (const mode of task.modes) await pruneIn(mode)
+  for (const mode of [...task.modes, ...attention]) await pruneIn(mode)
 } catch (error) {
   for (const mode of task.modes) await tell(failure(error, started, mode))
 }

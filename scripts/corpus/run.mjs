@@ -18,6 +18,7 @@ import { runChild } from './child.mjs'
  * @param {CorpusFile[]} files
  * @param {object} options
  * @param {string[]} options.modes
+ * @param {boolean} [options.attention]  models with attention are also pruned of heads and of head dimensions alone
  * @param {number} options.ratio
  * @param {import('./acceptance.mjs').Expectations} options.expectations
  * @param {import('./oracle.mjs').Oracle | undefined} options.oracle  without it nothing is judged but the child's own words
@@ -43,10 +44,10 @@ export async function runCorpus(files, options) {
 }
 
 /** @param {CorpusFile} file @param {Parameters<typeof runCorpus>[1]} options @returns {Promise<FileResult>} */
-async function runFile(file, { modes, ratio, expectations, oracle, keep, script, limitMs }) {
+async function runFile(file, { modes, attention, ratio, expectations, oracle, keep, script, limitMs }) {
   const out = keep ?? mkdtempSync(join(tmpdir(), 'espalier-corpus-'))
   try {
-    const task = { path: file.path, io: file.io, modes, ratio, out }
+    const task = { path: file.path, io: file.io, modes, ...(attention && { attention }), ratio, out }
     const child = await runChild(task, { ...(script && { script }), ...(limitMs && { limitMs }) })
     const cuts = child.modes.flatMap(({ mode, pruned, manifest }) =>
       pruned && manifest ? [{ id: `${file.file} ${mode}`, pruned, manifest }] : [],
@@ -57,7 +58,7 @@ async function runFile(file, { modes, ratio, expectations, oracle, keep, script,
         : []
     const rows = child.modes.map((outcome) => {
       const verdict = verdicts.find(({ id }) => id === `${file.file} ${outcome.mode}`)
-      return rowOf(file, outcome, child.analysed?.coverage ?? null, verdict, expectations)
+      return rowOf(file, outcome, child.analysed, verdict, expectations)
     })
     return { file, rows, frozen: child.analysed?.frozen ?? [] }
   } finally {
@@ -68,12 +69,12 @@ async function runFile(file, { modes, ratio, expectations, oracle, keep, script,
 /**
  * @param {CorpusFile} file
  * @param {import('./child.mjs').Pruned} outcome
- * @param {number | null} coverage
+ * @param {import('./child.mjs').Analysed | undefined} analysed
  * @param {import('./oracle.mjs').Verdict | undefined} verdict
  * @param {import('./acceptance.mjs').Expectations} expectations
  * @returns {Row}
  */
-function rowOf(file, outcome, coverage, verdict, expectations) {
+function rowOf(file, outcome, analysed, verdict, expectations) {
   const broken = verdict?.ok === false
   const row = {
     file: file.file,
@@ -82,12 +83,18 @@ function rowOf(file, outcome, coverage, verdict, expectations) {
     ...(outcome.code && { code: outcome.code }),
     ...(outcome.operator && { operator: outcome.operator }),
     ...(outcome.message && { message: outcome.message }),
-    coverage,
+    coverage: analysed?.coverage ?? null,
+    // Told with its reasons by the analysis: what keeps it from being covered.
+    unexplained: (analysed?.dimensions ?? [])
+      .filter(({ reasons }) => reasons.length === 0)
+      .map(({ name, dim }) => `${name}[${dim}]`),
+    ...(outcome.whole && { whole: outcome.whole }),
     params: outcome.params ?? null,
     macs: outcome.macs ?? null,
     error: verdict?.error ?? null,
     sensitivity: verdict?.sensitivity ?? null,
     batch2: verdict?.batch2 ?? null,
+    size2: verdict?.size2 ?? null,
     python: verdict ? verdict.ok : null,
     ms: outcome.ms,
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { leastRemoved, type Row, readExpectations, shortfalls } from '../../scripts/corpus/acceptance.mjs'
+import { countPruned, leastRemoved, type Row, readExpectations, shortfalls } from '../../scripts/corpus/acceptance.mjs'
 import { type CorpusFile, listCorpus, type Peer, readInputs } from '../../scripts/corpus/files.mjs'
 import { formatFile, formatTotals } from '../../scripts/corpus/report.mjs'
 import { type FileResult, runCorpus } from '../../scripts/corpus/run.mjs'
@@ -98,14 +98,28 @@ describe('the driver', () => {
 })
 
 describe('acceptance', () => {
-  const expectations = { models: ['named'], share_of_peer: 0.9, least_removed: 0.3, peer_error: 1e-5 }
+  const expectations = {
+    share_of_peer: 0.9,
+    least_removed: 0.3,
+    least_coverage: 0.7,
+    share_of_models: 0.95,
+    peer_error: 1e-5,
+  }
   const peer = (rel: number | null, norms = 0): Peer => ({
     graph_ok: true,
     local: { ok: true, params_before: 100, params_after: 40, masked_equivalence: { rel, cross_channel_norms: norms } },
   })
   const file = (name: string, peer?: Peer) => ({ name, ...(peer && { peer }) }) as CorpusFile
-  const pruned = (after: number, batch2: boolean | null = true) =>
-    ({ status: 'pruned', mode: 'local', params: [100, after], batch2, python: true }) as Row
+  const pruned = (after: number, more: Partial<Row> = {}) =>
+    ({
+      status: 'pruned',
+      mode: 'local',
+      params: [100, after],
+      coverage: 0.9,
+      unexplained: [] as string[],
+      ms: 100,
+      ...more,
+    }) as Row
 
   it('wants 0.9 of what the peer removes, where the peer is right', () => {
     expect(leastRemoved(expectations, file('named', peer(1e-7)), 'local').least).toBeCloseTo(0.54, 12)
@@ -126,11 +140,34 @@ describe('acceptance', () => {
     expect(leastRemoved(expectations, file('named', wrong), 'local').least).toBe(0.3)
   })
 
-  it('wants named models pruned, at two batch sizes', () => {
-    const refused = { status: 'refused', code: 'ERR_UNSUPPORTED', operator: 'aten::topk', mode: 'local' } as Row
-    expect(shortfalls(refused, file('named'), expectations)).toHaveLength(1)
-    expect(shortfalls(refused, file('other'), expectations)).toEqual([])
-    expect(shortfalls(pruned(40, null), file('named'), expectations)).toEqual(['does not run at a second batch size'])
-    expect(shortfalls(pruned(90, null), file('other'), expectations)).toEqual([])
+  it('takes less where little can be pruned and every frozen dimension has its reason', () => {
+    const wanted = 'removes 10.0 % of the parameters, at least 30.0 % wanted (the peer fails or is wrong)'
+    expect(shortfalls(pruned(90), file('other'), expectations)).toEqual([wanted])
+    expect(shortfalls(pruned(90, { coverage: 0.6 }), file('other'), expectations)).toEqual([])
+    const silent = pruned(90, { coverage: 0.6, unexplained: ['conv.weight[0]'] })
+    expect(shortfalls(silent, file('other'), expectations)).toEqual([wanted, 'frozen without a reason: conv.weight[0]'])
+    expect(shortfalls(pruned(90, { coverage: 0.6 }), file('other', peer(0)), expectations)).toHaveLength(1)
+  })
+
+  it('wants heads out of every attention, or what ties them', () => {
+    const whole = ["heads of aten::bmm in 'a'", "heads of aten::bmm in 'b': no such unit in [2,1,3]"]
+    expect(shortfalls(pruned(99, { mode: 'heads', whole }), file('other'), expectations)).toEqual([
+      "nothing removed of heads of aten::bmm in 'a'",
+    ])
+  })
+
+  it('wants an operator named by a refusal, and an answer within 30 s', () => {
+    const refused = { status: 'refused', code: 'ERR_UNSUPPORTED', mode: 'local' } as Row
+    expect(shortfalls({ ...refused, operator: 'aten::topk' }, file('other'), expectations)).toEqual([])
+    expect(shortfalls(refused, file('other'), expectations)).toHaveLength(1)
+    expect(shortfalls(pruned(40, { ms: 30_001 }), file('other'), expectations)).toEqual(['took 30001 ms'])
+  })
+
+  it('counts a model as pruned when all of its files are, in every mode', () => {
+    const rows = ['a.trace.pt', 'a.script.pt', 'b.trace.pt', 'b.trace.pt'].map(
+      (name, k) => ({ file: name, status: k === 3 ? 'refused' : 'pruned' }) as Row,
+    )
+    expect(countPruned(rows, expectations)).toEqual({ pruned: 1, models: 2, enough: false })
+    expect(countPruned(rows.slice(0, 2), expectations)).toEqual({ pruned: 1, models: 1, enough: true })
   })
 })

@@ -8,7 +8,7 @@ buffers stay. One JSON request a line on stdin, one JSON answer a line on stdout
         {"id": ANY, "pruned": FILE, "manifest": FILE}, ...]}
 
     {"id": ANY, "ok": bool, "problems": [str], "error": float, "sensitivity": float, "double": bool, "batch2": bool?,
-     "params": [before, after], "runs": [...], "ms": int}
+     "size2": bool?, "params": [before, after], "runs": [...], "ms": int}
 
 A trace taken in train mode computes something else in eval mode, so it can't be its own measure: `reference` then
 names a trace of the same network taken in eval mode. It gets the original's parameters and buffers by name, and with
@@ -76,9 +76,12 @@ def judge_together(request, answers):
     other = other_batch(graph, inputs, outputs)
     if other is not None:
         examples.append(("batch 2", other))
+    larger = other_size(graph, inputs)
+    if larger is not None:
+        examples.append(("size 2", larger))
     for answer in answers:
         answer.attempt("loading", lambda: answer.open(graph))
-        answer.batch2 = None if other is None else answer.pruned is not None
+        answer.others = {name: answer.pruned is not None for name, _ in examples if name in ("batch 2", "size 2")}
 
     doubles = allows_double(graph, inputs)
     for weights in ("file", "refilled"):
@@ -100,7 +103,7 @@ class Answer:
 
     def __init__(self, cut):
         self.cut, self.problems, self.runs = cut, [], []
-        self.pruned, self.params, self.double, self.batch2 = None, None, False, None
+        self.pruned, self.params, self.double, self.others = None, None, False, {}
 
     def problem(self, text):
         self.problems.append(text)
@@ -157,8 +160,8 @@ class Answer:
             except Exception as failure:
                 error = float("inf")
                 self.problem(f"{where}: {words(failure)}")
-            if name == "batch 2" and not error <= TOLERANCE[dtype]:
-                self.batch2 = False
+            if name in self.others and not error <= TOLERANCE[dtype]:
+                self.others[name] = False
             if error == float("inf"):
                 continue
             sensitivity, _ = difference(full[name], masked[name])
@@ -177,7 +180,8 @@ class Answer:
             "id": self.cut["id"], "ok": not self.problems, "problems": self.problems, "params": self.params,
             "error": max((run["error"] for run in runs), default=None),
             "sensitivity": min((run["sensitivity"] for run in runs if run["weights"] == "refilled"), default=None),
-            "double": self.double, "batch2": self.batch2, "runs": self.runs, "ms": ms,
+            "double": self.double, "batch2": self.others.get("batch 2"), "size2": self.others.get("size 2"),
+            "runs": self.runs, "ms": ms,
         }
 
 
@@ -361,11 +365,10 @@ def read_io(paths):
     return [tensor(entry) for entry in header["inputs"]], [tensor(entry) for entry in header["outputs"]]
 
 
-def seeded_like(inputs, seed, batch=None):
+def seeded_like(inputs, seed, shapes=None):
     generator = torch.Generator().manual_seed(seed)
     result = []
-    for tensor in inputs:
-        shape = list(tensor.shape) if batch is None else [batch, *tensor.shape[1:]]
+    for tensor, shape in zip(inputs, shapes or [list(tensor.shape) for tensor in inputs]):
         if tensor.is_floating_point():
             result.append(torch.randn(shape, generator=generator))
         else:  # token ids, masks: values that the example has
@@ -377,13 +380,34 @@ def seeded_like(inputs, seed, batch=None):
 def other_batch(graph, inputs, outputs):
     """The example at another batch size, where the original takes it and answers with as many rows."""
     batch = 3 if inputs[0].shape[0] != 3 else 2
-    other = seeded_like(inputs, 3, batch)
+    other = seeded_like(inputs, 3, [[batch, *tensor.shape[1:]] for tensor in inputs])
     try:
         shapes = [tensor.shape for tensor in flatten(graph(*copies(other)))]
     except Exception:
         return None
     rows = [tensor.shape[0] * batch // inputs[0].shape[0] for tensor in outputs]
     return other if [shape[0] for shape in shapes] == rows else None
+
+
+# By the rank of an input: the dimensions of images, of sequences and of lengths that another example may change.
+RESIZED = {2: [(1,)], 3: [(1,), (2,)], 4: [(2, 3)], 5: [(3, 4)]}
+
+
+def other_size(graph, inputs):
+    """The example with images of another size or sequences of another length, where the original takes them."""
+    ranks = {tensor.dim() for tensor in inputs}
+    for dims in RESIZED.get(max(ranks), []) if len(ranks) == 1 else []:
+        for change in (lambda n: n + n // 2, lambda n: 2 * n, lambda n: n // 2, lambda n: n - 2):
+            shapes = [[change(n) if d in dims else n for d, n in enumerate(tensor.shape)] for tensor in inputs]
+            if min(min(shape) for shape in shapes) < 1:
+                continue
+            other = seeded_like(inputs, 4, shapes=shapes)
+            try:
+                graph(*copies(other))
+            except Exception:
+                continue
+            return other
+    return None
 
 
 def allows_double(graph, inputs):

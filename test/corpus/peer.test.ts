@@ -54,6 +54,14 @@ describe('comparing groups with the peer', () => {
     expect([difference, other].map((d) => reasonOf(d!))).toEqual([undefined, undefined])
   })
 
+  it('excuses layers that only an untaken branch reads, and no others', () => {
+    const other = { name: 'twin.weight', use: 'output', dim: 0, coords: range(4), units: [3, 2, 1, 0] }
+    const more = { ...ours(), members: [...ours().members, other] }
+    const reasons = (untaken: string[]) => compareGroups([theirs], [more], [], untaken).differences.map(reasonOf)
+    expect(reasons(['twin.weight'])).toEqual([expect.stringMatching(/^the other side of a branch/)])
+    expect(reasons(['fc.weight'])).toEqual([undefined])
+  })
+
   it('notices a group that we do not have', () => {
     const { differences } = compareGroups([theirs], [])
     expect(differences.map(reasonOf)).toEqual([undefined])

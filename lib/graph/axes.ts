@@ -86,16 +86,68 @@ export function splitAxis(
 ): { outer: Axis; inner: Axis } {
   const known = factor(coordinates, axis, n)
   if (known) return known
-  const outer = coordinates.fresh(axis.length / n, met.outer)
-  const inner = coordinates.fresh(n, met.inner)
+  const rows = Array.from({ length: axis.length / n }, (_, i) => axis.subarray(i * n, (i + 1) * n))
+  const told = rows.find((row) => row.some((c) => !coordinates.isAtom(c)))
+  // An axis that is a product, if not of these factors, is refined below.
+  const shaped = told && factors(coordinates, axis).length === 1 ? told : undefined
+  const { outer, inner } = shaped
+    ? splitLike(coordinates, rows, shaped, met.outer, reason)
+    : { outer: coordinates.fresh(rows.length, met.outer), inner: coordinates.fresh(n, met.inner) }
   const merged = mergeAxes(coordinates, [outer, inner])
-  equateAxes(coordinates, axis, merged, reason)
+  if (!shaped) equateAxes(coordinates, axis, merged, reason)
+  const why = { ...reason, kind: 'factors do not nest' }
   // Where the axis could not be bound its atoms are fixed now, and these must not outlive them.
   if (!sameAxes(coordinates, axis, merged)) {
-    const why = { ...reason, kind: 'factors do not nest' }
     for (const each of [axis, outer, inner]) fixAxis(coordinates, each, why)
   }
   return { outer, inner }
+}
+
+/**
+ * (outer, inner) of an axis of which one row is no longer made of single atoms: that row tells what the inner indices are,
+ * and the others follow it.
+ */
+function splitLike(
+  coordinates: Coordinates,
+  rows: readonly Axis[],
+  shaped: Axis,
+  met: number,
+  reason: FreezeReason,
+): { outer: Axis; inner: Axis } {
+  const withoutCommon = (row: Axis) => {
+    const common = commonLeaves(coordinates, row)
+    const rest = row.map((c) => coordinates.ofLeaves(coordinates.normal(c).filter((leaf) => !common.includes(leaf))))
+    return { common: coordinates.ofLeaves(common), rest }
+  }
+  const { common, rest: inner } = withoutCommon(shaped)
+  const outer = Int32Array.from(rows, (row) => {
+    if (row === shaped) return common
+    if (row.every((c) => coordinates.isAtom(c))) {
+      // Never alone in its axis, so never fixed from the start.
+      const own = coordinates.fresh(2, met)[0] as Coordinate
+      const whole = inner.map((c) => coordinates.union(own, c))
+      equateAxes(coordinates, row, whole, reason)
+      return own
+    }
+    const { common: own, rest } = withoutCommon(row)
+    if (isLike(coordinates, rest, inner)) equateAxes(coordinates, rest, inner, reason)
+    return own
+  })
+  return { outer, inner }
+}
+
+/** Whether two axes correspond atom by atom, as far as they are not the same already. */
+function isLike(coordinates: Coordinates, a: Axis, b: Axis): boolean {
+  return a.every((c, i) => {
+    const other = b[i] as Coordinate
+    return (coordinates.isAtom(c) && coordinates.isAtom(other)) || coordinates.same(c, other)
+  })
+}
+
+/** The atoms that every coordinate of an axis needs. */
+function commonLeaves(coordinates: Coordinates, axis: Axis): readonly Coordinate[] {
+  const [first, ...others] = Array.from(axis, (c) => coordinates.normal(c))
+  return others.reduce((left, leaves) => left.filter((leaf) => leaves.includes(leaf)), first ?? [])
 }
 
 /** Reads (outer, inner) out of the normal forms of an axis that already is a product; undefined when it is not. */

@@ -107,8 +107,7 @@ function kindOf(met: number): GroupKind | undefined {
   const is = (bits: number) => (met & bits) !== 0
   if (is(MET.hidden)) return 'hidden'
   if (is(MET.convGroup)) return 'conv-groups'
-  // Of three factors, the heads of fused queries, keys and values are the one in the middle.
-  if (is(MET.outer | MET.inner) && is(MET.batch)) return 'heads'
+  if (is(MET.batch)) return 'heads'
   if (is(MET.outer) && !is(MET.dimension)) return undefined
   return is(MET.inner) && is(MET.product) ? 'head-dims' : 'channels'
 }

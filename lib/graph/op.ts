@@ -273,6 +273,11 @@ export class Op {
     for (const c of axis) this.coordinates.meet(c, met)
   }
 
+  /** Whether some atom of an axis was met so before. */
+  wasMet(axis: Axis, met: number): boolean {
+    return axis.some((c) => this.coordinates.normal(c).some((leaf) => (this.coordinates.metAs(leaf) & met) !== 0))
+  }
+
   isFixed(axis: Axis): boolean {
     return isFixedAxis(this.coordinates, axis)
   }

@@ -23,5 +23,6 @@ export interface ModuleTensors {
 export async function define(source: string, tensors: ModuleTensors = {}): Promise<ScriptModule> {
   const named = (of: Readonly<Record<string, Tensor>> = {}) =>
     Object.entries(of).map(([name, tensor]) => [name, handleOf(tensor)] as const)
-  return wrapModule(await binding().moduleDefine(source, named(tensors.parameters), named(tensors.buffers)))
+  // The compiler wants the last line ended.
+  return wrapModule(await binding().moduleDefine(`${source}\n`, named(tensors.parameters), named(tensors.buffers)))
 }

@@ -10,6 +10,8 @@ export type Verdict =
 /** What an honest refusal may be; anything else that is thrown is a defect. */
 const isHonest = ({ code, message }: EspalierError) =>
   code === 'ERR_NOTHING_PRUNABLE' || (code === 'ERR_VERIFICATION' && /: inconclusive/.test(message))
+/** The programs hold no operator, and no form of one, that is not known. */
+const DEFECTS = ['relation did not hold', 'unsupported form', 'unknown operator']
 const TOLERANCE = 1e-4
 
 /**
@@ -45,7 +47,10 @@ export async function judge(program: Program, exact: boolean): Promise<Verdict> 
     const model = await build({})
     const [example, other] = inputs.map(({ data, shape }) => Tensor.from(data, shape)) as [Tensor, Tensor]
     try {
-      const { small, plan } = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact })
+      const { small, plan, analysis } = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact })
+      const broken = [...analysis.broken, ...analysis.frozen.flatMap(({ reasons }) => reasons)]
+      const defect = broken.find(({ kind }) => DEFECTS.includes(kind))
+      if (defect) return { outcome: 'wrong', why: `${defect.kind}: ${defect.operator}` }
       const removed = 1 - plan.params[1] / plan.params[0]
       if (plan.approximate.length > 0) return { outcome: 'cut', removed }
       const reference = await build(plan.keep)

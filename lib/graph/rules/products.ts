@@ -9,6 +9,9 @@ interface Side {
   dim: number
 }
 
+/** A dimension of a head, whether a reshape has made it or the weights have it of their own. */
+const HEAD_DIM = MET.product | MET.inner
+
 const axisOf = ({ t, dim }: Side): Axis => t.axes[dim] as Axis
 const zeroOf = ({ t, dim }: Side): boolean => t.zero[dim] === true
 const isWide = ({ t, dim }: Side): boolean => (t.shape[dim] as number) > 1
@@ -17,7 +20,7 @@ const isWide = ({ t, dim }: Side): boolean => (t.shape[dim] as number) > 1
  * Products of tensors, each dimension of which has a letter: letters that the output lacks are contracted, the others pass
  * to it. A contraction is exact when one operand is zero where the axis is dead; otherwise the axis can't be cut.
  *
- * Where no operand is a parameter this is attention: the batch letters are heads, the others dimensions of a head.
+ * Where two operands are no parameters this is attention: the batch letters are heads, the others dimensions of a head.
  */
 function product(op: Op, operands: readonly { t: Tensor; letters: string }[], output: string, add?: Tensor): void {
   const sides = new Map<string, Side[]>()
@@ -26,7 +29,12 @@ function product(op: Op, operands: readonly { t: Tensor; letters: string }[], ou
       sides.set(letter, [...(sides.get(letter) ?? []), { t, dim }])
     })
   }
-  const attention = operands.length > 1 && !operands.some(({ t }) => op.isParameter(t))
+  const attention = operands.filter(({ t }) => !op.isParameter(t)).length > 1
+  const isBatch = (letter: string, wide: readonly Side[]) => wide.length === operands.length && output.includes(letter)
+  const hasHeads = [...sides].some(([letter, all]) => {
+    const axis = axisOf(all[0] as Side)
+    return !op.isFixed(axis) && (isBatch(letter, all) || op.wasMet(axis, MET.batch))
+  })
   const axes = new Map<string, Axis>()
   const zero = new Map<string, boolean>()
   for (const [letter, all] of sides) {
@@ -39,7 +47,7 @@ function product(op: Op, operands: readonly { t: Tensor; letters: string }[], ou
     const contracted = !output.includes(letter)
     const everywhere = wide.length === operands.length
     if (contracted && !wide.some(zeroOf)) op.fix(axisOf(first), 'sum of values that are not zero when dead')
-    if (attention) op.meet(axisOf(first), everywhere && !contracted ? MET.batch : MET.product)
+    if (attention) op.meet(axisOf(first), isBatch(letter, wide) ? MET.batch : hasHeads ? HEAD_DIM : MET.product)
     for (const { t, dim } of wide) {
       if (contracted) op.use(t, dim, 'input')
       else if (!everywhere) op.use(t, dim, 'output')

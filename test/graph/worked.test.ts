@@ -1,0 +1,379 @@
+import { type Analysis, analyse, prune, scope, type Tensor } from 'espalier'
+import { describe, expect, it } from 'vitest'
+import { integers, network, type Shapes, uniform } from '../support/networks.js'
+
+/** A network, and its groups as they must be, written down by hand: `kind size: tensor.dim …`. */
+interface Case {
+  title: string
+  source: string
+  parameters: Shapes
+  buffers?: () => Record<string, Tensor>
+  inputs: () => Tensor[]
+  groups: string[]
+  /** `tensor.dim: reason` of frozen dimensions that the case is about. */
+  frozen?: string[]
+}
+
+const image =
+  (channels = 3, size = 4) =>
+  () => [uniform([2, channels, size, size])]
+const sequence = (tokens: number, channels: number) => () => [uniform([2, tokens, channels])]
+
+const CASES: Case[] = [
+  {
+    title: 'DenseNet: every layer reads the concatenation of all before it',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      a = torch.conv2d(x, self.a)
+      b = torch.conv2d(torch.relu(a), self.b)
+      c = torch.conv2d(torch.relu(torch.cat([a, b], 1)), self.c)
+      return torch.conv2d(torch.cat([a, b, c], 1), self.d)`,
+    parameters: { a: [8, 3, 1, 1], b: [4, 8, 1, 1], c: [6, 12, 1, 1], d: [5, 18, 1, 1] },
+    inputs: image(),
+    groups: ['channels 8: a.0 b.1 c.1 d.1', 'channels 4: b.0 c.1 d.1', 'channels 6: c.0 d.1'],
+  },
+  {
+    title: 'two ShuffleNetV2 units in a row: half passes, half is worked on, two groups are shuffled',
+    source: `def shuffle(self, x: Tensor) -> Tensor:
+      return x.view(x.size(0), 2, x.size(1) // 2, x.size(2), x.size(3)).transpose(1, 2).reshape(x.shape)
+    def forward(self, x: Tensor) -> Tensor:
+      s = torch.conv2d(x, self.stem)
+      a, b = s.chunk(2, 1)
+      s = self.shuffle(torch.cat([a, torch.conv2d(torch.relu(torch.conv2d(b, self.a1)), self.a2)], 1))
+      a, b = s.chunk(2, 1)
+      s = self.shuffle(torch.cat([a, torch.conv2d(torch.relu(torch.conv2d(b, self.b1)), self.b2)], 1))
+      return torch.conv2d(s, self.head)`,
+    parameters: {
+      stem: [8, 3, 1, 1],
+      a1: [6, 4, 1, 1],
+      a2: [4, 6, 1, 1],
+      b1: [6, 4, 1, 1],
+      b2: [4, 6, 1, 1],
+      head: [5, 8, 1, 1],
+    },
+    inputs: image(),
+    groups: [
+      'channels 2: stem.0 a2.0 b2.0 head.1',
+      'channels 2: stem.0 a2.0 b1.1',
+      'channels 4: stem.0 a1.1',
+      'channels 6: a1.0 a2.1',
+      'channels 6: b1.0 b2.1',
+    ],
+  },
+  {
+    title: 'U-Net: an upsampled stream beside the skip it is joined with',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      down = torch.relu(torch.conv2d(x, self.down))
+      deep = torch.relu(torch.conv2d(torch.max_pool2d(down, [2, 2]), self.deep))
+      up = torch.conv_transpose2d(deep, self.up, self.upb, [2, 2])
+      return torch.conv2d(torch.cat([up, down], 1), self.out)`,
+    parameters: { down: [4, 3, 1, 1], deep: [8, 4, 1, 1], up: [8, 6, 2, 2], upb: [6], out: [2, 10, 1, 1] },
+    inputs: image(),
+    groups: ['channels 4: down.0 deep.1 out.1', 'channels 8: deep.0 up.0', 'channels 6: up.1 upb.0 out.1'],
+  },
+  {
+    title: 'fused queries, keys and values: three factors, of which the 3 is fixed',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      x = torch.linear(x, self.embed)
+      qkv = torch.linear(x, self.qkv, self.qkvb).reshape(x.size(0), x.size(1), 3, 2, 4).permute(2, 0, 3, 1, 4)
+      q, k, v = qkv.unbind(0)
+      w = torch.softmax(torch.matmul(q * 0.5, k.transpose(-2, -1)), -1)
+      y = torch.matmul(w, v).transpose(1, 2).reshape(x.size(0), x.size(1), 8)
+      return torch.linear(torch.linear(y, self.proj), self.head)`,
+    parameters: { embed: [10, 6], qkv: [24, 10], qkvb: [24], proj: [12, 8], head: [5, 12] },
+    inputs: sequence(7, 6),
+    groups: [
+      'channels 10: embed.0 qkv.1',
+      'heads 2: qkv.0 qkvb.0 proj.1',
+      'head-dims 4: qkv.0 qkvb.0 proj.1',
+      'channels 12: proj.0 head.1',
+    ],
+  },
+  {
+    title: 'queries, keys and values by chunk: those of the values are cut apart from those of the queries',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      q, k, v = torch.linear(x, self.qkv).chunk(3, -1)
+      q = q.view(x.size(0), x.size(1), 2, 4).transpose(1, 2)
+      k = k.view(x.size(0), x.size(1), 2, 4).transpose(1, 2)
+      v = v.view(x.size(0), x.size(1), 2, 4).transpose(1, 2)
+      y = torch.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+      return torch.linear(y, self.proj)`,
+    parameters: { qkv: [24, 6], proj: [5, 8] },
+    inputs: sequence(7, 6),
+    groups: ['heads 2: qkv.0 proj.1', 'head-dims 4: qkv.0', 'head-dims 4: qkv.0 proj.1'],
+  },
+  {
+    title: 'heads folded into the batch: view(tokens, batch * heads, dims)',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      x = x.transpose(0, 1)
+      q, k, v = torch.linear(x, self.qkv).chunk(3, -1)
+      q = q.contiguous().view(x.size(0), x.size(1) * 2, 4).transpose(0, 1)
+      k = k.contiguous().view(x.size(0), x.size(1) * 2, 4).transpose(0, 1)
+      v = v.contiguous().view(x.size(0), x.size(1) * 2, 4).transpose(0, 1)
+      y = torch.bmm(torch.softmax(torch.bmm(q, k.transpose(1, 2)), -1), v)
+      return torch.linear(y.transpose(0, 1).contiguous().view(x.size(0), x.size(1), 8), self.proj)`,
+    parameters: { qkv: [24, 6], proj: [5, 8] },
+    inputs: sequence(7, 6),
+    groups: ['heads 2: qkv.0 proj.1', 'head-dims 4: qkv.0', 'head-dims 4: qkv.0 proj.1'],
+  },
+  {
+    title: 'grouped queries: each head of the keys and values serves two of the queries',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      q = torch.linear(x, self.q).view(x.size(0), x.size(1), 4, 3).transpose(1, 2)
+      k = torch.linear(x, self.k).view(x.size(0), x.size(1), 2, 3).transpose(1, 2)
+      v = torch.linear(x, self.v).view(x.size(0), x.size(1), 2, 3).transpose(1, 2)
+      k = k[:, :, None].expand(x.size(0), 2, 2, x.size(1), 3).reshape(x.size(0), 4, x.size(1), 3)
+      v = v[:, :, None].expand(x.size(0), 2, 2, x.size(1), 3).reshape(x.size(0), 4, x.size(1), 3)
+      y = torch.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+      return torch.linear(y, self.proj)`,
+    parameters: { q: [12, 6], k: [6, 6], v: [6, 6], proj: [5, 12] },
+    inputs: sequence(7, 6),
+    groups: ['heads 2: q.0 k.0 v.0 proj.1', 'heads 2: q.0 proj.1', 'head-dims 3: q.0 k.0', 'head-dims 3: v.0 proj.1'],
+  },
+  {
+    title: 'relative positions: a column of the table is a head, its rows are found by index',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      qkv = torch.linear(x, self.qkv).reshape(x.size(0), 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
+      q, k, v = qkv[0], qkv[1], qkv[2]
+      bias = self.table[self.index].view(4, 4, -1).permute(2, 0, 1).unsqueeze(0)
+      w = torch.softmax(torch.matmul(q, k.transpose(-2, -1)) + bias, -1)
+      return torch.linear(torch.matmul(w, v).transpose(1, 2).reshape(x.size(0), 4, 8), self.proj)`,
+    parameters: { qkv: [24, 6], table: [9, 2], proj: [5, 8] },
+    buffers: () => ({ index: integers(Array.from({ length: 16 }, (_, i) => (i * 5) % 9)) }),
+    inputs: sequence(4, 6),
+    groups: ['heads 2: qkv.0 table.1 proj.1', 'head-dims 4: qkv.0 proj.1'],
+    frozen: ['table.0: rows by index'],
+  },
+  {
+    title: 'ViT: a class token and positions share the channels of the patches, the tokens are fixed',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      t = torch.conv2d(x, self.patch, self.patchb, [2, 2]).flatten(2).transpose(1, 2)
+      t = torch.cat([self.cls.expand(t.size(0), -1, -1), t], 1) + self.pos
+      return torch.linear(t[:, 0], self.head)`,
+    parameters: { patch: [8, 3, 2, 2], patchb: [8], cls: [1, 1, 8], pos: [1, 5, 8], head: [5, 8] },
+    inputs: image(),
+    groups: ['channels 8: patch.0 patchb.0 cls.2 pos.2 head.1'],
+    frozen: ['pos.1: tied to a fixed axis'],
+  },
+  {
+    title: 'LSTM: four gates of one hidden axis, shared by both layers',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      zeros = torch.zeros([2, x.size(0), 6])
+      w = [self.ih0, self.hh0, self.b0, self.b0h, self.ih1, self.hh1, self.b1, self.b1h]
+      y, h, c = torch.lstm(x, [zeros, zeros], w, True, 2, 0.0, False, False, True)
+      return torch.linear(y[:, -1], self.head)`,
+    parameters: {
+      ih0: [24, 3],
+      hh0: [24, 6],
+      b0: [24],
+      b0h: [24],
+      ih1: [24, 6],
+      hh1: [24, 6],
+      b1: [24],
+      b1h: [24],
+      head: [4, 6],
+    },
+    inputs: sequence(5, 3),
+    groups: ['hidden 6: ih0.0 hh0.0 hh0.1 b0.0 b0h.0 ih1.0 ih1.1 hh1.0 hh1.1 b1.0 b1h.0 head.1'],
+  },
+  {
+    title: 'group norm: whole groups of the norm go, or the same channel of every group',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.group_norm(torch.conv2d(x, self.a), 3, self.weight, self.bias)
+      return torch.conv2d(y, self.b)`,
+    parameters: { a: [12, 3, 1, 1], weight: [12], bias: [12], b: [5, 12, 1, 1] },
+    inputs: image(),
+    groups: ['conv-groups 3: a.0 weight.0 bias.0 b.1', 'channels 4: a.0 weight.0 bias.0 b.1'],
+  },
+  {
+    title: 'pixel shuffle: the square of the factor belongs to each channel',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      return torch.conv2d(torch.pixel_shuffle(torch.conv2d(x, self.a), 2), self.b)`,
+    parameters: { a: [12, 3, 1, 1], b: [5, 3, 1, 1] },
+    inputs: image(),
+    groups: ['channels 3: a.0 b.1'],
+  },
+  {
+    title: 'embedding and head tied: the vocabulary stays, the width is one',
+    source: `def forward(self, ids: Tensor) -> Tensor:
+      x = torch.embedding(self.words, ids)
+      x = x + torch.linear(torch.relu(torch.linear(x, self.up)), self.down)
+      return torch.linear(x, self.words)`,
+    parameters: { words: [11, 8], up: [16, 8], down: [8, 16] },
+    inputs: () => [integers([1, 5, 3, 10, 0, 7], [2, 3])],
+    groups: ['channels 8: words.1 up.1 down.0', 'channels 16: up.0 down.1'],
+    frozen: ['words.0: rows by index'],
+  },
+  {
+    title: 'attention by einsum, with head and dimension as dimensions of the weights',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      q = torch.einsum('btc,chd->bthd', [x, self.q])
+      k = torch.einsum('btc,chd->bthd', [x, self.k])
+      v = torch.einsum('btc,chd->bthd', [x, self.v])
+      w = torch.softmax(torch.einsum('bthd,bshd->bhts', [q, k]), -1)
+      return torch.einsum('bhts,bshd,hdo->bto', [w, v, self.o])`,
+    parameters: { q: [6, 2, 4], k: [6, 2, 4], v: [6, 2, 3], o: [2, 3, 5] },
+    inputs: sequence(7, 6),
+    groups: ['heads 2: q.1 k.1 v.1 o.0', 'head-dims 4: q.2 k.2', 'head-dims 3: v.2 o.1'],
+  },
+  {
+    title: 'rotary positions by halves: a dimension goes with its partner, in queries and keys alike',
+    source: `def turn(self, x: Tensor) -> Tensor:
+      a, b = x.chunk(2, -1)
+      return x * self.cos + torch.cat([-b, a], -1) * self.sin
+    def forward(self, x: Tensor) -> Tensor:
+      q = self.turn(torch.linear(x, self.q).view(x.size(0), 5, 2, 8).transpose(1, 2))
+      k = self.turn(torch.linear(x, self.k).view(x.size(0), 5, 2, 8).transpose(1, 2))
+      v = torch.linear(x, self.v).view(x.size(0), 5, 2, 8).transpose(1, 2)
+      y = torch.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+      return torch.linear(y, self.o)`,
+    parameters: { q: [16, 6], k: [16, 6], v: [16, 6], o: [3, 16] },
+    buffers: () => ({ cos: uniform([5, 8]), sin: uniform([5, 8]) }),
+    inputs: sequence(5, 6),
+    groups: ['heads 2: q.0 k.0 v.0 o.1', 'head-dims 4: q.0 k.0', 'head-dims 8: v.0 o.1'],
+  },
+  {
+    title: 'rotary positions as complex numbers: what is turned is frozen, the values are not',
+    source: `def turn(self, x: Tensor) -> Tensor:
+      z = torch.view_as_complex(x.reshape(x.size(0), 2, 5, 4, 2))
+      return torch.view_as_real(z * torch.complex(self.cos, self.sin)).flatten(3)
+    def forward(self, x: Tensor) -> Tensor:
+      q = self.turn(torch.linear(x, self.q).view(x.size(0), 5, 2, 8).transpose(1, 2))
+      k = self.turn(torch.linear(x, self.k).view(x.size(0), 5, 2, 8).transpose(1, 2))
+      v = torch.linear(x, self.v).view(x.size(0), 5, 2, 8).transpose(1, 2)
+      y = torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-2, -1)), -1), v).transpose(1, 2).flatten(2)
+      return torch.linear(y, self.o)`,
+    parameters: { q: [16, 6], k: [16, 6], v: [16, 6], o: [3, 16] },
+    buffers: () => ({ cos: uniform([5, 4]), sin: uniform([5, 4]) }),
+    inputs: sequence(5, 6),
+    groups: ['head-dims 8: v.0 o.1'],
+    frozen: ['q.0: unknown operator'],
+  },
+  {
+    title: 'T5: one table of biases ties the heads of all layers',
+    source: `def attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, o: Tensor, bias: Tensor) -> Tensor:
+      q = torch.linear(x, q).view(x.size(0), 4, 2, 3).transpose(1, 2)
+      k = torch.linear(x, k).view(x.size(0), 4, 2, 3).permute(0, 2, 3, 1)
+      v = torch.linear(x, v).view(x.size(0), 4, 2, 3).transpose(1, 2)
+      w = torch.softmax(torch.matmul(q, k) + bias, -1)
+      return torch.linear(torch.matmul(w, v).transpose(1, 2).reshape(x.size(0), 4, 6), o)
+    def forward(self, x: Tensor) -> Tensor:
+      bias = torch.embedding(self.table, self.buckets).permute(2, 0, 1).unsqueeze(0)
+      x = torch.linear(x, self.embed)
+      x = x + self.attend(x, self.q1, self.k1, self.v1, self.o1, bias)
+      x = x + self.attend(x, self.q2, self.k2, self.v2, self.o2, bias)
+      return torch.linear(x, self.head)`,
+    parameters: {
+      table: [7, 2],
+      embed: [8, 6],
+      ...Object.fromEntries([1, 2].flatMap((l) => ['q', 'k', 'v'].map((n) => [`${n}${l}`, [6, 8]]))),
+      o1: [8, 6],
+      o2: [8, 6],
+      head: [3, 8],
+    },
+    buffers: () => ({
+      buckets: integers(
+        Array.from({ length: 16 }, (_, i) => i % 7),
+        [4, 4],
+      ),
+    }),
+    inputs: sequence(4, 6),
+    groups: [
+      'channels 8: embed.0 q1.1 k1.1 v1.1 q2.1 k2.1 v2.1 o1.0 o2.0 head.1',
+      'heads 2: table.1 q1.0 k1.0 v1.0 q2.0 k2.0 v2.0 o1.1 o2.1',
+      'head-dims 3: q1.0 k1.0',
+      'head-dims 3: v1.0 o1.1',
+      'head-dims 3: q2.0 k2.0',
+      'head-dims 3: v2.0 o2.1',
+    ],
+  },
+  {
+    title: 'ECA: a convolution along the channels fixes them',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.conv2d(x, self.a)
+      g = torch.conv1d(y.mean([2, 3]).unsqueeze(1), self.k, None, [1], [1])
+      return torch.conv2d(y * torch.sigmoid(g).transpose(1, 2).unsqueeze(-1), self.b)`,
+    parameters: { a: [8, 3, 1, 1], k: [1, 1, 3], b: [5, 8, 1, 1] },
+    inputs: image(),
+    groups: [],
+    frozen: ['a.0: window axis', 'b.1: window axis'],
+  },
+  {
+    title: 'MLP-Mixer: tokens come from the image and stay, the hidden widths go',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      t = torch.conv2d(x, self.patch).flatten(2)
+      t = t + torch.linear(torch.gelu(torch.linear(t, self.t1)), self.t2)
+      c = t.transpose(1, 2)
+      c = c + torch.linear(torch.gelu(torch.linear(c, self.c1)), self.c2)
+      return torch.linear(c.mean(1), self.head)`,
+    parameters: { patch: [8, 3, 1, 1], t1: [10, 16], t2: [16, 10], c1: [12, 8], c2: [8, 12], head: [5, 8] },
+    inputs: image(),
+    groups: ['channels 8: patch.0 c1.1 c2.0 head.1', 'channels 10: t1.0 t2.1', 'channels 12: c1.0 c2.1'],
+    frozen: ['t1.1: tied to a fixed axis', 't2.0: tied to a fixed axis'],
+  },
+  {
+    title: 'CBAM: a maximum over the channels fixes them',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.conv2d(x, self.a)
+      g = torch.cat([y.amax(1, True), y.mean(1, True)], 1)
+      return torch.conv2d(y * torch.sigmoid(torch.conv2d(g, self.k)), self.b)`,
+    parameters: { a: [8, 3, 1, 1], k: [1, 2, 1, 1], b: [5, 8, 1, 1] },
+    inputs: image(),
+    groups: [],
+    frozen: ['a.0: reduction over the axis'],
+  },
+  {
+    title: 'two splits of one stream that do not nest are fixed; the layers around it are free',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.conv2d(torch.conv2d(x, self.a), self.b)
+      p = (y.view(x.size(0), 2, 3, 4, 4) * self.two).reshape(x.size(0), 6, 4, 4)
+      q = (y.view(x.size(0), 3, 2, 4, 4) * self.three).reshape(x.size(0), 6, 4, 4)
+      return torch.conv2d(p + q, self.c)`,
+    parameters: { a: [4, 3, 1, 1], b: [6, 4, 1, 1], two: [2, 1, 1, 1], three: [3, 1, 1, 1], c: [5, 6, 1, 1] },
+    inputs: image(),
+    groups: ['channels 4: a.0 b.1'],
+    frozen: ['b.0: factors do not nest'],
+  },
+  {
+    title: 'a residual stream that enters a grouped convolution: whole groups, or the same channel of each',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      s = torch.conv2d(x, self.stem)
+      s = s + torch.conv2d(torch.relu(torch.conv2d(s, self.g, None, [1, 1], [1, 1], [1, 1], 4)), self.p)
+      return torch.conv2d(s, self.head)`,
+    parameters: { stem: [8, 3, 1, 1], g: [12, 2, 3, 3], p: [8, 12, 1, 1], head: [5, 8, 1, 1] },
+    inputs: image(),
+    groups: ['conv-groups 4: stem.0 g.0 p.0 p.1 head.1', 'channels 2: stem.0 g.1 p.0 head.1', 'channels 3: g.0 p.1'],
+  },
+]
+
+function summary(analysis: Analysis): string[] {
+  return analysis.groups.map(({ kind, size, members }) => {
+    const places = members.filter(({ role }) => role === 'parameter').map((m) => `${m.name}.${m.dim}`)
+    return `${kind} ${size}: ${places.join(' ')}`
+  })
+}
+
+describe('worked cases', () => {
+  it.each(CASES)('$title', async ({ source, parameters, buffers, inputs, groups, frozen = [] }) => {
+    await scope(async () => {
+      const model = await network(source.replace(/^ {4}/gm, ''), parameters, buffers?.())
+      const exampleInputs = inputs()
+      const recording = await model.record(exampleInputs)
+      const analysis = analyse(recording.record)
+      recording.dispose()
+      expect(analysis.broken).toEqual([])
+      expect(summary(analysis).sort()).toEqual([...groups].sort())
+      for (const line of frozen) {
+        const [place, reason] = line.split(': ') as [string, string]
+        const [name, dim] = place.split('.') as [string, string]
+        const found = analysis.frozen.find((f) => f.name === name && f.dim === Number(dim))
+        expect(
+          found?.reasons.map(({ kind }) => kind),
+          place,
+        ).toContain(reason)
+      }
+      if (groups.length === 0) return
+      const { plan } = await prune(model, { exampleInputs, ratio: () => 0.5 })
+      expect(plan.removed.map(({ group }) => group)).toEqual(analysis.groups.map(({ id }) => id))
+    })
+  })
+})

@@ -1,9 +1,9 @@
 import { define, EspalierError, type Plan, prune, scope, Tensor } from 'espalier'
 import { Random } from '../../lib/train/random.js'
-import { emit, type Program } from './program.js'
+import { emit, type Program, type Source } from './program.js'
 
 export type Verdict =
-  | { outcome: 'cut'; removed: number }
+  | { outcome: 'cut'; removed: number; groups: string[][] }
   | { outcome: 'refused'; code: string; message: string }
   | { outcome: 'wrong'; why: string }
 
@@ -14,13 +14,25 @@ const isHonest = ({ code, message }: EspalierError) =>
 const DEFECTS = ['relation did not hold', 'unsupported form', 'unknown operator']
 const TOLERANCE = 1e-4
 
+/** A network as TorchScript, with the shapes of its inputs at two batch sizes; the first is the example. */
+export interface Network {
+  source: Source
+  seed: number
+  inputs: readonly (readonly number[])[]
+  exact: boolean
+}
+
+/** {@link hold} for a program. */
+export const judge = (program: Program, exact: boolean): Promise<Verdict> =>
+  hold({ source: emit(program), seed: program.seed, inputs: [2, 3].map((batch) => [batch, ...program.input]), exact })
+
 /**
- * Prunes the network of a program and compares the small one with the source itself, run with zeros in place of what
- * was removed: nothing of the surgery or of its own verification is relied on.
+ * Prunes a network and compares the small one with the source itself, run with zeros in place of what was removed: nothing
+ * of the surgery or of its own verification is relied on.
  */
-export async function judge(program: Program, exact: boolean): Promise<Verdict> {
-  const { text, parameters, buffers } = emit(program)
-  const random = new Random(program.seed + 1)
+export async function hold({ source, seed, inputs: shapes, exact }: Network): Promise<Verdict> {
+  const { text, parameters, buffers } = source
+  const random = new Random(seed + 1)
   const uniform = (n: number, low: number, high: number) =>
     Float32Array.from({ length: n }, () => low + (high - low) * random.uniform())
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
@@ -33,33 +45,38 @@ export async function judge(program: Program, exact: boolean): Promise<Verdict> 
     shape,
     data: uniform(size(shape), 0.5, 1.5),
   }))
-  const inputs = [2, 3].map((batch) => ({
-    shape: [batch, ...program.input],
-    data: uniform(batch * size(program.input), -1, 1),
-  }))
+  const inputs = shapes.map((shape) => ({ shape, data: uniform(size(shape), -1, 1) }))
 
   return scope(async () => {
+    const indices = Object.fromEntries(
+      Object.entries(source.indices ?? {}).map(([name, list]) => [
+        name,
+        Tensor.from(BigInt64Array.from(list, BigInt), [list.length]),
+      ]),
+    )
     const build = (keep: Plan['keep']) =>
       define(text, {
         parameters: tensorsOf(weights.map((w) => ({ ...w, data: masked(w.data, w.shape, keep[w.name]) }))),
-        buffers: tensorsOf(statistics),
+        buffers: { ...tensorsOf(statistics), ...indices },
       })
     const model = await build({})
-    const [example, other] = inputs.map(({ data, shape }) => Tensor.from(data, shape)) as [Tensor, Tensor]
+    const tensors = inputs.map(({ data, shape }) => Tensor.from(data, shape))
+    const example = tensors[0] as Tensor
     try {
       const { small, plan, analysis } = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact })
+      const groups = analysis.groups.map(({ members }) => members.map(({ name }) => name))
       const broken = [...analysis.broken, ...analysis.frozen.flatMap(({ reasons }) => reasons)]
       const defect = broken.find(({ kind }) => DEFECTS.includes(kind))
       if (defect) return { outcome: 'wrong', why: `${defect.kind}: ${defect.operator}` }
       const removed = 1 - plan.params[1] / plan.params[0]
-      if (plan.approximate.length > 0) return { outcome: 'cut', removed }
+      if (plan.approximate.length > 0) return { outcome: 'cut', removed, groups }
       const reference = await build(plan.keep)
-      for (const input of [example, other]) {
+      for (const input of tensors) {
         const error = relativeError((await small.forward(input)) as Tensor, (await reference.forward(input)) as Tensor)
         if (!(error <= TOLERANCE))
           return { outcome: 'wrong', why: `differs by ${error} at a batch of ${input.shape[0]}` }
       }
-      return { outcome: 'cut', removed }
+      return { outcome: 'cut', removed, groups }
     } catch (error) {
       if (!(error instanceof EspalierError)) return { outcome: 'wrong', why: String(error) }
       const message = `${error.message} ${error.detail ?? ''}`

@@ -20,6 +20,8 @@ export interface Source {
   text: string
   parameters: Record<string, { shape: number[]; zero: boolean }>
   buffers: Record<string, number[]>
+  /** Buffers of indices, with their values. */
+  indices?: Record<string, readonly number[]>
 }
 
 const kindOf = (step: Step) => KINDS[step.kind] as Kind

@@ -20,7 +20,7 @@ function elementwise(zero: Zero): Rule {
     const operands = op.allInputs()
     const choosers = op.entry.argNames.flatMap((name) => (CHOOSERS.has(name) ? (op.tensor(name) ?? []) : []))
     const givers = operands.filter((t) => !choosers.includes(t))
-    for (const id of op.allOutputs()) {
+    op.allOutputs().forEach((id, k) => {
       const shape = op.graph.value(id)?.shape ?? []
       const axes: Axis[] = []
       const zeros: boolean[] = []
@@ -35,8 +35,8 @@ function elementwise(zero: Zero): Rule {
         axes.push(axis)
         zeros.push(first !== undefined && ZERO[zero](dead))
       })
-      op.graph.set(id, axes, zeros)
-    }
+      op.output(axes, zeros, k)
+    })
   }
 }
 
@@ -130,36 +130,36 @@ export const elementwiseRules: RuleTable = new Map<string, Rule>([
   ...rules(
     same,
     'dropout feature_dropout alpha_dropout contiguous clone detach to type_as float double half alias lift_fresh cpu cuda ' +
-      'bfloat16 requires_grad _to_copy',
+      'requires_grad _to_copy',
   ),
   ...rules(
     elementwise('all'),
     'relu relu6 leaky_relu elu selu celu gelu silu mish tanh hardswish hardshrink softshrink abs absolute neg negative ' +
-      'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh atanh erf expm1 log1p trunc fix round floor ceil ' +
-      'maximum minimum fmax fmin softsign positive rrelu nan_to_num lerp addcmul logical_and ' +
+      'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
+      'maximum minimum fmax fmin positive rrelu nan_to_num lerp addcmul logical_and ' +
       'logical_or bitwise_and bitwise_or real imag conj',
   ),
   ...rules(
     elementwise('never'),
-    'sigmoid hardsigmoid exp exp2 cos acos arccos cosh softplus logsigmoid log_sigmoid threshold eq ne lt le gt ge not_equal ' +
+    'sigmoid hardsigmoid exp exp2 cos acos arccos cosh softplus log_sigmoid threshold eq ne lt le gt ge not_equal ' +
       'less less_equal greater greater_equal isnan isinf isfinite isclose logical_not logical_xor bitwise_not bitwise_xor ' +
       'erfc atan2 signbit',
   ),
-  ...rules(elementwise('pole'), 'log log2 log10 rsqrt reciprocal logit'),
+  ...rules(elementwise('pole'), 'log log2 log10 rsqrt reciprocal logit acosh arccosh'),
   ...rules(sum, 'add sub subtract rsub'),
   ...rules(where, 'where'),
   ['aten::max.other', elementwise('all')],
   ['aten::min.other', elementwise('all')],
   ...rules(elementwise('any'), 'mul multiply'),
   ...rules(quotient, 'div true_divide divide floor_divide'),
-  ...rules(elementwise('first'), 'fmod remainder copysign'),
+  ...rules(elementwise('first'), 'fmod remainder copysign _prelu_kernel'),
   ...rules(power, 'pow float_power'),
   ...rules(clamp('min', 'max'), 'clamp clip'),
   ...rules(clamp('min', ''), 'clamp_min'),
   ...rules(clamp('', 'max'), 'clamp_max'),
   ...rules(clamp('min_val', 'max_val'), 'hardtanh'),
   ...rules(fill('value'), 'masked_fill fill'),
-  ...rules(prelu, 'prelu _prelu_kernel'),
+  ...rules(prelu, 'prelu'),
   ...rules(contents(true), 'zero zeros_like'),
   ...rules(contents(false), 'ones_like full_like empty_like rand_like randn_like bernoulli uniform normal random'),
   ...rules(copy, 'copy'),

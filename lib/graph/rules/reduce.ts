@@ -90,10 +90,7 @@ export const reductionRules: RuleTable = new Map<string, Rule>([
   ...rules(norm, 'norm linalg_vector_norm frobenius_norm'),
   ...rules(cosine, 'cosine_similarity'),
   ...rules(windows(1), 'max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d max_pool1d_with_indices'),
-  ...rules(
-    windows(2),
-    'max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d max_pool2d_with_indices lp_pool2d',
-  ),
+  ...rules(windows(2), 'max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d max_pool2d_with_indices'),
   ...rules(windows(3), 'max_pool3d avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_pool3d_with_indices'),
   ...rules(
     windows('beyond channels'),

@@ -1,0 +1,127 @@
+import { setThreads } from 'espalier'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Axis } from '../../lib/graph/axes.js'
+import { fixedAxis } from '../../lib/graph/axes.js'
+import type { Op } from '../../lib/graph/op.js'
+import { rules } from '../../lib/graph/rules/index.js'
+import type { Rule } from '../../lib/graph/rules/rule.js'
+import { hold, type Network, type Verdict } from '../property/law.js'
+import type { Source } from '../property/program.js'
+import { ALIASES, CATALOGUE, NOT_RUN, type Specimen } from './catalogue.js'
+
+beforeAll(() => setThreads(1))
+
+/** The whole network of a specimen. */
+function networkOf({ code, channels = 8, oneBatch }: Specimen): Network {
+  const source: Source = {
+    text: '',
+    parameters: {
+      a: { shape: [8, 3, 1, 1], zero: false },
+      bias: { shape: [8], zero: false },
+      out: { shape: [5, channels, 1, 1], zero: false },
+    },
+    buffers: {},
+  }
+  const body = code.replace(/([$%@])(\w+)\[([\d, ]+)\]/g, (_, kind: string, name: string, list: string) => {
+    const numbers = list.split(',').map(Number)
+    if (kind === '$') source.parameters[name] = { shape: numbers, zero: false }
+    else if (kind === '%') source.buffers[name] = numbers
+    else source.indices = { ...source.indices, [name]: numbers }
+    return `self.${name}`
+  })
+  const lines = ['y = torch.conv2d(x, self.a, self.bias)', ...body.split('\n'), 'return torch.conv2d(z, self.out)']
+  source.text = `def forward(self, x: Tensor) -> Tensor:\n${lines.map((line) => `  ${line}`).join('\n')}`
+  const batches = oneBatch ? [2] : [2, 3]
+  return { source, seed: 5, inputs: batches.map((batch) => [batch, 3, 4, 4]), exact: false }
+}
+
+const names = [...rules.keys()].map((name) => name.replace('aten::', ''))
+const plain = (key: string) => key.replace(/#.*/, '')
+const specimens = [...CATALOGUE].filter(([key]) => names.includes(plain(key)))
+
+/** What a specimen must come to, when its rule is right. */
+async function failureOf(specimen: Specimen): Promise<string | undefined> {
+  const verdict: Verdict = await hold(networkOf(specimen))
+  if (verdict.outcome === 'wrong') return verdict.why
+  const prunes = verdict.outcome === 'cut' && verdict.groups.some((members) => members.includes('a'))
+  if (prunes === (specimen.frozen === true)) return prunes ? 'y can be pruned' : 'y can not be pruned'
+  return undefined
+}
+
+describe('the operator table', () => {
+  it('has a network here for each of its operators, or the reason why not', () => {
+    const missing = names.filter((name) => !CATALOGUE.has(name) && !(name in NOT_RUN))
+    expect(missing).toEqual([])
+    expect([...CATALOGUE.keys()].filter((key) => !names.includes(plain(key)))).toEqual([])
+  })
+
+  it.each(Object.entries(ALIASES))('%s is the same as %s', (alias, name) => {
+    expect(rules.get(`aten::${alias}`)).toBe(rules.get(`aten::${name}`))
+  })
+
+  it.each(specimens)('%s: the law holds', async (_, specimen) => {
+    expect(await failureOf(specimen)).toBeUndefined()
+  })
+})
+
+/** The operator as a broken rule sees it. */
+type Break = (op: Op) => Op
+
+const pretend = (op: Op, changes: Partial<Record<keyof Op, unknown>>): Op =>
+  Object.create(op, Object.fromEntries(Object.entries(changes).map(([name, value]) => [name, { value }]))) as Op
+const nothing = () => undefined
+
+const BREAKS: Readonly<Record<string, Break>> = {
+  'numbers its outputs backwards': (op) =>
+    pretend(op, {
+      output: (axes: readonly Axis[], zero: readonly boolean[], index = 0) =>
+        op.output(
+          axes.map((axis) => axis.slice().reverse()),
+          zero,
+          index,
+        ),
+    }),
+  'ties nothing': (op) => pretend(op, { equate: nothing }),
+  'fixes nothing': (op) => pretend(op, { fix: nothing, freeze: nothing, pinned: (size: number) => op.fresh(size, 0) }),
+  'approximates nothing': (op) => pretend(op, { approximate: nothing }),
+  'loses its outputs': (op) => pretend(op, { output: nothing }),
+  'calls everything zero': (op) =>
+    pretend(op, {
+      output: (axes: readonly Axis[], zero: readonly boolean[], index = 0) =>
+        op.output(
+          axes,
+          zero.map(() => true),
+          index,
+        ),
+    }),
+  'gives its outputs to a barrier': (op) => pretend(op, { output: () => op.freeze('broken') }),
+  'splits by the wrong factor': (op) =>
+    pretend(op, {
+      split: (axis: Axis, n: number, met: { outer: number; inner: number }) => {
+        const { outer, inner } = op.split(axis, axis.length / n, met)
+        return {
+          outer: outer.length === axis.length / n ? outer : fixedAxis(axis.length / n),
+          inner: inner.length === n ? inner : fixedAxis(n),
+        }
+      },
+    }),
+}
+
+describe('a rule that is broken on purpose is noticed', () => {
+  const table = rules as Map<string, Rule>
+  let restore = nothing as () => void
+  afterEach(() => restore())
+
+  it.each(specimens.filter(([name]) => !(name in ALIASES)))('%s', async (name, specimen) => {
+    const key = `aten::${plain(name)}`
+    const rule = table.get(key) as Rule
+    restore = () => void table.set(key, rule)
+    const noticed: string[] = []
+    for (const [kind, change] of Object.entries(BREAKS)) {
+      table.set(key, (op) => rule(change(op)))
+      if ((await failureOf(specimen)) !== undefined) noticed.push(kind)
+      if (noticed.length > 0) break
+    }
+    expect(noticed).not.toEqual([])
+  })
+})

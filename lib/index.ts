@@ -1,4 +1,6 @@
+export * from './draw/index.js'
 export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions } from './errors.js'
+export * from './explain/index.js'
 export * from './graph/index.js'
 export * from './importance/index.js'
 export * from './prune/index.js'

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { doctorCommand } from './doctor.js'
 import { printError } from './error.js'
+import { inspectCommand } from './inspect.js'
 import { installLibtorchCommand } from './install-libtorch.js'
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -12,6 +13,7 @@ const program = new Command('espalier')
   .version(manifest.version)
   .addCommand(installLibtorchCommand())
   .addCommand(doctorCommand())
+  .addCommand(inspectCommand())
 
 try {
   await program.parseAsync()

@@ -72,3 +72,36 @@ describe('install-libtorch', () => {
     expect(stderr).toContain('cpu, cu130')
   })
 })
+
+describe('inspect', () => {
+  const model = join(ROOT, 'test/fixtures/models/toy_resnet.trace_train.pt')
+  const inspect = (...args: string[]) => espalier(['inspect', model, '--input', '1,3,32,32', ...args])
+
+  it('prints the groups and what is frozen', () => {
+    const { status, stdout } = inspect('--frozen')
+    expect(stdout).toMatch(/^ *group +kind +units +members/m)
+    expect(stdout).toMatch(/^fc\.weight +0 +\d+ +model output$/m)
+    expect(stdout).toMatch(/^coverage: \d+\.\d % of the parameters/m)
+    expect(status).toBe(0)
+  })
+  it('explains what it is asked', () => {
+    const { stdout } = inspect('--explain', 'fc.weight[0]', '--explain', '0')
+    expect(stdout).toMatch(/^fc\.weight\[0\], \d+ wide, stays: model output$/m)
+    expect(stdout).toMatch(/is cut with group 0 \(\d+ channels\)$/m)
+  })
+  it('draws', () => {
+    const file = join(folder, 'model.svg')
+    expect(inspect('--draw', file).stdout).toContain(`drawn: ${file}`)
+    expect(readFileSync(file, 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>$/)
+  })
+  it.each([
+    [['--input', 'big'], "'big' is no shape"],
+    [['--draw', 'model.png'], 'must end in .svg, .html or .dot'],
+    [['--explain', 'nowhere'], "no parameters in scope 'nowhere'"],
+  ])('refuses %j', (args, words) => {
+    const { status, stderr } = inspect(...args)
+    expect(stderr).toContain(words)
+    expect(stderr).toContain('(ERR_INVALID_ARGUMENT)')
+    expect(status).toBe(1)
+  })
+})

@@ -1,0 +1,100 @@
+import { basename, extname } from 'node:path'
+import { Command, Option } from 'commander'
+import { type DrawOptions, draw } from '../draw/index.js'
+import { EspalierError } from '../errors.js'
+import { explain, type Question } from '../explain/index.js'
+import { writeFileAtomic } from '../files.js'
+import { type Analysis, analyse } from '../graph/index.js'
+import { coverageLines, frozenTable, groupsTable } from '../report/index.js'
+import { load, Tensor } from '../torch/index.js'
+import { Random } from '../train/random.js'
+
+interface InspectOptions {
+  input: string[]
+  explain: string[]
+  draw?: string
+  frozen?: boolean
+}
+
+/** `espalier inspect model.pt --input 1,3,224,224`. */
+export function inspectCommand(): Command {
+  const collect = (value: string, before: string[]) => [...before, value]
+  return new Command('inspect')
+    .description('show which channels of a model hang together, what ties them and what freezes the others')
+    .argument('<model>', 'a TorchScript file')
+    .addOption(
+      new Option('-i, --input <shape>', 'shape of an example input, 1,3,224,224 or int64:1,16; once for each input')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option(
+        '-e, --explain <what>',
+        'explain a parameter (conv1.weight or conv1.weight[0]), a scope or a group (3)',
+      )
+        .argParser(collect)
+        .default([], 'nothing'),
+    )
+    .option('-d, --draw <file>', 'draw the model into a .svg, .html or .dot file')
+    .option('-f, --frozen', 'list what is frozen, and why')
+    .action(inspect)
+}
+
+async function inspect(path: string, options: InspectOptions): Promise<void> {
+  const format = options.draw === undefined ? undefined : formatOf(options.draw)
+  const inputs = options.input.map(exampleOf)
+  const model = await load(path)
+  const recording = await model.record(inputs)
+  const analysis = analyse(recording.record)
+  if (options.explain.length > 0) {
+    for (const what of options.explain) console.log(answer(analysis, what))
+  } else {
+    console.log(groupsTable(analysis))
+    if (options.frozen) console.log(`\n${frozenTable(analysis)}`)
+    console.log(`\n${coverageLines(analysis)}`)
+  }
+  if (options.draw !== undefined) {
+    await writeFileAtomic(options.draw, draw(analysis, { format, title: basename(path) }))
+    console.log(`drawn: ${options.draw}`)
+  }
+}
+
+function formatOf(file: string): DrawOptions['format'] {
+  const format = extname(file).slice(1)
+  if (format === 'svg' || format === 'html' || format === 'dot') return format
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `--draw: ${file} must end in .svg, .html or .dot`)
+}
+
+/** Numbers from a fixed seed; of an integer dtype, zeros: they are indices of some table. */
+function exampleOf(text: string): Tensor {
+  const match = /^(?:(float32|float64|int64|int32|bool):)?(\d+(?:[,x]\d+)*)$/.exec(text)
+  if (!match) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `--input: '${text}' is no shape`, {
+      hint: 'Write 1,3,224,224 for floats, int64:1,16 for token ids.',
+    })
+  }
+  const dtype = (match[1] ?? 'float32') as 'float32'
+  const shape = (match[2] as string).split(/[,x]/).map(Number)
+  if (!dtype.startsWith('float')) return Tensor.zeros(shape, { dtype })
+  const random = new Random(0)
+  const size = shape.reduce((a, b) => a * b, 1)
+  return Tensor.from(
+    Float64Array.from({ length: size }, () => 2 * random.uniform() - 1),
+    shape,
+    { dtype },
+  )
+}
+
+function answer(analysis: Analysis, what: string): string {
+  return explain(analysis, questionOf(analysis, what))
+    .map(({ text }) => text)
+    .join('\n')
+}
+
+function questionOf({ record }: Analysis, what: string): Question {
+  if (/^\d+$/.test(what)) return { group: Number(what) }
+  const [, parameter = what, dim] = /^(.*?)(?:\[(\d+)\])?$/.exec(what) ?? []
+  const isParameter = record.values.some((value) => value.kind === 'tensor' && value.names?.includes(parameter))
+  if (!isParameter && dim === undefined) return { scope: what }
+  return dim === undefined ? { parameter } : { parameter, dim: Number(dim) }
+}

@@ -1,0 +1,40 @@
+import { EspalierError } from '../errors.js'
+import type { Analysis } from '../graph/index.js'
+import { type Plan, removedUnits } from '../prune/index.js'
+import { type Picture, pictureOf } from './boxes.js'
+import { dotOf } from './dot.js'
+import { htmlOf } from './html.js'
+import { svgOf } from './svg.js'
+
+export interface DrawOptions {
+  /** `svg` (default): an image; `html`: the image beside a list of the groups; `dot`: for Graphviz. */
+  format?: 'svg' | 'html' | 'dot' | undefined
+  /** Shows sizes before and after. */
+  plan?: Plan | undefined
+  /** Default `model`. */
+  title?: string | undefined
+}
+
+/**
+ * Draws the operators of a model, coloured by the group whose channels they make; grey where those are frozen. Operators
+ * that hand a value on within one group share a box.
+ *
+ * @returns the text of a file that needs nothing else
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` for another format
+ */
+export function draw(analysis: Analysis, options: DrawOptions = {}): string {
+  const { format = 'svg', plan, title = 'model' } = options
+  const write = WRITERS[format]
+  if (!write) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `format must be svg, html or dot, not ${String(format)}`)
+  }
+  return write(pictureOf(analysis, plan ? removedUnits(analysis, plan) : new Uint8Array(0)), title, analysis)
+}
+
+type Writer = (picture: Picture, title: string, analysis: Analysis) => string
+
+const WRITERS: Readonly<Record<NonNullable<DrawOptions['format']>, Writer>> = {
+  svg: svgOf,
+  html: (picture, title, analysis) => htmlOf(svgOf(picture, title), analysis, title),
+  dot: dotOf,
+}

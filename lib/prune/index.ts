@@ -1,5 +1,5 @@
 export { type Approximation, approximations } from './approximate.js'
-export { countSize, type Size } from './count.js'
+export { countOperators, countSize, type OperatorSize, type Size } from './count.js'
 export { compileCut } from './edits.js'
 export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'
 export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'

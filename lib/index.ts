@@ -3,6 +3,7 @@ export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions }
 export * from './explain/index.js'
 export * from './graph/index.js'
 export * from './importance/index.js'
+export * from './manifest/index.js'
 export * from './prune/index.js'
 export * from './regularize/index.js'
 export * from './report/index.js'

@@ -1,7 +1,6 @@
 export { type Approximation, approximations } from './approximate.js'
 export { countOperators, countSize, type OperatorSize, type Size } from './count.js'
 export { compileCut } from './edits.js'
-export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'
 export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'
 export { cutAndVerify, type Pass, type Verification } from './verify.js'
 export { unitCount } from './widths.js'

@@ -22,7 +22,7 @@ export {
   train,
 } from './loop.js'
 export { type Loss, type LossFunction, lossFunction } from './loss.js'
-export type { Optimizer, OptimizerFactory } from './optimizer.js'
+export type { Optimizer, OptimizerFactory, OptimizerState } from './optimizer.js'
 export { Random, type RandomState } from './random.js'
 export { constant, cosine, type LrSchedule, largestFactor, type Progress, step } from './schedule.js'
 export { type SgdOptions, sgd } from './sgd.js'

@@ -8,15 +8,24 @@ export interface OptimizerFactory {
   readonly lr: number
   /** How it steps, at this learning rate; what {@link checkStability} needs. */
   stepping(lr: number): Stepping
-  /** Takes the parameters that require gradients. */
-  bind(parameters: ReadonlyMap<string, Tensor>): Optimizer
+  /**
+   * Takes the parameters that require gradients.
+   *
+   * @param state to go on from, of parameters of the same names and shapes; copied
+   */
+  bind(parameters: ReadonlyMap<string, Tensor>, state?: OptimizerState): Optimizer
 }
+
+/** Tensors that an optimizer keeps for each parameter, of its shape: by name of the parameter, then of the part. */
+export type OptimizerState = ReadonlyMap<string, Readonly<Record<string, Tensor>>>
 
 export interface Optimizer {
   /** Learning rate of the next step; a schedule sets it. */
   lr: number
   /** One step with the gradients as they are; parameters without one stay. Never interrupted halfway. */
   step(): Promise<void>
+  /** Its own tensors as they are now; empty before the first step. They stay the optimizer's. */
+  state(): OptimizerState
   /** Drops all gradients. */
   zeroGrad(): void
   /** Frees the optimizer's own tensors; parameters and gradients stay. */

@@ -1,7 +1,7 @@
 import { EspalierError } from '../errors.js'
 import { atLeast, inRange } from '../options.js'
-import { keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
-import type { Optimizer, OptimizerFactory } from './optimizer.js'
+import { call, keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
+import type { Optimizer, OptimizerFactory, OptimizerState } from './optimizer.js'
 
 export interface SgdOptions {
   /** Learning rate, above 0. */
@@ -35,7 +35,7 @@ export function sgd(options: SgdOptions): OptimizerFactory {
     name: 'sgd',
     lr,
     stepping: (rate) => ({ lr: rate, ...rule }),
-    bind: (parameters) => new Sgd([...parameters.values()], lr, rule),
+    bind: (parameters, state) => new Sgd(parameters, lr, rule, state),
   }
 }
 
@@ -55,14 +55,34 @@ interface Moving {
 
 class Sgd implements Optimizer {
   lr: number
+  readonly #names: ReadonlyMap<Tensor, string>
   readonly #parameters: readonly Tensor[]
   readonly #rule: Rule
   readonly #velocities = new Map<Tensor, Tensor>()
 
-  constructor(parameters: readonly Tensor[], lr: number, rule: Rule) {
-    this.#parameters = [...new Set(parameters)].filter((parameter) => parameter.requiresGrad)
+  constructor(parameters: ReadonlyMap<string, Tensor>, lr: number, rule: Rule, state: OptimizerState = new Map()) {
+    this.#names = new Map([...parameters].reverse().map(([name, parameter]) => [parameter, name]))
+    this.#parameters = [...new Set(parameters.values())].filter((parameter) => parameter.requiresGrad)
     this.lr = lr
     this.#rule = rule
+    for (const parameter of this.#parameters) this.#goOnFrom(parameter, state)
+  }
+
+  #goOnFrom(parameter: Tensor, state: OptimizerState): void {
+    const name = this.#names.get(parameter) as string
+    const velocity = state.get(name)?.velocity
+    if (velocity === undefined) return
+    if (velocity.shape.join() !== parameter.shape.join()) {
+      const message = `the state of ${name} has shape [${velocity.shape}], the parameter [${parameter.shape}]`
+      throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+    }
+    this.#velocities.set(parameter, keep(call('aten::clone', [velocity]) as Tensor))
+  }
+
+  state(): OptimizerState {
+    return new Map(
+      [...this.#velocities].map(([parameter, velocity]) => [this.#names.get(parameter) as string, { velocity }]),
+    )
   }
 
   step(): Promise<void> {

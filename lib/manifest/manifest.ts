@@ -1,12 +1,16 @@
 import { writeFileAtomic } from '../files.js'
 import type { Analysis } from '../graph/index.js'
-import type { Plan } from './plan.js'
-import type { Verification } from './verify.js'
+import type { Plan, Verification } from '../prune/index.js'
+import { fingerprintOf, type TensorSizes } from './fingerprint.js'
 
 /** What a cut did, as plain JSON: enough to repeat it on another checkpoint, or to check it. */
 export interface Manifest {
   /** A newer one is refused by readers. */
   schema: 1
+  /** Of the names and shapes of the parameters and buffers before the cut: tells whether a model is of the same network. */
+  fingerprint: string
+  /** Shapes before the cut of the tensors in `keep`. */
+  sizes: TensorSizes
   /** Kept coordinates, ascending, by name of the parameter or buffer and dimension; only dimensions that shrank. */
   keep: Plan['keep']
   removed: readonly { group: number; kind: string; size: number; scopes: readonly string[]; units: readonly number[] }[]
@@ -32,7 +36,9 @@ export function makeManifest({ analysis, plan, verification }: CutResult): Manif
     return { group: id, kind: group?.kind ?? '', size: group?.size ?? 0, scopes: group?.scopes ?? [], units }
   })
   const { keep, params, macs, approximate } = plan
-  return { schema: 1, keep, removed, params, macs, approximate, verification }
+  const { fingerprint, sizes } = fingerprintOf(analysis.record)
+  const shrunk = Object.fromEntries(Object.keys(keep).map((name) => [name, sizes[name] ?? []]))
+  return { schema: 1, fingerprint, sizes: shrunk, keep, removed, params, macs, approximate, verification }
 }
 
 /**

@@ -1,0 +1,6 @@
+export { type Disagreement, diffManifests, type ManifestDiff } from './diff.js'
+export { fingerprintOf, type TensorSizes } from './fingerprint.js'
+export { type CutResult, type Manifest, makeManifest, saveManifest } from './manifest.js'
+export { checkManifest, loadManifest } from './read.js'
+export { type ReplayOptions, type ReplayResult, replay } from './replay.js'
+export { type Cut, carryState, expandTensors, shrinkTensors } from './tensors.js'

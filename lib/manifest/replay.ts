@@ -1,0 +1,91 @@
+import { EspalierError } from '../errors.js'
+import { type Analysis, analyse, type Removed } from '../graph/index.js'
+import { cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../prune/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import { fingerprintOf } from './fingerprint.js'
+import type { Manifest } from './manifest.js'
+import { checkManifest } from './read.js'
+
+export interface ReplayOptions {
+  /** What the graph is recorded on, and the cut verified. */
+  exampleInputs: readonly ModuleInput[]
+}
+
+export interface ReplayResult {
+  /** The smaller model, in eval mode. The caller disposes it. */
+  small: ScriptModule
+  analysis: Analysis
+  plan: Plan
+  verification: Verification
+}
+
+/**
+ * Repeats a cut on another checkpoint of the same network: the same indices go, whatever the weights are. Verified as any
+ * cut is. The model given stays as it is.
+ *
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
+ * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED` as `prune`
+ */
+export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<ReplayResult> {
+  checkManifest(manifest)
+  const copy = model.clone().eval()
+  try {
+    const recording = await copy.record(options.exampleInputs)
+    try {
+      const analysis = analyse(recording.record)
+      mustBeSameNetwork(analysis, manifest)
+      const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
+      mustKeepTheSame(plan, manifest)
+      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, options.exampleInputs)
+      return { small: small.eval(), analysis, plan, verification }
+    } finally {
+      recording.dispose()
+    }
+  } finally {
+    copy.dispose()
+  }
+}
+
+function mustBeSameNetwork({ record }: Analysis, manifest: Manifest): void {
+  const { fingerprint, sizes } = fingerprintOf(record)
+  if (fingerprint === manifest.fingerprint) return
+  const different = Object.entries(manifest.sizes).find(([name, shape]) => sizes[name]?.join() !== shape.join())
+  const where = different
+    ? `${different[0]} is ${sizes[different[0]] ? `[${sizes[different[0]]}]` : 'missing'}, not [${different[1]}]`
+    : 'a tensor that was not cut differs'
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `the manifest is of another network: ${where}`)
+}
+
+/** Units some coordinate of which was not kept. */
+function removedBy(analysis: Analysis, keep: Plan['keep']): Removed {
+  const removed = new Uint8Array(unitCount(analysis))
+  let first = 0
+  for (const { size, members } of analysis.groups) {
+    const alone = new Map<number, boolean>()
+    for (const { name, dim, coords, units } of members) {
+      const kept = keep[name]?.[dim]
+      const stays = new Set(kept ?? [])
+      // A coordinate that other units need too may be gone because of them: a unit is gone when all of its own are.
+      coords.forEach((coordinate, k) => {
+        const unit = units[k] as number
+        const gone = kept !== undefined && !stays.has(coordinate)
+        alone.set(unit, (alone.get(unit) ?? true) && gone)
+      })
+    }
+    for (const [unit, gone] of alone) if (gone) removed[first + unit] = 1
+    first += size
+  }
+  return removed
+}
+
+function mustKeepTheSame(plan: Plan, manifest: Manifest): void {
+  const names = new Set([...Object.keys(plan.keep), ...Object.keys(manifest.keep)])
+  for (const name of names) {
+    const [own, wanted] = [plan.keep[name] ?? {}, manifest.keep[name] ?? {}]
+    for (const dim of new Set([...Object.keys(own), ...Object.keys(wanted)].map(Number))) {
+      if (own[dim]?.join() === wanted[dim]?.join()) continue
+      const message = `the manifest cuts ${name}, dimension ${dim}, apart from what hangs together with it`
+      throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+    }
+  }
+}

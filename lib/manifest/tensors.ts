@@ -1,0 +1,85 @@
+import { EspalierError } from '../errors.js'
+import { call, keep as keepAlive, scope, Tensor } from '../torch/index.js'
+import type { OptimizerState } from '../train/index.js'
+import type { Manifest } from './manifest.js'
+
+/** What maps tensors from before a cut to after it, and back. */
+export type Cut = Pick<Manifest, 'keep' | 'sizes'>
+
+/**
+ * Cuts tensors of the original network as the cut did: its own parameters, or anything of their shapes (a mask, a
+ * momentum). Tensors that the cut left alone are copied.
+ *
+ * @param tensors by name of the parameter or buffer
+ * @returns new tensors, to be disposed of by the caller
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
+ */
+export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  return mapped(tensors, (name, tensor) => {
+    mustHaveShape(name, tensor, cut.sizes[name])
+    let small = tensor
+    for (const [dim, kept] of Object.entries(cut.keep[name] ?? {})) {
+      small = call('aten::index_select', [small, Number(dim), indices(kept)]) as Tensor
+    }
+    return small === tensor ? (call('aten::clone', [tensor]) as Tensor) : small
+  })
+}
+
+/**
+ * Puts tensors of the small network back to their original shapes, with zeros at what was cut. Tensors that the cut left
+ * alone are copied. `shrinkTensors` of the result gives the tensors back.
+ *
+ * @param tensors by name of the parameter or buffer
+ * @returns new tensors, to be disposed of by the caller
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than after the cut
+ */
+export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  return mapped(tensors, (name, tensor) => {
+    const shape = cut.sizes[name]
+    const dims = cut.keep[name] ?? {}
+    mustHaveShape(
+      name,
+      tensor,
+      shape?.map((size, dim) => dims[dim]?.length ?? size),
+    )
+    let large = tensor
+    for (const [dim, kept] of Object.entries(dims)) {
+      const wide = large.shape.map((size, d) => (d === Number(dim) ? (shape?.[d] ?? size) : size))
+      const zeros = Tensor.zeros(wide, { dtype: tensor.dtype })
+      large = call('aten::index_copy', [zeros, Number(dim), indices(kept), large]) as Tensor
+    }
+    return large === tensor ? (call('aten::clone', [tensor]) as Tensor) : large
+  })
+}
+
+/**
+ * Carries the state of an optimizer over a cut, so that training goes on where it was: give the result to `bind` with the
+ * parameters of the small model.
+ *
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
+ */
+export function carryState(cut: Cut, state: OptimizerState): OptimizerState {
+  return new Map(
+    [...state].map(([name, parts]) => {
+      const small = Object.entries(parts).map(([part, tensor]) => {
+        const [cutTensor] = shrinkTensors(cut, new Map([[name, tensor]])).values()
+        return [part, cutTensor as Tensor] as const
+      })
+      return [name, Object.fromEntries(small)]
+    }),
+  )
+}
+
+function mapped(
+  tensors: ReadonlyMap<string, Tensor>,
+  change: (name: string, tensor: Tensor) => Tensor,
+): Map<string, Tensor> {
+  return scope(() => new Map([...tensors].map(([name, tensor]) => [name, keepAlive(change(name, tensor))])))
+}
+
+const indices = (kept: readonly number[]) => Tensor.from(BigInt64Array.from(kept, BigInt), [kept.length])
+
+function mustHaveShape(name: string, { shape }: Tensor, wanted: readonly number[] | undefined): void {
+  if (wanted === undefined || shape.join() === wanted.join()) return
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `${name} has shape [${shape}] where the cut knows [${wanted}]`)
+}

@@ -30,7 +30,7 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     rmSync(folder, { recursive: true })
   })
 
-  it('passes the right one: both precisions, both weights, three inputs and another batch size', () => {
+  it('passes the right one: both precisions, both weights, three inputs, another batch size and another image size', () => {
     const verdict = verdicts.get('right')!
     expect(verdict.problems).toEqual([])
     expect(verdict.ok).toBe(true)
@@ -41,7 +41,7 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     expect(verdict.error).toBeLessThan(1e-12)
     expect(verdict.sensitivity).toBeGreaterThan(1e-2)
     const runs = verdict.runs.map((run) => `${run.weights} ${run.dtype} ${run.input}`)
-    expect(new Set(runs).size).toBe(2 * 2 * 4)
+    expect(new Set(runs).size).toBe(2 * 2 * 5)
   })
 
   it('passes one whose file hides a branch behind a zero scale, by its refilled weights', () => {

@@ -24,8 +24,8 @@ it('no dependency has an install script', () => {
   expect(scripted.map(([name]) => name)).toEqual([])
 })
 
-it('there are three runtime dependencies', () => {
-  expect(Object.keys(manifest.dependencies)).toEqual(['commander', 'node-gyp-build', 'yauzl'])
+it('there are four runtime dependencies', () => {
+  expect(Object.keys(manifest.dependencies)).toEqual(['@dagrejs/dagre', 'commander', 'node-gyp-build', 'yauzl'])
 })
 
 it('npm ci runs no install script: it works where there is nothing but node', () => {

@@ -1,4 +1,4 @@
-import { type Axis, fixAxis, sameAxes } from './axes.js'
+import { type Axis, fixAxis } from './axes.js'
 import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
@@ -124,17 +124,17 @@ function fixAll(graph: Graph, arg: Arg, reason: FreezeReason): void {
 
 /** The net under the rules: whatever was equated must have equal normal forms in the end. */
 function checkRelations(graph: Graph): FreezeReason[] {
-  const { coordinates, relations } = graph
+  const { axes, coordinates, relations } = graph
   const broken: FreezeReason[] = []
   for (let found = true; found; ) {
     found = false
     for (const { a, b, op } of relations) {
-      if (sameAxes(coordinates, a, b)) continue
+      if (coordinates.sameAll(a, b)) continue
       found = true
       const why = { kind: 'relation did not hold', operator: op.name, scope: op.scope }
       broken.push(why)
-      fixAxis(coordinates, a, why)
-      fixAxis(coordinates, b, why)
+      fixAxis(axes, a, why)
+      fixAxis(axes, b, why)
     }
   }
   return broken

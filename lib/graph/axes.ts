@@ -1,8 +1,8 @@
 import { type Coordinate, type Coordinates, FIXED, MET } from './coordinates.js'
 import type { FreezeReason } from './groups.js'
+import type { Axes, Axis, Factors } from './interned.js'
 
-/** One dimension of a tensor value: a coordinate for each index. Never changed once made, and shared freely. */
-export type Axis = Int32Array
+export { Axes, type Axis } from './interned.js'
 
 const fixedAxes = (() => {
   const cache = new Map<number, Axis>()
@@ -20,13 +20,13 @@ export function fixedAxis(size: number): Axis {
   return fixedAxes(size)
 }
 
-export function isFixedAxis(coordinates: Coordinates, axis: Axis): boolean {
+export function isFixedAxis({ coordinates }: Axes, axis: Axis): boolean {
   if (axis === fixedAxes(axis.length)) return true
   for (let i = 0; i < axis.length; i++) if (!coordinates.isFixed(axis[i] as Coordinate)) return false
   return true
 }
 
-export function fixAxis(coordinates: Coordinates, axis: Axis, reason: FreezeReason): void {
+export function fixAxis({ coordinates }: Axes, axis: Axis, reason: FreezeReason): void {
   if (axis === fixedAxes(axis.length)) return
   let last = -1
   for (const c of axis) {
@@ -36,69 +36,67 @@ export function fixAxis(coordinates: Coordinates, axis: Axis, reason: FreezeReas
 }
 
 /** Demands that two axes of equal size keep the same indices. */
-export function equateAxes(coordinates: Coordinates, a: Axis, b: Axis, reason: FreezeReason): void {
-  if (a === b) return
+export function equateAxes(axes: Axes, a: Axis, b: Axis, reason: FreezeReason): void {
+  if (axes.of(a) === axes.of(b)) return
   if (a.length !== b.length) throw new RangeError(`axes of ${a.length} and ${b.length} cannot be equal`)
-  let resolved = true
-  for (let i = 0; i < a.length; i++) {
-    if (!coordinates.equate(a[i] as Coordinate, b[i] as Coordinate, reason)) resolved = false
-  }
-  if (!resolved) equateFactors(coordinates, a, b, { ...reason, kind: 'factors do not nest' })
+  if (axes.coordinates.equateAll(a, b, reason)) axes.unite(a, b)
+  else equateFactors(axes, a, b, { ...reason, kind: 'factors do not nest' })
 }
 
-/** Whether the axes keep the same indices whatever is cut. */
-export function sameAxes(coordinates: Coordinates, a: Axis, b: Axis): boolean {
-  for (let i = 0; i < a.length; i++) if (!coordinates.same(a[i] as Coordinate, b[i] as Coordinate)) return false
-  return true
-}
-
-/** `flatten`: the axis whose index is that of `axes` in mixed radix; each coordinate needs all its parts. */
-export function mergeAxes(coordinates: Coordinates, axes: readonly Axis[]): Axis {
-  if (axes.length === 0) return fixedAxis(1)
-  return axes.reduce((outer, inner) => {
+/** `flatten`: the axis whose index is that of `parts` in mixed radix; each coordinate needs all its parts. */
+export function mergeAxes(axes: Axes, parts: readonly Axis[]): Axis {
+  if (parts.length === 0) return fixedAxis(1)
+  return parts.reduce((outer, inner) => {
     if (outer.length === 1) return inner
     if (inner.length === 1) return outer
-    const size = outer.length * inner.length
-    const outerFixed = isFixedAxis(coordinates, outer)
-    const innerFixed = isFixedAxis(coordinates, inner)
-    if (outerFixed && innerFixed) return fixedAxis(size)
-    const merged = new Int32Array(size)
-    for (let i = 0, k = 0; i < outer.length; i++) {
-      for (let j = 0; j < inner.length; j++, k++) {
-        const [o, n] = [outer[i] as Coordinate, inner[j] as Coordinate]
-        merged[k] = innerFixed ? o : outerFixed ? n : coordinates.union(o, n)
-      }
-    }
-    return merged
+    return axes.product({ outer, inner }, () => mergePair(axes, outer, inner))
   })
+}
+
+function mergePair(axes: Axes, outer: Axis, inner: Axis): Axis {
+  const size = outer.length * inner.length
+  const outerFixed = isFixedAxis(axes, outer)
+  const innerFixed = isFixedAxis(axes, inner)
+  if (outerFixed && innerFixed) return fixedAxis(size)
+  const merged = new Int32Array(size)
+  for (let i = 0, k = 0; i < outer.length; i++) {
+    for (let j = 0; j < inner.length; j++, k++) {
+      const [o, n] = [outer[i] as Coordinate, inner[j] as Coordinate]
+      merged[k] = innerFixed ? o : outerFixed ? n : axes.coordinates.union(o, n)
+    }
+  }
+  return merged
+}
+
+/** What new factors are met as. */
+interface Met {
+  outer: number
+  inner: number
 }
 
 /**
  * `unflatten`: splits an axis into (outer, inner) with `n` inner indices. The tensor must stay rectangular, so an axis of
  * single atoms is bound: a whole outer or a whole inner index goes at a time.
  */
-export function splitAxis(
-  coordinates: Coordinates,
-  axis: Axis,
-  n: number,
-  met: { outer: number; inner: number },
-  reason: FreezeReason,
-): { outer: Axis; inner: Axis } {
-  const known = factor(coordinates, axis, n)
-  if (known) return known
+export function splitAxis(axes: Axes, axis: Axis, n: number, met: Met, reason: FreezeReason): Factors {
+  return axes.factors(axis, n, () => factor(axes, axis, n) ?? bindFactors(axes, axis, n, met, reason))
+}
+
+function bindFactors(axes: Axes, axis: Axis, n: number, met: Met, reason: FreezeReason): Factors {
+  const { coordinates } = axes
   const rows = Array.from({ length: axis.length / n }, (_, i) => axis.subarray(i * n, (i + 1) * n))
   const told = rows.find((row) => row.some((c) => !coordinates.isAtom(c)))
   // An axis that is a product, if not of these factors, is refined below.
-  const shaped = told && factors(coordinates, axis).length === 1 ? told : undefined
+  const shaped = told && factors(axes, axis).length === 1 ? told : undefined
   const { outer, inner } = shaped
-    ? splitLike(coordinates, rows, shaped, met.outer, reason)
+    ? splitLike(axes, rows, shaped, met.outer, reason)
     : { outer: coordinates.fresh(rows.length, met.outer), inner: coordinates.fresh(n, met.inner) }
-  const merged = mergeAxes(coordinates, [outer, inner])
-  if (!shaped) equateAxes(coordinates, axis, merged, reason)
+  const merged = mergeAxes(axes, [outer, inner])
+  if (!shaped) equateAxes(axes, axis, merged, reason)
   const why = { ...reason, kind: 'factors do not nest' }
   // Where the axis could not be bound its atoms are fixed now, and these must not outlive them.
-  if (!sameAxes(coordinates, axis, merged)) {
-    for (const each of [axis, outer, inner]) fixAxis(coordinates, each, why)
+  if (!coordinates.sameAll(axis, merged)) {
+    for (const each of [axis, outer, inner]) fixAxis(axes, each, why)
   }
   return { outer, inner }
 }
@@ -107,13 +105,8 @@ export function splitAxis(
  * (outer, inner) of an axis of which one row is no longer made of single atoms: that row tells what the inner indices are,
  * and the others follow it.
  */
-function splitLike(
-  coordinates: Coordinates,
-  rows: readonly Axis[],
-  shaped: Axis,
-  met: number,
-  reason: FreezeReason,
-): { outer: Axis; inner: Axis } {
+function splitLike(axes: Axes, rows: readonly Axis[], shaped: Axis, met: number, reason: FreezeReason): Factors {
+  const { coordinates } = axes
   const withoutCommon = (row: Axis) => {
     const common = commonLeaves(coordinates, row)
     const rest = row.map((c) => coordinates.ofLeaves(coordinates.normal(c).filter((leaf) => !common.includes(leaf))))
@@ -126,11 +119,11 @@ function splitLike(
       // Never alone in its axis, so never fixed from the start.
       const own = coordinates.fresh(2, met)[0] as Coordinate
       const whole = inner.map((c) => coordinates.union(own, c))
-      equateAxes(coordinates, row, whole, reason)
+      equateAxes(axes, row, whole, reason)
       return own
     }
     const { common: own, rest } = withoutCommon(row)
-    if (isLike(coordinates, rest, inner)) equateAxes(coordinates, rest, inner, reason)
+    if (isLike(coordinates, rest, inner)) equateAxes(axes, rest, inner, reason)
     return own
   })
   return { outer, inner }
@@ -151,11 +144,12 @@ function commonLeaves(coordinates: Coordinates, axis: Axis): readonly Coordinate
 }
 
 /** Reads (outer, inner) out of the normal forms of an axis that already is a product; undefined when it is not. */
-function factor(coordinates: Coordinates, axis: Axis, n: number): { outer: Axis; inner: Axis } | undefined {
+function factor(axes: Axes, axis: Axis, n: number): Factors | undefined {
+  const { coordinates } = axes
   const m = axis.length / n
   if (n === 1) return { outer: axis, inner: fixedAxis(1) }
   if (m === 1) return { outer: fixedAxis(1), inner: axis }
-  if (isFixedAxis(coordinates, axis)) return { outer: fixedAxis(m), inner: fixedAxis(n) }
+  if (isFixedAxis(axes, axis)) return { outer: fixedAxis(m), inner: fixedAxis(n) }
   if (isPlain(coordinates, axis, n)) return undefined
   const normals = Array.from(axis, (c) => coordinates.normal(c))
   const at = (i: number, j: number) => normals[i * n + j] as readonly Coordinate[]
@@ -187,39 +181,39 @@ function isPlain(coordinates: Coordinates, axis: Axis, n: number): boolean {
 }
 
 /** Set against set: only the factors of the whole axes can tell what corresponds. Matched from the right. */
-function equateFactors(coordinates: Coordinates, a: Axis, b: Axis, reason: FreezeReason): void {
-  const left = factors(coordinates, a)
-  const right = factors(coordinates, b)
+function equateFactors(axes: Axes, a: Axis, b: Axis, reason: FreezeReason): void {
+  const left = factors(axes, a)
+  const right = factors(axes, b)
   while (left.length > 1 || right.length > 1) {
     const x = left.pop() as Axis
     const y = right.pop() as Axis
     if (x.length === y.length) {
-      equateAxes(coordinates, x, y, reason)
+      equateAxes(axes, x, y, reason)
       continue
     }
     const [small, large, rest] = x.length < y.length ? [x, y, right] : [y, x, left]
     const other = rest === right ? left : right
     if (large.length % small.length !== 0) {
-      for (const axis of [x, y, ...left, ...right]) fixAxis(coordinates, axis, reason)
+      for (const axis of [x, y, ...left, ...right]) fixAxis(axes, axis, reason)
       return
     }
     // What was met as a factor is one in both parts.
-    const met = coordinates.metAs(large[0] as Coordinate) & ~MET.dimension
-    const parts = splitAxis(coordinates, large, small.length, { outer: met, inner: met }, reason)
+    const met = axes.coordinates.metAs(large[0] as Coordinate) & ~MET.dimension
+    const parts = splitAxis(axes, large, small.length, { outer: met, inner: met }, reason)
     rest.push(parts.outer, parts.inner)
     other.push(small)
   }
   const [x, y] = [left[0] as Axis, right[0] as Axis]
-  if (x.length === y.length && (x !== a || y !== b)) equateAxes(coordinates, x, y, reason)
-  else for (const axis of [x, y]) fixAxis(coordinates, axis, reason)
+  if (x.length === y.length && (x !== a || y !== b)) equateAxes(axes, x, y, reason)
+  else for (const axis of [x, y]) fixAxis(axes, axis, reason)
 }
 
 /** The finest mixed radix that the normal forms of an axis show, outermost first. */
-function factors(coordinates: Coordinates, axis: Axis): Axis[] {
+function factors(axes: Axes, axis: Axis): Axis[] {
   for (let n = 2; n <= axis.length / 2; n++) {
     if (axis.length % n !== 0) continue
-    const parts = factor(coordinates, axis, n)
-    if (parts) return [...factors(coordinates, parts.outer), parts.inner]
+    const parts = factor(axes, axis, n)
+    if (parts) return [...factors(axes, parts.outer), parts.inner]
   }
   return [axis]
 }

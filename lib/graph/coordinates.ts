@@ -32,8 +32,9 @@ const IS_FIXED = 1
 const IS_BOUND = 2
 
 const NONE: readonly Coordinate[] = []
-/** Two coordinate ids in one number that a double holds exactly. */
-const PAIR = 2 ** 26
+/** Coordinates for which there is room at first, and at most. */
+const ROOM = 2 ** 14
+const MOST = 2 ** 26
 
 /**
  * Which coordinates of which axes live and die together.
@@ -43,14 +44,21 @@ const PAIR = 2 ** 26
  * earlier equality true, so nothing is ever revisited.
  */
 export class Coordinates {
-  private parent = new Int32Array(1024)
-  private state = new Uint8Array(1024).fill(IS_FIXED, 0, 1)
-  private met = new Uint8Array(1024)
+  private parent = new Int32Array(ROOM)
+  private state = new Uint8Array(ROOM).fill(IS_FIXED, 0, 1)
+  private met = new Uint8Array(ROOM)
+  /**
+   * What a bound root, or a fixed one that was bound, needs: two coordinates, as nearly all do; 0 and 0 where {@link many}
+   * has them, or where it is not bound.
+   */
+  private low = new Int32Array(ROOM)
+  private high = new Int32Array(ROOM)
+  private readonly many = new Map<Coordinate, readonly Coordinate[]>()
   private count = 1
-  /** Bound roots, and fixed ones that were bound: the coordinates that must all survive. */
-  private readonly bound = new Map<Coordinate, readonly Coordinate[]>()
   private readonly reasons = new Map<Coordinate, FreezeReason[]>()
-  private readonly pairs = new Map<number, Coordinate>()
+  /** Pairs by their parts: open addressing, 0 is an empty place. */
+  private pairs = new Int32Array(ROOM)
+  private pairCount = 0
   private readonly sets = new Map<string, Coordinate>()
 
   /** `n` new free atoms. An axis of one coordinate can never lose it, so a single atom is fixed from the start. */
@@ -58,7 +66,13 @@ export class Coordinates {
     const axis = new Int32Array(n)
     if (n === 1) return axis
     this.reserve(n)
-    for (let i = 0; i < n; i++) axis[i] = this.add(met)
+    const { parent, count } = this
+    for (let i = 0; i < n; i++) {
+      axis[i] = count + i
+      parent[count + i] = count + i
+    }
+    this.met.fill(met, count, count + n)
+    this.count += n
     return axis
   }
 
@@ -87,19 +101,40 @@ export class Coordinates {
     const state = this.state[root]
     if (state === FREE) return [root]
     if (state === IS_FIXED) return NONE
-    const parts = this.bound.get(root) as readonly Coordinate[]
-    if (parts.every((p) => this.isLeaf(p))) return parts
-    const leaves = [...new Set(parts.flatMap((p) => this.normal(p)))].sort((a, b) => a - b)
-    // The parts of one that is fixed by now are kept, for their reasons.
-    if (leaves.length > 0) this.bound.set(root, leaves)
+    const known = this.many.get(root)
+    if (known) {
+      if (known.every((p) => this.isLeaf(p))) return known
+      const leaves = ascending(known.flatMap((p) => this.normal(p)))
+      // The parts of one that is fixed by now are kept, for their reasons.
+      if (leaves.length > 0) this.many.set(root, leaves)
+      return leaves
+    }
+    const a = this.find(this.low[root] as Coordinate)
+    const b = this.find(this.high[root] as Coordinate)
+    if (a !== b && this.state[a] === FREE && this.state[b] === FREE) return a < b ? [a, b] : [b, a]
+    const leaves = a === b ? this.normal(a) : ascending([...this.normal(a), ...this.normal(b)])
+    // It is now what its parts became, for good.
+    if (leaves.length > 0) this.become(root, this.ofLeaves(leaves))
     return leaves
   }
 
-  /** The free atom that `c` is; {@link FIXED} when it is fixed, -1 when it may be several. */
-  leafOf(c: Coordinate): number {
+  /** Calls back with each free atom of `c`; without making a list of them. */
+  each(c: Coordinate, call: (leaf: Coordinate) => void): void {
     const root = this.find(c)
     const state = this.state[root]
-    return state === FREE ? root : state === IS_FIXED ? FIXED : -1
+    if (state === FREE) call(root)
+    if (state !== IS_BOUND) return
+    const low = this.low[root] as Coordinate
+    if (low !== 0) {
+      const a = this.find(low)
+      const b = this.find(this.high[root] as Coordinate)
+      if (a !== b && this.state[a] === FREE && this.state[b] === FREE) {
+        call(a < b ? a : b)
+        call(a < b ? b : a)
+        return
+      }
+    }
+    for (const leaf of this.normal(root)) call(leaf)
   }
 
   /** Upper bound of all coordinates there are. */
@@ -125,7 +160,17 @@ export class Coordinates {
 
   /** Notes what the atoms of `c` are met as. */
   meet(c: Coordinate, met: number): void {
-    for (const leaf of this.normal(c)) this.met[leaf] = (this.met[leaf] as number) | met
+    this.each(c, (leaf) => {
+      this.met[leaf] = (this.met[leaf] as number) | met
+    })
+  }
+
+  /** {@link meet} for those of `axis` that are single atoms; what is bound is no atom of its own. */
+  meetAtoms(axis: Int32Array, met: number): void {
+    for (const c of axis) {
+      const root = this.find(c)
+      if (this.state[root] === FREE) this.met[root] = (this.met[root] as number) | met
+    }
   }
 
   /** Whether `a` and `b` survive together whatever is cut. */
@@ -141,7 +186,7 @@ export class Coordinates {
   union(a: Coordinate, b: Coordinate): Coordinate {
     const [ra, rb] = [this.find(a), this.find(b)]
     if (this.state[ra] === FREE && this.state[rb] === FREE) return this.pair(ra, rb)
-    return this.ofLeaves([...new Set([...this.normal(ra), ...this.normal(rb)])].sort((x, y) => x - y))
+    return this.ofLeaves(ascending([...this.normal(ra), ...this.normal(rb)]))
   }
 
   /** The coordinate that survives iff all of the free atoms `leaves` (ascending) do. */
@@ -152,7 +197,8 @@ export class Coordinates {
     const key = leaves.join()
     const known = this.sets.get(key)
     if (known !== undefined) return known
-    const c = this.addBound(leaves)
+    const c = this.addBound()
+    this.many.set(c, leaves)
     this.sets.set(key, c)
     return c
   }
@@ -160,22 +206,21 @@ export class Coordinates {
   /** Roots of all that `c` was ever made of, fixed or not; without {@link FIXED} itself. */
   atomsOf(c: Coordinate): readonly Coordinate[] {
     const root = this.find(c)
-    const parts = this.bound.get(root)
-    return parts ? parts.flatMap((p) => this.atomsOf(p)) : root === FIXED ? NONE : [root]
+    const parts = this.partsOf(root)
+    return parts.length > 0 ? parts.flatMap((p) => this.atomsOf(p)) : root === FIXED ? NONE : [root]
   }
 
   /** Why `c` or an atom it was bound to is fixed. */
   reasonsOf(c: Coordinate): readonly FreezeReason[] {
     const root = this.find(c)
     const own = this.reasons.get(root) ?? []
-    const parts = this.bound.get(root)
-    return parts ? distinct([...own, ...parts.flatMap((p) => this.reasonsOf(p))]) : own
+    const parts = this.partsOf(root)
+    return parts.length > 0 ? distinct([...own, ...parts.flatMap((p) => this.reasonsOf(p))]) : own
   }
 
   fix(c: Coordinate, reasons: readonly FreezeReason[]): void {
     const root = this.find(c)
-    const parts = this.state[root] === IS_BOUND ? this.bound.get(root) : undefined
-    if (parts) for (const p of parts) this.fix(p, reasons)
+    if (this.state[root] === IS_BOUND) for (const p of this.partsOf(root)) this.fix(p, reasons)
     this.state[root] = IS_FIXED
     // The first reasons are the telling ones; a residual stream can meet thousands.
     const known = this.reasons.get(root)
@@ -219,22 +264,86 @@ export class Coordinates {
     return true
   }
 
+  /** {@link equate} of two lists index by index; false when one of them could not be. */
+  equateAll(a: Int32Array, b: Int32Array, reason: FreezeReason): boolean {
+    let resolved = true
+    for (let i = 0; i < a.length; i++) {
+      const ra = this.find(a[i] as Coordinate)
+      const rb = this.find(b[i] as Coordinate)
+      if (ra === rb) continue
+      if (this.state[ra] === FREE && this.state[rb] === FREE) this.merge(ra, rb)
+      else if (!this.bindToPair(ra, rb) && !this.bindToPair(rb, ra) && !this.equate(ra, rb, reason)) resolved = false
+    }
+    return resolved
+  }
+
+  /** The common case of {@link equate}: a free atom and a root that needs two others. */
+  private bindToPair(leaf: Coordinate, root: Coordinate): boolean {
+    const low = this.low[root] as Coordinate
+    if (this.state[leaf] !== FREE || this.state[root] !== IS_BOUND || low === 0) return false
+    const [a, b] = [this.find(low), this.find(this.high[root] as Coordinate)]
+    if (a === leaf || b === leaf || a === b || this.state[a] !== FREE || this.state[b] !== FREE) return false
+    const told = (this.met[leaf] as number) & INHERITED
+    this.met[a] = (this.met[a] as number) | told
+    this.met[b] = (this.met[b] as number) | told
+    this.parent[leaf] = root
+    return true
+  }
+
+  /** {@link same} of two lists index by index. */
+  sameAll(a: Int32Array, b: Int32Array): boolean {
+    for (let i = 0; i < a.length; i++) {
+      const ra = this.find(a[i] as Coordinate)
+      const rb = this.find(b[i] as Coordinate)
+      if (ra !== rb && !this.same(ra, rb)) return false
+    }
+    return true
+  }
+
+  /** What a root was bound to. */
+  private partsOf(root: Coordinate): readonly Coordinate[] {
+    const low = this.low[root] as Coordinate
+    return low !== 0 ? [low, this.high[root] as Coordinate] : (this.many.get(root) ?? NONE)
+  }
+
+  /** The coordinate that survives iff two free atoms do. */
   private pair(a: Coordinate, b: Coordinate): Coordinate {
     if (a === b) return a
     const [low, high] = a < b ? [a, b] : [b, a]
-    const key = low * PAIR + high
-    const known = this.pairs.get(key)
-    if (known !== undefined) return known
-    const c = this.addBound([low, high])
-    this.pairs.set(key, c)
+    const place = this.placeOf(low, high)
+    const known = this.pairs[place] as Coordinate
+    if (known !== 0) return known
+    const c = this.addBound()
+    this.low[c] = low
+    this.high[c] = high
+    this.pairs[place] = c
+    if (++this.pairCount * 2 > this.pairs.length) this.growPairs()
     return c
   }
 
-  private addBound(leaves: readonly Coordinate[]): Coordinate {
+  /** Where the pair made of these parts is, or would be. (It keeps the parts that it was made of.) */
+  private placeOf(low: Coordinate, high: Coordinate): number {
+    const { pairs } = this
+    const mask = pairs.length - 1
+    let at = (Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b)) >>> 0
+    at = (at ^ (at >>> 15)) & mask
+    for (let c = pairs[at] as number; c !== 0; c = pairs[at] as number) {
+      if (this.low[c] === low && this.high[c] === high) return at
+      at = (at + 1) & mask
+    }
+    return at
+  }
+
+  private growPairs(): void {
+    const old = this.pairs
+    this.pairs = new Int32Array(old.length * 4)
+    for (const c of old) if (c !== 0) this.pairs[this.placeOf(this.low[c] as number, this.high[c] as number)] = c
+  }
+
+  private addBound(): Coordinate {
     this.reserve(1)
     const c = this.add(0)
     this.state[c] = IS_BOUND
-    this.bound.set(c, leaves)
     return c
   }
 
@@ -248,7 +357,7 @@ export class Coordinates {
   private reserve(n: number): void {
     if (this.count + n <= this.parent.length) return
     const size = Math.max(this.parent.length * 2, this.count + n)
-    if (size >= PAIR) throw new RangeError(`a model of more than ${PAIR} coordinates`)
+    if (size >= MOST) throw new RangeError(`a model of more than ${MOST} coordinates`)
     const grow = <A extends Int32Array | Uint8Array>(old: A, made: A): A => {
       made.set(old)
       return made
@@ -256,6 +365,8 @@ export class Coordinates {
     this.parent = grow(this.parent, new Int32Array(size))
     this.state = grow(this.state, new Uint8Array(size))
     this.met = grow(this.met, new Uint8Array(size))
+    this.low = grow(this.low, new Int32Array(size))
+    this.high = grow(this.high, new Int32Array(size))
   }
 
   private isLeaf(c: Coordinate): boolean {
@@ -265,9 +376,12 @@ export class Coordinates {
   private bind(leaf: Coordinate, parts: readonly Coordinate[]): void {
     const told = (this.met[leaf] as number) & INHERITED
     if (told !== 0) for (const part of parts) this.meet(part, told)
-    // First, as it may move the forest to larger arrays.
-    const whole = this.ofLeaves(parts)
-    this.parent[leaf] = whole
+    this.become(leaf, this.ofLeaves(parts))
+  }
+
+  /** The root `c` is the same as `whole` from now on. */
+  private become(c: Coordinate, whole: Coordinate): void {
+    if (c !== whole) this.parent[c] = whole
   }
 
   /** The older atom stays the root, so that ascending roots follow the graph. */
@@ -277,6 +391,11 @@ export class Coordinates {
     this.parent[child] = root
     this.met[root] = (this.met[root] as number) | (this.met[child] as number)
   }
+}
+
+/** Each once, ascending. */
+function ascending(leaves: Coordinate[]): Coordinate[] {
+  return leaves.sort((a, b) => a - b).filter((leaf, k) => leaf !== leaves[k - 1])
 }
 
 function distinct(reasons: readonly FreezeReason[]): FreezeReason[] {

@@ -1,5 +1,5 @@
-import { type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
-import { type Coordinate, Coordinates } from './coordinates.js'
+import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
+import { type Coordinate, Coordinates, MET } from './coordinates.js'
 import type { FreezeReason, MemberUse } from './groups.js'
 import type { Arg, OpEntry, OpRecord, TensorValue, ValueId } from './record.js'
 
@@ -50,7 +50,9 @@ export interface Fix {
 
 /** Everything the rules write to while they walk a record. */
 export class Graph {
-  readonly coordinates = new Coordinates()
+  readonly coordinates: Coordinates
+  /** What is known of whole axes. */
+  readonly axes: Axes
   readonly uses = new Map<string, Use>()
   private readonly tensors = new Map<ValueId, Tensor>()
   /** Where a value is a parameter with its dimensions permuted: `weight.t()`. */
@@ -65,9 +67,13 @@ export class Graph {
   /** Values that share memory: each view and the value that it is of, and all views of a value. */
   private readonly bases = new Map<ValueId, ValueId>()
   private readonly views = new Map<ValueId, ValueId[]>()
+  /** Axes whose atoms were met as a dimension of a parameter. */
+  private readonly dimensions = new Set<Axis>()
 
   constructor(record: OpRecord) {
     this.record = record
+    this.coordinates = new Coordinates()
+    this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
   }
 
@@ -81,11 +87,23 @@ export class Graph {
   }
 
   tensor(id: ValueId): Tensor {
-    const known = this.tensors.get(id)
-    if (known) return known
+    return this.tensors.get(id) ?? this.create(id, {})
+  }
+
+  /**
+   * The tensor, some dimensions of which `op` ties to axes that there are. A parameter that is met for the first time has
+   * these very axes: most weights of a model never get coordinates of their own.
+   */
+  tied(id: ValueId, axes: Readonly<Record<number, Axis>>, op: OpEntry): Tensor {
+    const tensor = this.tensors.get(id) ?? this.create(id, axes)
+    for (const [dim, axis] of Object.entries(axes)) this.equate(axis, tensor.axes[Number(dim)] as Axis, op)
+    return tensor
+  }
+
+  private create(id: ValueId, given: Readonly<Record<number, Axis>>): Tensor {
     const value = this.value(id)
     if (!value) throw new TypeError(`value ${id} of the record is no tensor`)
-    const made = { id, shape: value.shape, ...this.source(value) }
+    const made = { id, shape: value.shape, ...this.source(value, given) }
     this.tensors.set(id, made)
     return made
   }
@@ -101,13 +119,13 @@ export class Graph {
 
   equate(a: Axis, b: Axis, op: OpEntry): void {
     if (a === b) return
-    equateAxes(this.coordinates, a, b, { kind: 'tied to a fixed axis', operator: op.name, scope: op.scope })
+    equateAxes(this.axes, a, b, { kind: 'tied to a fixed axis', operator: op.name, scope: op.scope })
     this.relations.push({ a, b, op })
   }
 
   fix(axis: Axis, reason: FreezeReason, op?: OpEntry): void {
-    if (isFixedAxis(this.coordinates, axis)) return
-    fixAxis(this.coordinates, axis, reason)
+    if (isFixedAxis(this.axes, axis)) return
+    fixAxis(this.axes, axis, reason)
     this.fixes.push({ axis, reason, op })
   }
 
@@ -155,13 +173,14 @@ export class Graph {
   }
 
   /** Axes of a tensor that no operator made. */
-  private source(value: TensorValue): { axes: Axis[]; zero: boolean[] } {
+  private source(value: TensorValue, given: Readonly<Record<number, Axis>>): { axes: Axis[]; zero: boolean[] } {
     const all = (make: (size: number) => Axis) => value.shape.map((n) => (n === 1 ? fixedAxis(1) : make(n)))
+    const own = () => value.shape.map((n, dim) => this.dimension(n, given[dim]))
     switch (value.role) {
       case 'parameter':
-        return { axes: all((n) => this.coordinates.fresh(n)), zero: value.shape.map(() => true) }
+        return { axes: own(), zero: value.shape.map(() => true) }
       case 'buffer':
-        return { axes: all((n) => this.coordinates.fresh(n)), zero: value.shape.map(() => false) }
+        return { axes: own(), zero: value.shape.map(() => false) }
       // A constant of the program is sliced where it is read, as a buffer is.
       case 'constant':
         return { axes: all((n) => this.coordinates.fresh(n, 0)), zero: value.shape.map(() => false) }
@@ -170,6 +189,18 @@ export class Graph {
       default:
         return { axes: all(fixedAxis), zero: value.shape.map(() => false) }
     }
+  }
+
+  /** A dimension of a parameter or buffer that is met for the first time. */
+  private dimension(size: number, given: Axis | undefined): Axis {
+    if (size === 1) return fixedAxis(1)
+    if (given?.length !== size) return this.coordinates.fresh(size)
+    const axis = this.axes.of(given)
+    if (!this.dimensions.has(axis)) {
+      this.dimensions.add(axis)
+      this.coordinates.meetAtoms(axis, MET.dimension)
+    }
+    return axis
   }
 }
 
@@ -199,16 +230,24 @@ export class Op {
     return arg
   }
 
-  tensor(name: string): Tensor | undefined {
+  /** A tensor argument; dimensions for which an axis is given are tied to it. */
+  tensor(name: string, axes?: Readonly<Record<number, Axis>>): Tensor | undefined {
     const arg = this.arg(name)
-    return typeof arg === 'number' && this.graph.value(arg) ? this.graph.tensor(arg) : undefined
+    if (typeof arg !== 'number' || !this.graph.value(arg)) return undefined
+    return axes ? this.graph.tied(arg, axes, this.entry) : this.graph.tensor(arg)
   }
 
   /** A tensor argument that the operator cannot do without. */
-  input(name: string): Tensor {
-    const tensor = this.tensor(name)
+  input(name: string, axes?: Readonly<Record<number, Axis>>): Tensor {
+    const tensor = this.tensor(name, axes)
     if (!tensor) throw new TypeError(`${this.entry.name} has no tensor argument '${name}'`)
     return tensor
+  }
+
+  /** Shape of a tensor argument; empty when it is none. */
+  shape(name: string): readonly number[] {
+    const arg = this.arg(name)
+    return (typeof arg === 'number' && this.graph.value(arg)?.shape) || []
   }
 
   tensors(name: string): Tensor[] {
@@ -279,15 +318,15 @@ export class Op {
   }
 
   isFixed(axis: Axis): boolean {
-    return isFixedAxis(this.coordinates, axis)
+    return isFixedAxis(this.graph.axes, axis)
   }
 
   split(axis: Axis, n: number, met: { outer: number; inner: number }): { outer: Axis; inner: Axis } {
-    return splitAxis(this.coordinates, axis, n, met, this.reason('tied to a fixed axis'))
+    return splitAxis(this.graph.axes, axis, n, met, this.reason('tied to a fixed axis'))
   }
 
   merge(...axes: readonly Axis[]): Axis {
-    return mergeAxes(this.coordinates, axes)
+    return mergeAxes(this.graph.axes, axes)
   }
 
   /** Coordinates that are tied to nothing yet. */
@@ -347,5 +386,12 @@ export class Op {
 
 /** Every value in nested arguments, in order. */
 export function flat(args: Arg | readonly Arg[]): ValueId[] {
-  return typeof args === 'number' ? [args] : args.flatMap((arg) => flat(arg))
+  const ids: ValueId[] = []
+  gather(args, ids)
+  return ids
+}
+
+function gather(args: Arg | readonly Arg[], ids: ValueId[]): void {
+  if (typeof args === 'number') ids.push(args)
+  else for (const arg of args) gather(arg, ids)
 }

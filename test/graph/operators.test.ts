@@ -81,7 +81,12 @@ const BREAKS: Readonly<Record<string, Break>> = {
           index,
         ),
     }),
-  'ties nothing': (op) => pretend(op, { equate: nothing }),
+  'ties nothing': (op) =>
+    pretend(op, {
+      equate: nothing,
+      tensor: (name: string) => op.tensor(name),
+      input: (name: string) => op.input(name),
+    }),
   'fixes nothing': (op) => pretend(op, { fix: nothing, freeze: nothing, pinned: (size: number) => op.fresh(size, 0) }),
   'approximates nothing': (op) => pretend(op, { approximate: nothing }),
   'loses its outputs': (op) => pretend(op, { output: nothing }),

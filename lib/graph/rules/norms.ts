@@ -12,10 +12,7 @@ const perChannel: Rule = (op) => {
   const channel = x.axes[1]
   if (!channel) return op.freeze('unsupported form')
   for (const [name, use] of Object.entries({ ...AFFINE, ...STATISTICS })) {
-    const t = op.tensor(name)
-    if (!t) continue
-    op.equate(channel, t.axes[0] as Axis)
-    op.use(t, 0, use)
+    op.use(op.tensor(name, { 0: channel }), 0, use)
   }
   // Statistics of what is averaged over must not change; those of a fixed batch and of pixels don't.
   x.axes.forEach((axis, d) => {
@@ -42,12 +39,8 @@ const lastDimensions: Rule = (op) => {
   const first = x.axes.length - rank
   const dims = x.axes.map((_, d) => d).slice(first)
   for (const [name, use] of Object.entries(AFFINE)) {
-    const t = op.tensor(name)
-    if (!t) continue
-    for (const d of dims) {
-      op.equate(x.axes[d] as Axis, t.axes[d - first] as Axis)
-      op.use(t, d - first, use)
-    }
+    const t = op.tensor(name, { ...x.axes.slice(first) })
+    for (const d of dims) op.use(t, d - first, use)
   }
   for (const d of dims) op.approximate(x, dims, d, x.axes[d] as Axis)
   // What is cut off is put back as zeros in the masked model; a whole row of zeros becomes the bias.
@@ -64,10 +57,7 @@ const groupNorm: Rule = (op) => {
   const groups = op.number('num_groups')
   if (!channel || groups === undefined) return op.freeze('unsupported form')
   for (const [name, use] of Object.entries(AFFINE)) {
-    const t = op.tensor(name)
-    if (!t) continue
-    op.equate(channel, t.axes[0] as Axis)
-    op.use(t, 0, use)
+    op.use(op.tensor(name, { 0: channel }), 0, use)
   }
   x.axes.forEach((axis, d) => {
     if (d > 1) op.fix(axis, 'statistics over the axis')

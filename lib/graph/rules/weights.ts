@@ -13,20 +13,18 @@ const convolution =
   (transposed: (op: Op) => boolean): Rule =>
   (op) => {
     const x = op.input('input')
-    const weight = op.input('weight')
-    const bias = op.tensor('bias')
-    const window = weight.shape.length - 2
+    const [produced, consumed] = transposed(op) ? [1, 0] : [0, 1]
+    const groups = op.int('groups', 1)
+    const window = op.shape('weight').length - 2
     const channel = x.shape.length - window - 1
     if (channel < 0 || channel > 1) return op.freeze('unsupported form')
+    const read = x.axes[channel] as Axis
+    const weight = op.input('weight', groups === 1 || transposed(op) ? { [consumed]: read } : {})
     for (const axis of x.axes.slice(channel + 1)) op.fix(axis, 'window axis')
     for (const axis of weight.axes.slice(2)) op.fix(axis, KERNEL)
 
-    const groups = op.int('groups', 1)
-    const out = transposed(op)
-      ? transposedChannels(op, x, channel, weight, groups)
-      : plainChannels(op, x, channel, weight, groups)
-    if (bias) op.equate(out, bias.axes[0] as Axis)
-    const [produced, consumed] = transposed(op) ? [1, 0] : [0, 1]
+    const out = transposed(op) ? transposedChannels(op, weight, groups) : plainChannels(op, read, weight, groups)
+    const bias = op.tensor('bias', { 0: out })
     op.use(weight, produced, 'output')
     op.use(weight, consumed, 'input')
     op.use(bias, 0, 'bias')
@@ -40,22 +38,18 @@ const convolution =
     )
   }
 
-function plainChannels(op: Op, x: Tensor, channel: number, weight: Tensor, groups: number): Axis {
+function plainChannels(op: Op, channels: Axis, weight: Tensor, groups: number): Axis {
   const [out, columns] = weight.axes as [Axis, Axis]
-  if (groups === 1) {
-    op.equate(x.axes[channel] as Axis, columns)
-    return out
-  }
-  const read = op.split(x.axes[channel] as Axis, columns.length, CONV)
+  if (groups === 1) return out
+  const read = op.split(channels, columns.length, CONV)
   const written = op.split(out, out.length / groups, CONV)
   op.equate(read.inner, columns)
   op.equate(read.outer, written.outer)
   return out
 }
 
-function transposedChannels(op: Op, x: Tensor, channel: number, weight: Tensor, groups: number): Axis {
+function transposedChannels(op: Op, weight: Tensor, groups: number): Axis {
   const [rows, columns] = weight.axes as [Axis, Axis]
-  op.equate(x.axes[channel] as Axis, rows)
   if (groups === 1) return columns
   const { outer } = op.split(rows, rows.length / groups, CONV)
   return op.merge(outer, columns)
@@ -64,12 +58,10 @@ function transposedChannels(op: Op, x: Tensor, channel: number, weight: Tensor, 
 /** `x[…, in] @ weight[out, in]^T + bias[out]`. */
 const linear: Rule = (op) => {
   const x = op.input('input')
-  const weight = op.input('weight')
-  const bias = op.tensor('bias')
-  if (weight.shape.length !== 2) return op.freeze('unsupported form')
-  const [out, columns] = weight.axes as [Axis, Axis]
-  op.equate(x.axes[x.axes.length - 1] as Axis, columns)
-  if (bias) op.equate(out, bias.axes[0] as Axis)
+  if (op.shape('weight').length !== 2) return op.freeze('unsupported form')
+  const weight = op.input('weight', { 1: x.axes[x.axes.length - 1] as Axis })
+  const out = weight.axes[0] as Axis
+  const bias = op.tensor('bias', { 0: out })
   op.use(weight, 0, 'output')
   op.use(weight, 1, 'input')
   op.use(bias, 0, 'bias')

@@ -101,6 +101,8 @@ export interface OpRecord {
   skipped: readonly SkippedBlock[]
   inputs: readonly Arg[]
   output: Arg
+  /** False when the run was on shapes alone: only whole numbers and single values were computed. */
+  executed: boolean
   /** Absent when the model does not accept another batch size, with the reason in `secondRunError`. */
   secondRun?: SecondRun
   secondRunError?: string

@@ -111,7 +111,7 @@ export interface NativeBinding {
   moduleRecord(
     module: ModuleHandle,
     inputs: readonly NativeInput[],
-    options: { secondBatch: boolean },
+    options: { execute: boolean },
   ): Promise<{ record: string; handle: RecordingHandle }>
   moduleCut(module: ModuleHandle, recording: RecordingHandle, request: CutRequest): Promise<ModuleHandle>
   moduleRepair(

@@ -163,10 +163,14 @@ export class ScriptModule {
    * Runs `forward` once on example inputs and writes down every operator, and a second time at another batch size to
    * learn which numbers depend on it. The module does not change.
    *
+   * Where the program allows it, it runs on shapes alone: whole numbers are computed, floating-point tensors are not. That
+   * takes milliseconds, and no memory. A program that branches on what it computes is run for real.
+   *
+   * @param options.execute run for real in any case; default false
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
-  async record(inputs: readonly ModuleInput[]): Promise<Recording> {
-    const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { secondBatch: true })
+  async record(inputs: readonly ModuleInput[], { execute = false }: { execute?: boolean } = {}): Promise<Recording> {
+    const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { execute })
     return wrapRecording(record, handle)
   }
 

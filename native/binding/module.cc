@@ -31,6 +31,11 @@ c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs) {
   return std::move(stack.front());
 }
 
+std::shared_ptr<const script::PreparedGraph> ModuleState::Prepared() {
+  if (!prepared_) prepared_ = std::make_shared<const script::PreparedGraph>(script::Prepare(module));
+  return prepared_;
+}
+
 ModuleUse::Locked::Locked(ModuleState& state, std::optional<bool> mode) : lock_(state.mutex), state_(state) {
   if (!mode || state.mode_ == mode) return;
   state.module.train(*mode);

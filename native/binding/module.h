@@ -11,6 +11,7 @@
 
 #include "binding/handle.h"
 #include "binding/tensor.h"
+#include "script/prepare.h"
 
 namespace espalier {
 
@@ -27,10 +28,14 @@ class ModuleState {
   // Runs `forward`. `inputs` without self, checked against the schema. Under the lock.
   c10::IValue Forward(std::vector<c10::IValue> inputs);
 
+  // `forward` as it is recorded, made at the first call; it holds for any example inputs. Under the lock.
+  std::shared_ptr<const script::PreparedGraph> Prepared();
+
  private:
   friend class ModuleUse;
   std::optional<torch::jit::Code> code_;  // made at the first run
   std::optional<bool> mode_;              // what train()/eval() was applied last
+  std::shared_ptr<const script::PreparedGraph> prepared_;
 };
 
 // Access to a module for one piece of work: locked, and in the train/eval mode that held when the work was asked for.
@@ -44,6 +49,7 @@ class ModuleUse {
     Locked(ModuleState& state, std::optional<bool> mode);
     torch::jit::Module& module() { return state_.module; }
     c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs)); }
+    std::shared_ptr<const script::PreparedGraph> Prepared() { return state_.Prepared(); }
 
    private:
     std::lock_guard<std::mutex> lock_;

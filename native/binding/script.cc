@@ -41,7 +41,7 @@ auto Translated(Call call) {
   }
 }
 
-// moduleRecord(module, inputs, {secondBatch}): Promise<{record, handle}>
+// moduleRecord(module, inputs, {execute}): Promise<{record, handle}>
 Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
   const auto method = native.module().find_method("forward");
@@ -49,12 +49,13 @@ Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   if (!info[1].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[1]));
   ModuleUse use = native.Use();
   auto inputs = ToInputs(info[1].As<Napi::Array>(), method->function().getSchema());
-  const bool second = ToFlag(info[2].As<Napi::Object>().Get("secondBatch"), "secondBatch");
+  const bool execute = ToFlag(info[2].As<Napi::Object>().Get("execute"), "execute");
   return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), {}, [use, inputs, second](const JobContext& context) -> Runner::Settle {
+      .runner.Submit(info.Env(), {}, [use, inputs, execute](const JobContext& context) -> Runner::Settle {
         auto locked = use.Lock();
         auto [record, recording] = Translated([&] {
-          return script::RecordModule(locked.module(), inputs, {second, [&context] { context.ThrowIfCancelled(); }});
+          return script::RecordModule(locked.module(), locked.Prepared(), inputs,
+                                      {execute, [&context] { context.ThrowIfCancelled(); }});
         });
         auto text = std::make_shared<std::string>(script::ToJson(record));
         auto kept = std::make_shared<const script::Recording>(std::move(recording));

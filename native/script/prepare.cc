@@ -129,27 +129,30 @@ void FoldAttributes(const Module& module, Graph& graph) {
   }
 }
 
-bool Contains(Block* block, const std::set<std::string>& names) {
-  bool found = false;
-  Walk(block, [&](Node* node) { found = found || names.contains(node->kind().toQualString()); });
-  return found;
+// Closes the branches of a block that lead to one of the operators; whether it is reached all the same.
+bool ClosePathsTo(const std::set<std::string>& operators, Block* block, Graph& graph) {
+  bool reached = false;
+  for (Node* node : block->nodes()) {
+    if (operators.contains(node->kind().toQualString())) reached = true;
+    std::vector<bool> sides;
+    for (Block* inner : node->blocks()) sides.push_back(ClosePathsTo(operators, inner, graph));
+    if (node->kind() == prim::If && sides[0] != sides[1]) {
+      torch::jit::WithInsertPoint guard(node);
+      node->replaceInput(0, graph.insertConstant(static_cast<bool>(sides[1])));
+    } else {
+      for (const bool side : sides) reached = reached || side;
+    }
+  }
+  return reached;
 }
 
 // Attention's fast path (inference only) is one operator with all weights, which no analysis can look into; the open
-// path beside it computes the same.
+// path beside it computes the same. Nested tensors are made for the fast path alone. Only the innermost choice is
+// closed: those around it are about other things, too.
 void CloseFastPaths(Graph& graph) {
-  const std::set<std::string> fused = {"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"};
-  std::vector<Node*> branches;
-  Walk(graph.block(), [&](Node* node) {
-    if (node->kind() == prim::If) branches.push_back(node);
-  });
-  for (Node* node : branches) {
-    const bool first = Contains(node->blocks()[0], fused);
-    const bool second = Contains(node->blocks()[1], fused);
-    if (first == second) continue;
-    torch::jit::WithInsertPoint guard(node);
-    node->replaceInput(0, graph.insertConstant(second));
-  }
+  ClosePathsTo(
+      {"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd", "aten::_nested_tensor_from_mask"},
+      graph.block(), graph);
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ struct Record {
   std::vector<SkippedBlock> skipped;
   std::vector<Arg> inputs;
   Arg output;
+  bool executed = true;  // else run on shapes alone
 
   struct Second {
     int64_t batch = 0;

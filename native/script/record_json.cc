@@ -242,6 +242,8 @@ std::string ToJson(const Record& record) {
   out.List(record.skipped, [&](const SkippedBlock& b) { WriteSkipped(out, b, record.nodes[b.node]); });
   out.Key("inputs");
   out.Arguments(record.inputs);
+  out.Key("executed");
+  out.Raw(record.executed ? "true" : "false");
   out.Key("output");
   out.Argument(record.output);
   if (record.second) {

@@ -75,8 +75,8 @@ std::vector<IValue> BuildStructure(const Node* node, const std::vector<IValue>& 
 
 }  // namespace
 
-Recorder::Recorder(const PreparedGraph& prepared, std::function<void()> check)
-    : prepared_(prepared), check_(std::move(check)) {
+Recorder::Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check)
+    : prepared_(prepared), shapes_(shapes), check_(std::move(check)) {
   for (size_t i = 0; i < prepared.nodes.size(); ++i) ids_.emplace(prepared.nodes[i], static_cast<int32_t>(i));
   record_.nodes.resize(prepared.nodes.size());
 }
@@ -168,7 +168,9 @@ void Recorder::Constant(Node* node, Env& env) {
     Slot slot{torch::jit::toIValue(node->output()).value(), IValue()};
     if (slot.value.isTensor() && slot.value.toTensor().defined()) {
       // A copy: a program may write to it, and the graph keeps it.
-      const at::Tensor copy = slot.value.toTensor().detach().clone();
+      const at::Tensor plain = slot.value.toTensor().detach();
+      const at::Tensor shape = shapes_ ? Shapes::Of(plain) : plain;
+      const at::Tensor copy = shape.is_meta() ? shape : plain.clone();
       slot.value = copy;
       values_.AddOwned(copy, "constant", {});
     }
@@ -350,7 +352,9 @@ void Recorder::Operator(Node* node, Env& env) {
     op.inputs.push_back(values_.Of(slot));
     stack.push_back(slot.value);
   }
+  if (shapes_) shapes_->Enter(node->maybeSchema(), stack);
   std::vector<IValue> results = Execute(node, stack);
+  if (shapes_) shapes_->Leave(results);
   for (size_t i = 0; i < results.size(); ++i) {
     Slot slot{std::move(results[i]), IValue()};
     op.outputs.push_back(values_.Fresh(slot, mutates));
@@ -523,6 +527,7 @@ void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::uni
       }
       entry.outcome = "executed";
     } catch (const RunFailure& failure) {
+      if (shapes_ && !failure.raised) throw;  // it may well run for real
       undo();
       // A check of the program: it refuses this input, and nothing flows out of it.
       if (failure.raised && block->outputs().empty() && !HasEffects(block)) entry.outcome = "raises";

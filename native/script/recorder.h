@@ -15,6 +15,7 @@
 
 #include "script/prepare.h"
 #include "script/record.h"
+#include "script/shapes.h"
 #include "script/values.h"
 
 namespace espalier::script {
@@ -31,8 +32,8 @@ struct RunFailure : std::exception {
 // Runs a prepared graph operator by operator and writes the record. One object records one run.
 class Recorder {
  public:
-  // `check` is called now and then and throws to stop the run.
-  Recorder(const PreparedGraph& prepared, std::function<void()> check);
+  // `shapes`: run on shapes alone. `check` is called now and then and throws to stop the run.
+  Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check);
 
   // The module is changed as the program changes it: give a copy. `inputs` without self, by the schema of `forward`.
   // `owners`: the module's tensors by name in state_dict order; names that are one tensor share an entry.
@@ -79,6 +80,7 @@ class Recorder {
   Slot& At(Env& env, const torch::jit::Value* value);
 
   const PreparedGraph& prepared_;
+  std::optional<Shapes> shapes_;
   std::function<void()> check_;
   std::unordered_map<const torch::jit::Node*, int32_t> ids_;
   Record record_;

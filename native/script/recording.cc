@@ -2,8 +2,6 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Functions.h>
-#include <ATen/core/Dict.h>
-#include <ATen/core/List.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/function_impl.h>
 
@@ -13,6 +11,8 @@
 #include "script/error.h"
 #include "script/recorder.h"
 #include "script/scope.h"
+#include "script/shape_kernels.h"
+#include "script/shapes.h"
 #include "script/tensors.h"
 
 namespace espalier::script {
@@ -39,35 +39,6 @@ class KeepRandomState {
   at::Tensor state_;
 };
 
-// The value with every tensor replaced by `change` of it; containers are new.
-IValue MapTensor(const IValue& value, const std::function<at::Tensor(const at::Tensor&)>& change) {
-  if (value.isTensor()) return value.toTensor().defined() ? IValue(change(value.toTensor())) : value;
-  if (value.isTuple()) {
-    std::vector<IValue> items;
-    for (const IValue& item : value.toTupleRef().elements()) items.push_back(MapTensor(item, change));
-    const auto type = value.type()->cast<c10::TupleType>();
-    if (type->schema()) return c10::ivalue::Tuple::createNamed(std::move(items), type);
-    return c10::ivalue::Tuple::create(std::move(items));
-  }
-  if (value.isList()) {
-    const auto list = value.toList();
-    c10::impl::GenericList result(list.elementType());
-    for (const IValue& item : list) result.push_back(MapTensor(item, change));
-    return result;
-  }
-  if (value.isGenericDict()) {
-    const auto dict = value.toGenericDict();
-    c10::impl::GenericDict result(dict.keyType(), dict.valueType());
-    for (const auto& entry : dict) result.insert(entry.key(), MapTensor(entry.value(), change));
-    return result;
-  }
-  return value;
-}
-
-std::vector<IValue> CopyInputs(const std::vector<IValue>& inputs) {
-  return MapTensors(inputs, [](const at::Tensor& tensor) { return tensor.detach().clone(); });
-}
-
 std::optional<at::Tensor> FirstTensor(const std::vector<IValue>& inputs) {
   std::optional<at::Tensor> first;
   MapTensors(inputs, [&](const at::Tensor& tensor) {
@@ -77,27 +48,56 @@ std::optional<at::Tensor> FirstTensor(const std::vector<IValue>& inputs) {
   return first;
 }
 
-// A run of its own copy: `module` is only read.
-Record RunOnce(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, bool grad,
-               const std::function<void()>& check) {
-  Module copy = module.deepcopy();
+// How a program is run to be recorded, the cheapest first.
+struct Way {
+  bool shapes;  // on shapes alone, see Shapes
+  bool grad;    // attention takes its open path (torchscript.md) only when something can have a gradient
+};
+constexpr Way kWays[] = {{true, true}, {false, true}, {false, false}};
+
+at::Device DeviceOf(const std::vector<OwnedTensor>& tensors) {
+  return tensors.empty() ? at::Device(at::kCPU) : tensors[0].tensor.device();
+}
+
+// What the program may change at will.
+Module CopyOf(const Module& module, const std::vector<OwnedTensor>& tensors, bool shapes) {
+  IValue::HashIdentityIValueMap copies;
+  for (const OwnedTensor& owned : tensors) {
+    if (!shapes) break;
+    const at::Tensor plain = owned.tensor.detach();
+    const at::Tensor shape = Shapes::Of(plain);
+    if (shape.is_meta()) copies.emplace(owned.tensor, shape);
+  }
+  Module copy(module._ivalue()->deepcopy(copies));
   copy.eval();
-  c10::AutoGradMode mode(grad);
+  return copy;
+}
+
+// A run of its own copy: `module` is only read.
+Record RunOnce(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, Way way,
+               const std::function<void()>& check) {
   const std::vector<OwnedTensor> originals = OwnedTensors(module);
+  const Module copy = CopyOf(module, originals, way.shapes);
+  c10::AutoGradMode mode(way.grad);
   const std::vector<OwnedTensor> copies = OwnedTensors(copy);
   std::vector<Recorder::Owned> owners;
   std::map<TensorKey, size_t> places;
   for (size_t i = 0; i < originals.size(); ++i) {
     const bool parameter = originals[i].kind == OwnedTensor::Kind::kParameter;
     at::Tensor tensor = copies[i].tensor;
-    // Attention takes its open path (torchscript.md) only when something can have a gradient.
-    if (grad && parameter && tensor.is_floating_point()) tensor.set_requires_grad(true);
+    if (way.grad && parameter && tensor.is_floating_point()) tensor.set_requires_grad(true);
     const auto [place, added] = places.try_emplace(KeyOf(originals[i].tensor), owners.size());
     if (added) owners.push_back({{}, parameter ? "parameter" : "buffer", {}});
     owners[place->second].names.push_back(originals[i].name);
     owners[place->second].tensors.push_back(tensor);
   }
-  return Recorder(prepared, check).Run(copy, owners, CopyInputs(inputs));
+  std::optional<Shapes> shapes;
+  if (way.shapes) shapes.emplace(DeviceOf(originals));
+  const auto own = MapTensors(inputs, [&way](const at::Tensor& tensor) {
+    const at::Tensor shape = way.shapes ? Shapes::Of(tensor.detach()) : tensor;
+    return shape.is_meta() ? shape : tensor.detach().clone();
+  });
+  return Recorder(prepared, shapes, check).Run(copy, owners, own);
 }
 
 std::string Where(const RunFailure& failure) {
@@ -125,7 +125,8 @@ bool SameOperators(const Record& a, const Record& b, std::string& reason) {
 }
 
 bool SameScalar(const RecordValue& a, const RecordValue& b) {
-  if (a.kind == ValueKind::kTensor) return a.data == b.data;
+  // Where one run was on shapes there is nothing to compare.
+  if (a.kind == ValueKind::kTensor) return !a.data || !b.data || a.data == b.data;
   return a.integer == b.integer && a.boolean == b.boolean && a.text == b.text &&
          (a.real == b.real || (a.real != a.real && b.real != b.real));
 }
@@ -148,7 +149,7 @@ Record::Second Differences(const Record& first, const Record& second, int64_t ba
   return result;
 }
 
-void RunSecond(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, bool grad,
+void RunSecond(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, Way way,
                const RecordOptions& options, Record& record) {
   const auto first = FirstTensor(inputs);
   if (!first || first->dim() == 0) {
@@ -158,15 +159,20 @@ void RunSecond(const Module& module, const PreparedGraph& prepared, const std::v
   const auto doubled = MapTensors(inputs, [](const at::Tensor& tensor) {
     return tensor.dim() == 0 ? tensor.clone() : at::cat({tensor, tensor}, 0);
   });
-  try {
-    const Record second = RunOnce(module, prepared, doubled, grad, options.check);
-    if (SameOperators(record, second, record.second_error)) {
+  // What fails on shapes may still run for real, and why it does not is told by a real run.
+  for (const Way each : {way, Way{false, way.grad}}) {
+    record.second_error = "unknown";
+    try {
+      const Record second = RunOnce(module, prepared, doubled, each, options.check);
+      if (!SameOperators(record, second, record.second_error)) continue;
       record.second = Differences(record, second, 2 * first->size(0));
+      record.second_error.clear();
+      return;
+    } catch (const RunFailure& failure) {
+      record.second_error = failure.message + Where(failure);
     }
-  } catch (const RunFailure& failure) {
-    record.second_error = failure.message + Where(failure);
+    if (!each.shapes) return;
   }
-  if (!record.second && record.second_error.empty()) record.second_error = "unknown";
 }
 
 // torch.jit.freeze makes the weights constants of the program.
@@ -203,13 +209,6 @@ std::vector<IValue> Normalize(const Module& module, const c10::FunctionSchema& s
 
 }  // namespace
 
-std::vector<IValue> MapTensors(const std::vector<IValue>& values,
-                               const std::function<at::Tensor(const at::Tensor&)>& change) {
-  std::vector<IValue> mapped;
-  for (const IValue& value : values) mapped.push_back(MapTensor(value, change));
-  return mapped;
-}
-
 std::string FirstLine(const std::string& text) {
   size_t begin = 0;
   while (begin < text.size()) {
@@ -221,33 +220,38 @@ std::string FirstLine(const std::string& text) {
   return text;
 }
 
-std::pair<Record, Recording> RecordModule(const Module& module, std::vector<IValue> inputs,
-                                          const RecordOptions& options) {
+std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<const PreparedGraph> prepared,
+                                          std::vector<IValue> inputs, const RecordOptions& options) {
+  RegisterShapeKernels();
   KeepRandomState random;
-  PreparedGraph prepared = Prepare(module);
   const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
   inputs = Normalize(module, schema, std::move(inputs));
-  Recording recording{std::move(prepared), schema, CopyInputs(inputs), {}};
-  bool grad = true;
+  Recording recording{prepared, schema, MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); }), {}};
   std::optional<Record> record;
-  try {
-    record = RunOnce(module, recording.prepared, inputs, grad, options.check);
-  } catch (const RunFailure& failure) {
-    // A program that writes to its parameters can't run with gradients.
-    grad = false;
+  std::optional<RunFailure> failure;
+  Way way = kWays[0];
+  for (const Way each : kWays) {
+    if (each.shapes && options.execute) continue;
+    way = each;
     try {
-      if (!failure.raised) record = RunOnce(module, recording.prepared, inputs, grad, options.check);
-    } catch (const RunFailure&) {
-    }
-    if (!record) {
-      throw Error("ERR_INVALID_ARGUMENT",
-                  "The model does not run on the example inputs: " + failure.message + Where(failure), failure.detail);
+      record = RunOnce(module, *prepared, inputs, way, options.check);
+      break;
+    } catch (const RunFailure& error) {
+      // The error of the real run with gradients is the telling one. (Without them a program may write to its
+      // parameters.)
+      if (!each.shapes && each.grad) failure = error;
+      if (failure && failure->raised) break;
     }
   }
+  if (!record) {
+    throw Error("ERR_INVALID_ARGUMENT",
+                "The model does not run on the example inputs: " + failure->message + Where(*failure), failure->detail);
+  }
+  record->executed = !way.shapes;
   if (IsFrozen(module, *record)) {
     throw Error("ERR_FROZEN_MODULE", "The module was frozen (torch.jit.freeze): its weights are constants");
   }
-  if (options.second_batch) RunSecond(module, recording.prepared, inputs, grad, options, *record);
+  RunSecond(module, *prepared, inputs, way, options, *record);
   for (const Op& op : record->ops) {
     for (size_t i = 0; i < op.inputs.size(); ++i) {
       if (!op.inputs[i].list) continue;
@@ -260,7 +264,7 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::vector<IVal
 void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
             const std::function<void()>& check) {
   KeepRandomState random;
-  RunOnce(module, prepared, inputs, true, check);
+  RunOnce(module, prepared, inputs, {false, true}, check);
 }
 
 }  // namespace espalier::script

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,24 +17,22 @@ namespace espalier::script {
 
 // What surgery needs of a recorded run.
 struct Recording {
-  PreparedGraph prepared;
+  std::shared_ptr<const PreparedGraph> prepared;
   c10::FunctionSchema schema;  // of forward
   std::vector<c10::IValue> inputs;
   std::map<std::pair<int32_t, int32_t>, int64_t> list_sizes;  // (node, input): length of a list argument
 };
 
 struct RecordOptions {
-  bool second_batch = true;             // run again with dimension 0 of every input doubled
+  bool execute = false;                 // run for real even where shapes are enough
   std::function<void()> check = [] {};  // called now and then; throws to stop
 };
 
-// Runs `forward` once in eval mode on a copy of the module, which itself does not change. `inputs` without self.
-std::pair<Record, Recording> RecordModule(const torch::jit::Module& module, std::vector<c10::IValue> inputs,
-                                          const RecordOptions& options);
-
-// The values with every tensor in them replaced by `change` of it; containers are new.
-std::vector<c10::IValue> MapTensors(const std::vector<c10::IValue>& values,
-                                    const std::function<at::Tensor(const at::Tensor&)>& change);
+// Runs `forward` in eval mode on a copy of the module, which itself does not change; on shapes alone where that is
+// enough. `prepared`: of this module. `inputs` without self.
+std::pair<Record, Recording> RecordModule(const torch::jit::Module& module,
+                                          std::shared_ptr<const PreparedGraph> prepared,
+                                          std::vector<c10::IValue> inputs, const RecordOptions& options);
 
 // Runs a graph on a copy of the module in eval mode and drops the record; throws RunFailure.
 void TryRun(const torch::jit::Module& module, const PreparedGraph& prepared, const std::vector<c10::IValue>& inputs,

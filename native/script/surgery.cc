@@ -219,7 +219,7 @@ Module Cut(const Module& module, const Recording& recording, const CutRequest& r
   c10::AutoGradMode no_grad(false);
   Module copy = CopyModule(module);
   SliceTensors(module, copy, request.slices);
-  auto graph = recording.prepared.graph->copy();
+  auto graph = recording.prepared->graph->copy();
   EditGraph(*graph, recording, request);
   Retype(*graph, copy);
   torch::jit::ConstantPropagationImmutableTypes(graph);

@@ -1,5 +1,8 @@
 #include "script/tensors.h"
 
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+
 #include "script/scope.h"
 
 namespace espalier::script {
@@ -57,7 +60,39 @@ struct Collector {
   }
 };
 
+// The value with every tensor replaced by `change` of it; containers are new.
+IValue MapTensor(const IValue& value, const std::function<at::Tensor(const at::Tensor&)>& change) {
+  if (value.isTensor()) return value.toTensor().defined() ? IValue(change(value.toTensor())) : value;
+  if (value.isTuple()) {
+    std::vector<IValue> items;
+    for (const IValue& item : value.toTupleRef().elements()) items.push_back(MapTensor(item, change));
+    const auto type = value.type()->cast<c10::TupleType>();
+    if (type->schema()) return c10::ivalue::Tuple::createNamed(std::move(items), type);
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  if (value.isList()) {
+    const auto list = value.toList();
+    c10::impl::GenericList result(list.elementType());
+    for (const IValue& item : list) result.push_back(MapTensor(item, change));
+    return result;
+  }
+  if (value.isGenericDict()) {
+    const auto dict = value.toGenericDict();
+    c10::impl::GenericDict result(dict.keyType(), dict.valueType());
+    for (const auto& entry : dict) result.insert(entry.key(), MapTensor(entry.value(), change));
+    return result;
+  }
+  return value;
+}
+
 }  // namespace
+
+std::vector<IValue> MapTensors(const std::vector<IValue>& values,
+                               const std::function<at::Tensor(const at::Tensor&)>& change) {
+  std::vector<IValue> mapped;
+  for (const IValue& value : values) mapped.push_back(MapTensor(value, change));
+  return mapped;
+}
 
 std::vector<OwnedTensor> OwnedTensors(const torch::jit::Module& module) {
   Collector collector;

@@ -74,7 +74,8 @@ ValueId ValueTable::AddTensor(const at::Tensor& tensor, const char* role) {
   const bool fixed = origin == "constant" || origin == "buffer";
   // 0-d results are the shape arithmetic of traces.
   const bool wanted = integral ? fixed || tensor.dim() == 0 : real && role == nullptr && tensor.dim() == 0;
-  if (wanted && tensor.numel() <= kMaxData && tensor.layout() == c10::kStrided && !tensor.is_quantized()) {
+  if (wanted && tensor.numel() <= kMaxData && tensor.layout() == c10::kStrided && !tensor.is_quantized() &&
+      !tensor.is_meta()) {
     c10::NoGradGuard no_grad;
     const at::Tensor plain = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
     const double* data = plain.const_data_ptr<double>();

@@ -141,7 +141,7 @@ export class RecordBuilder {
   }
 
   record(...outputs: ValueId[]): OpRecord {
-    return { values: this.values, ops: this.ops, skipped: [], inputs: this.inputs, output: outputs }
+    return { values: this.values, ops: this.ops, skipped: [], inputs: this.inputs, output: outputs, executed: true }
   }
 
   private push(name: string, args: Record<string, Arg>, outputs: Arg[], scope: string): void {

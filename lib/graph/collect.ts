@@ -41,8 +41,9 @@ export function collectGroups(graph: Graph): Collected {
   const named = namedTensors(graph)
   const dimensions = tensorDimensions(graph, named)
   const inexact = approximations(graph)
-  const found = partition(graph.coordinates, distinctAxes(graph, dimensions), inexact)
-  const numbering = new Numbering(graph.axes, found)
+  const distinct = distinctAxes(graph, dimensions)
+  const found = partition(graph.coordinates, distinct.values(), inexact)
+  const numbering = new Numbering(graph.axes, found, distinct)
   const members = membersOf(dimensions, numbering, found.length)
   const groups = found.map(({ kind, leaves }, id): ChannelGroup => {
     const own = members[id] as Member[]
@@ -87,15 +88,15 @@ function tensorDimensions(graph: Graph, named: readonly NamedTensor[]): Dimensio
 }
 
 /** Equal axes once. */
-function distinctAxes({ axes }: Graph, dimensions: readonly Dimension[]): Iterable<NamedAxis> {
+function distinctAxes({ coordinates }: Graph, dimensions: readonly Dimension[]): Map<Axis, NamedAxis> {
   const distinct = new Map<Axis, NamedAxis>()
   for (const { axis, role } of dimensions) {
-    const one = axes.of(axis)
-    const known = distinct.get(one)
-    if (!known) distinct.set(one, { axis: one, parameter: role === 'parameter' })
-    else if (role === 'parameter') known.parameter = true
+    const known = distinct.get(axis)
+    const parameter = role === 'parameter'
+    if (!known) distinct.set(axis, { size: axis.length, parameter, ...coordinates.leavesOf(axis) })
+    else if (parameter) known.parameter = true
   }
-  return distinct.values()
+  return distinct
 }
 
 /** For each atom that a norm or mean computes over: in words, by which and over what dimension. */

@@ -36,6 +36,12 @@ const NONE: readonly Coordinate[] = []
 const ROOM = 2 ** 14
 const MOST = 2 ** 26
 
+/** Free atoms in compressed rows. */
+export interface Leaves {
+  offsets: Int32Array
+  leaves: Int32Array
+}
+
 /**
  * Which coordinates of which axes live and die together.
  *
@@ -112,10 +118,37 @@ export class Coordinates {
     const a = this.find(this.low[root] as Coordinate)
     const b = this.find(this.high[root] as Coordinate)
     if (a !== b && this.state[a] === FREE && this.state[b] === FREE) return a < b ? [a, b] : [b, a]
-    const leaves = a === b ? this.normal(a) : ascending([...this.normal(a), ...this.normal(b)])
+    const leaves =
+      a === b || this.state[a] === IS_FIXED
+        ? this.normal(b)
+        : this.state[b] === IS_FIXED
+          ? this.normal(a)
+          : ascending([...this.normal(a), ...this.normal(b)])
     // It is now what its parts became, for good.
     if (leaves.length > 0) this.become(root, this.ofLeaves(leaves))
     return leaves
+  }
+
+  /** The free atoms of every coordinate of an axis, one after the other: those of `i` begin at `offsets[i]`. */
+  leavesOf(axis: Int32Array): Leaves {
+    const offsets = new Int32Array(axis.length + 1)
+    let leaves = new Int32Array(axis.length)
+    let n = 0
+    const push = (leaf: Coordinate) => {
+      if (n === leaves.length) {
+        const grown = new Int32Array(n * 2)
+        grown.set(leaves)
+        leaves = grown
+      }
+      leaves[n++] = leaf
+    }
+    for (let i = 0; i < axis.length; i++) {
+      const root = this.find(axis[i] as Coordinate)
+      if (this.state[root] === FREE) push(root)
+      else this.each(root, push)
+      offsets[i + 1] = n
+    }
+    return { offsets, leaves: leaves.subarray(0, n) }
   }
 
   /** Calls back with each free atom of `c`; without making a list of them. */

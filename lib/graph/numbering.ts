@@ -1,7 +1,9 @@
 import type { Axes, Axis } from './axes.js'
-import type { Coordinate } from './coordinates.js'
+import type { Coordinate, Leaves } from './coordinates.js'
 import type { Found } from './partition.js'
 import type { UnitAxis, UnitId } from './units.js'
+
+const EMPTY = new Int32Array()
 
 /** The part of an axis that belongs to a group: coordinate `coords[k]` needs unit `units[k]` of it. */
 export interface Slice {
@@ -13,6 +15,7 @@ export interface Slice {
 /** Numbers the atoms of all groups, and reads axes by these numbers: each axis once, however many tensors have it. */
 export class Numbering {
   private readonly axes: Axes
+  private readonly known: ReadonlyMap<Axis, Leaves>
   /** By atom: its unit + 1; 0 for an atom of no group. */
   private readonly unit: Int32Array
   private readonly group: Int32Array
@@ -20,8 +23,10 @@ export class Numbering {
   private readonly resolved = new Map<Axis, UnitAxis>()
   private readonly sliced = new Map<Axis, readonly Slice[]>()
 
-  constructor(axes: Axes, found: readonly Found[]) {
+  /** @param known  atoms of axes that were read already */
+  constructor(axes: Axes, found: readonly Found[], known: ReadonlyMap<Axis, Leaves>) {
     this.axes = axes
+    this.known = known
     this.unit = new Int32Array(axes.coordinates.size)
     this.group = new Int32Array(found.reduce((n, { leaves }) => n + leaves.length, 0))
     let next: UnitId = 0
@@ -55,50 +60,43 @@ export class Numbering {
   }
 
   private resolve(axis: Axis): UnitAxis {
-    const { coordinates } = this.axes
-    const { unit } = this
-    const offsets = new Int32Array(axis.length + 1)
-    let units = new Int32Array(axis.length)
+    const size = axis.length
+    const { offsets, leaves } = this.known.get(axis) ?? this.axes.coordinates.leavesOf(axis)
+    const units = new Int32Array(leaves.length)
+    const ends = new Int32Array(size + 1)
     let n = 0
-    const push = (leaf: Coordinate) => {
-      const own = unit[leaf] as number
-      if (own === 0) return
-      if (n === units.length) {
-        const grown = new Int32Array(n * 2)
-        grown.set(units)
-        units = grown
+    for (let i = 0; i < size; i++) {
+      for (let k = offsets[i] as number; k < (offsets[i + 1] as number); k++) {
+        const own = this.unit[leaves[k] as Coordinate] as number
+        if (own > 0) units[n++] = own - 1
       }
-      units[n++] = own - 1
+      ends[i + 1] = n
     }
-    for (let i = 0; i < axis.length; i++) {
-      coordinates.each(axis[i] as Coordinate, push)
-      offsets[i + 1] = n
-    }
-    return n === 0
-      ? { size: axis.length, units: new Int32Array() }
-      : { size: axis.length, offsets, units: units.slice(0, n) }
+    return n === 0 ? { size, units: new Int32Array() } : { size, offsets: ends, units: units.subarray(0, n) }
   }
 
   private slice({ size, offsets, units }: UnitAxis): Slice[] {
     if (!offsets) return []
-    const own = new Map<number, { coords: number[]; units: number[] }>()
+    const own = new Map<number, Slice & { length: number }>()
+    for (const unit of units) {
+      const group = this.group[unit] as number
+      const part = own.get(group)
+      if (part) part.length++
+      else own.set(group, { group, length: 1, coords: EMPTY, units: EMPTY })
+    }
+    for (const part of own.values()) {
+      part.coords = new Int32Array(part.length)
+      part.units = new Int32Array(part.length)
+      part.length = 0
+    }
     for (let i = 0; i < size; i++) {
       for (let k = offsets[i] as number; k < (offsets[i + 1] as number); k++) {
         const unit = units[k] as UnitId
-        const group = this.group[unit] as number
-        let part = own.get(group)
-        if (!part) {
-          part = { coords: [], units: [] }
-          own.set(group, part)
-        }
-        part.coords.push(i)
-        part.units.push(unit - (this.first[group] as number))
+        const part = own.get(this.group[unit] as number) as Slice & { length: number }
+        part.coords[part.length] = i
+        part.units[part.length++] = unit - (this.first[part.group] as number)
       }
     }
-    return [...own].map(([group, part]) => ({
-      group,
-      coords: Int32Array.from(part.coords),
-      units: Int32Array.from(part.units),
-    }))
+    return [...own.values()].map(({ group, coords, units: needed }) => ({ group, coords, units: needed }))
   }
 }

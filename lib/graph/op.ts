@@ -260,6 +260,11 @@ export class Op {
     return this.tensorsIn(this.entry.inputs)
   }
 
+  /** Their ids; none of them is given axes by asking. */
+  inputIds(): ValueId[] {
+    return flat(this.entry.inputs).filter((id) => this.graph.value(id))
+  }
+
   allOutputs(): ValueId[] {
     return flat(this.entry.outputs).filter((id) => this.graph.value(id))
   }

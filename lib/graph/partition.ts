@@ -1,5 +1,4 @@
-import type { Axis } from './axes.js'
-import { type Coordinate, type Coordinates, MET } from './coordinates.js'
+import { type Coordinate, type Coordinates, type Leaves, MET } from './coordinates.js'
 import type { GroupKind } from './groups.js'
 
 /** Free atoms that are cut from the same dimensions in the same way. */
@@ -8,9 +7,10 @@ export interface Found {
   leaves: Coordinate[]
 }
 
-/** An axis that named tensors have; `parameter`: at least one of them is a parameter. */
-export interface NamedAxis {
-  axis: Axis
+/** The atoms of an axis that named tensors have. */
+export interface NamedAxis extends Leaves {
+  size: number
+  /** At least one of the tensors is a parameter. */
   parameter: boolean
 }
 
@@ -72,27 +72,29 @@ export function partition(
   const last = new Int32Array(coordinates.size)
   const runs = new Int32Array(coordinates.size)
   const order: Coordinate[] = []
-  let here: Coordinate[] = []
-  let i = 0
-  const note = (leaf: Coordinate) => {
-    if (count[leaf] === 0) here.push(leaf)
-    if (count[leaf] === 0 || last[leaf] !== i - 1) runs[leaf]!++
-    count[leaf]!++
-    last[leaf] = i
-  }
-  for (const { axis, parameter } of axes) {
-    here = []
-    for (i = 0; i < axis.length; i++) coordinates.each(axis[i] as Coordinate, note)
+  for (const { size, parameter, offsets, leaves } of axes) {
+    const here = new Int32Array(leaves.length)
+    let n = 0
+    for (let i = 0; i < size; i++) {
+      for (let k = offsets[i] as number; k < (offsets[i + 1] as number); k++) {
+        const leaf = leaves[k] as Coordinate
+        if (count[leaf] === 0) here[n++] = leaf
+        if (count[leaf] === 0 || last[leaf] !== i - 1) runs[leaf]!++
+        count[leaf]!++
+        last[leaf] = i
+      }
+    }
     // By old class, count and run; neighbours are mostly alike.
     const refined = new Map<number, number>()
     let [lastKey, lastClass] = [-1, 0]
-    for (const leaf of here) {
+    for (let k = 0; k < n; k++) {
+      const leaf = here[k] as Coordinate
       if (classOf[leaf] === 0) {
         classOf[leaf] = classes.firstOf(leaf)
         order.push(leaf)
       }
       const old = classOf[leaf] as number
-      const key = (old * (axis.length + 1) + (count[leaf] as number)) * 2 + (runs[leaf] === 1 ? 1 : 0)
+      const key = (old * (size + 1) + (count[leaf] as number)) * 2 + (runs[leaf] === 1 ? 1 : 0)
       if (key !== lastKey) {
         let next = refined.get(key)
         if (next === undefined) {

@@ -56,9 +56,8 @@ export function ruleFor(name: string, overload: string): Rule | undefined {
 export function applyRule(op: Op): void {
   const { name, overload } = op.entry
   if (METADATA.has(name)) return
-  const inputs = op.allInputs()
-  const touches = inputs.some((t) => t.axes.length > 0) || op.allOutputs().some((id) => rank(op, id) > 0)
-  if (!touches) return
+  const inputs = op.inputIds()
+  if (![...inputs, ...op.allOutputs()].some((id) => rank(op, id) > 0)) return
   const rule = ruleFor(name, overload)
   if (!rule) {
     op.freeze('unknown operator')
@@ -71,7 +70,7 @@ export function applyRule(op: Op): void {
     }
   }
   const [first] = inputs
-  if (first) shareMemory(op, first.id)
+  if (first !== undefined) shareMemory(op, first)
 }
 
 /** Follows views, and writes through them: what a view is given, its base and the other views of that have too. */

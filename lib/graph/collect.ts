@@ -47,7 +47,7 @@ export function collectGroups(graph: Graph): Collected {
   const members = membersOf(dimensions, numbering, found.length)
   const groups = found.map(({ kind, leaves }, id): ChannelGroup => {
     const own = members[id] as Member[]
-    const lists = new Set(leaves.map((leaf) => inexact.get(leaf) ?? NOTHING))
+    const lists = inexact.size > 0 ? new Set(leaves.map((leaf) => inexact.get(leaf) ?? NOTHING)) : []
     const approximation = [...new Set([...lists].flat())]
     return {
       id,

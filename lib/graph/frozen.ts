@@ -2,8 +2,7 @@ import type { Axis } from './axes.js'
 import type { NamedTensor } from './collect.js'
 import type { ChannelGroups, FreezeReason, FrozenDimension } from './groups.js'
 import type { Numbering } from './numbering.js'
-import type { Graph } from './op.js'
-import { KERNEL } from './rules/rule.js'
+import { type Graph, KERNEL } from './op.js'
 
 const UNUSED: FreezeReason = { kind: 'unused by any output' }
 const RESHAPE: FreezeReason = { kind: 'factor of a reshape' }
@@ -15,6 +14,13 @@ export function frozenPart(
   numbering: Numbering,
 ): Pick<ChannelGroups, 'frozen' | 'coverage' | 'topReasons'> {
   const frozen: FrozenDimension[] = []
+  const told = new Map<Axis, readonly FreezeReason[]>()
+  const reasonsFor = (axis: Axis) => {
+    const one = graph.axes.of(axis)
+    const known = told.get(one) ?? reasonsOf(graph, one)
+    told.set(one, known)
+    return known
+  }
   const blamed = new Map<string, { reason: FreezeReason; elements: number }>()
   let total = 0
   let covered = 0
@@ -25,7 +31,7 @@ export function frozenPart(
       const axis = graph.has(id) ? (graph.tensor(id).axes[dim] as Axis) : undefined
       if (!axis) return { dim, size, stuck: size, reasons: [UNUSED] }
       const stuck = stuckIn(numbering, axis)
-      return { dim, size, stuck, reasons: stuck === size ? reasonsOf(graph, axis) : [] }
+      return { dim, size, stuck, reasons: stuck === size ? reasonsFor(axis) : [] }
     })
     const free = numel - dims.reduce((n, { stuck }) => n * stuck, 1)
     total += numel

@@ -3,6 +3,9 @@ import { type Coordinate, Coordinates, MET } from './coordinates.js'
 import type { FreezeReason, MemberUse } from './groups.js'
 import type { Arg, OpEntry, OpRecord, TensorValue, ValueId } from './record.js'
 
+/** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
+export const KERNEL = 'kernel window'
+
 /** A tensor value as the rules see it. */
 export interface Tensor {
   id: ValueId
@@ -58,6 +61,8 @@ export class Graph {
   /** Where a value is a parameter with its dimensions permuted: `weight.t()`. */
   private readonly origins = new Map<ValueId, { id: ValueId; dims: readonly number[] }>()
   private readonly pinnedInput: Coordinate
+  private readonly pinnedWindow: Coordinate
+  private readonly windows = new Map<number, Axis>()
 
   readonly record: OpRecord
   /** Every equality the rules asked for, to be checked at the end. */
@@ -75,6 +80,7 @@ export class Graph {
     this.coordinates = new Coordinates()
     this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
+    this.pinnedWindow = this.coordinates.pinned({ kind: KERNEL })
   }
 
   value(id: ValueId): TensorValue | undefined {
@@ -98,6 +104,13 @@ export class Graph {
     const tensor = this.tensors.get(id) ?? this.create(id, axes)
     for (const [dim, axis] of Object.entries(axes)) this.equate(axis, tensor.axes[Number(dim)] as Axis, op)
     return tensor
+  }
+
+  /** A dimension of a filter over which it slides. */
+  window(size: number): Axis {
+    const axis = this.windows.get(size) ?? new Int32Array(size).fill(this.pinnedWindow)
+    this.windows.set(size, axis)
+    return axis
   }
 
   private create(id: ValueId, given: Readonly<Record<number, Axis>>): Tensor {

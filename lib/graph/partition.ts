@@ -30,6 +30,8 @@ class Classes {
   readonly kinds: (GroupKind | undefined)[] = [undefined]
   readonly real: boolean[] = [false]
   private readonly first = new Map<number, number>()
+  private lastKey = -1
+  private lastClass = 0
   private readonly coordinates: Coordinates
   private readonly inexact: ReadonlyMap<Coordinate, unknown>
 
@@ -46,10 +48,16 @@ class Classes {
   /** The class in which an atom begins: by its kind, and by whether its cut is exact. */
   firstOf(leaf: Coordinate): number {
     const met = this.coordinates.metAs(leaf)
-    const key = met * 2 + (this.inexact.has(leaf) ? 1 : 0)
-    const known = this.first.get(key)
-    if (known !== undefined) return known
-    const kind = kindOf(met)
+    const key = met * 2 + (this.inexact.size > 0 && this.inexact.has(leaf) ? 1 : 0)
+    // Neighbours are mostly alike.
+    if (key !== this.lastKey) {
+      this.lastKey = key
+      this.lastClass = this.first.get(key) ?? this.begin(key, kindOf(met))
+    }
+    return this.lastClass
+  }
+
+  private begin(key: number, kind: GroupKind | undefined): number {
     const like = [...this.first].find(([other, c]) => other % 2 === key % 2 && this.kinds[c] === kind)
     const made = like ? like[1] : this.add(kind, false)
     this.first.set(key, made)
@@ -84,7 +92,7 @@ export function partition(
         last[leaf] = i
       }
     }
-    // By old class, count and run; neighbours are mostly alike.
+    // By old class, count and run.
     const refined = new Map<number, number>()
     let [lastKey, lastClass] = [-1, 0]
     for (let k = 0; k < n; k++) {
@@ -110,13 +118,19 @@ export function partition(
     }
   }
   const found = new Map<number, Found>()
+  let [lastOwn, into] = [-1, undefined as Found | undefined]
   for (const leaf of order) {
     const own = classOf[leaf] as number
-    const kind = classes.kinds[own]
-    if (!kind || !classes.real[own]) continue
-    const known = found.get(own)
-    if (known) known.leaves.push(leaf)
-    else found.set(own, { kind, leaves: [leaf] })
+    if (own !== lastOwn) {
+      lastOwn = own
+      into = found.get(own)
+      const kind = classes.kinds[own]
+      if (!into && kind && classes.real[own]) {
+        into = { kind, leaves: [] }
+        found.set(own, into)
+      }
+    }
+    into?.leaves.push(leaf)
   }
   return [...found.values()]
 }

@@ -9,9 +9,6 @@ export type Rule = (op: Op) => void
  */
 export type RuleTable = ReadonlyMap<string, Rule>
 
-/** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
-export const KERNEL = 'kernel window'
-
 /** Entries of a table: one rule for all operators of a list of names. */
 export function rules(rule: Rule, names: string): [string, Rule][] {
   return names.split(/\s+/).map((name) => [`aten::${name}`, rule])

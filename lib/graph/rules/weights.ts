@@ -1,7 +1,7 @@
 import { type Axis, fixedAxis } from '../axes.js'
 import { MET } from '../coordinates.js'
 import type { Op, Tensor } from '../op.js'
-import { KERNEL, type Rule, type RuleTable, rules } from './rule.js'
+import { type Rule, type RuleTable, rules } from './rule.js'
 
 const CONV = { outer: MET.convGroup, inner: 0 } as const
 
@@ -15,13 +15,13 @@ const convolution =
     const x = op.input('input')
     const [produced, consumed] = transposed(op) ? [1, 0] : [0, 1]
     const groups = op.int('groups', 1)
-    const window = op.shape('weight').length - 2
-    const channel = x.shape.length - window - 1
+    const filter = op.shape('weight')
+    const channel = x.shape.length - filter.length + 1
     if (channel < 0 || channel > 1) return op.freeze('unsupported form')
     const read = x.axes[channel] as Axis
-    const weight = op.input('weight', groups === 1 || transposed(op) ? { [consumed]: read } : {})
+    const slides = Object.fromEntries(filter.slice(2).map((size, k) => [k + 2, op.graph.window(size)]))
+    const weight = op.input('weight', groups === 1 || transposed(op) ? { ...slides, [consumed]: read } : slides)
     for (const axis of x.axes.slice(channel + 1)) op.fix(axis, 'window axis')
-    for (const axis of weight.axes.slice(2)) op.fix(axis, KERNEL)
 
     const out = transposed(op) ? transposedChannels(op, weight, groups) : plainChannels(op, read, weight, groups)
     const bias = op.tensor('bias', { 0: out })

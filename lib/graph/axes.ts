@@ -39,8 +39,10 @@ export function fixAxis({ coordinates }: Axes, axis: Axis, reason: FreezeReason)
 export function equateAxes(axes: Axes, a: Axis, b: Axis, reason: FreezeReason): void {
   if (axes.of(a) === axes.of(b)) return
   if (a.length !== b.length) throw new RangeError(`axes of ${a.length} and ${b.length} cannot be equal`)
-  if (axes.coordinates.equateAll(a, b, reason)) axes.unite(a, b)
-  else equateFactors(axes, a, b, { ...reason, kind: 'factors do not nest' })
+  const resolved = axes.coordinates.equateAll(a, b, reason)
+  if (!resolved) equateFactors(axes, a, b, { ...reason, kind: 'factors do not nest' })
+  // An axis that is fixed keeps its own reasons: the one that all fixed axes share has none.
+  else if (a !== fixedAxes(a.length) && b !== fixedAxes(b.length)) axes.unite(a, b)
 }
 
 /** `flatten`: the axis whose index is that of `parts` in mixed radix; each coordinate needs all its parts. */

@@ -16,9 +16,8 @@ export function frozenPart(
   const frozen: FrozenDimension[] = []
   const told = new Map<Axis, readonly FreezeReason[]>()
   const reasonsFor = (axis: Axis) => {
-    const one = graph.axes.of(axis)
-    const known = told.get(one) ?? reasonsOf(graph, one)
-    told.set(one, known)
+    const known = told.get(axis) ?? reasonsOf(graph, axis)
+    told.set(axis, known)
     return known
   }
   const blamed = new Map<string, { reason: FreezeReason; elements: number }>()

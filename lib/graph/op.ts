@@ -1,5 +1,5 @@
 import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
-import { type Coordinate, Coordinates, MET } from './coordinates.js'
+import { type Coordinate, Coordinates, FIXED, MET } from './coordinates.js'
 import type { FreezeReason, MemberUse } from './groups.js'
 import type { Arg, OpEntry, OpRecord, TensorValue, ValueId } from './record.js'
 
@@ -101,7 +101,7 @@ export class Graph {
    * these very axes: most weights of a model never get coordinates of their own.
    */
   tied(id: ValueId, axes: Readonly<Record<number, Axis>>, op: OpEntry): Tensor {
-    const tensor = this.tensors.get(id) ?? this.create(id, axes)
+    const tensor = this.tensors.get(id) ?? this.create(id, axes, op)
     for (const [dim, axis] of Object.entries(axes)) this.equate(axis, tensor.axes[Number(dim)] as Axis, op)
     return tensor
   }
@@ -113,10 +113,10 @@ export class Graph {
     return axis
   }
 
-  private create(id: ValueId, given: Readonly<Record<number, Axis>>): Tensor {
+  private create(id: ValueId, given: Readonly<Record<number, Axis>>, op?: OpEntry): Tensor {
     const value = this.value(id)
     if (!value) throw new TypeError(`value ${id} of the record is no tensor`)
-    const made = { id, shape: value.shape, ...this.source(value, given) }
+    const made = { id, shape: value.shape, ...this.source(value, given, op) }
     this.tensors.set(id, made)
     return made
   }
@@ -186,9 +186,9 @@ export class Graph {
   }
 
   /** Axes of a tensor that no operator made. */
-  private source(value: TensorValue, given: Readonly<Record<number, Axis>>): { axes: Axis[]; zero: boolean[] } {
+  private source(value: TensorValue, given: Readonly<Record<number, Axis>>, op?: OpEntry) {
     const all = (make: (size: number) => Axis) => value.shape.map((n) => (n === 1 ? fixedAxis(1) : make(n)))
-    const own = () => value.shape.map((n, dim) => this.dimension(n, given[dim]))
+    const own = () => value.shape.map((n, dim) => this.dimension(n, given[dim], op))
     switch (value.role) {
       case 'parameter':
         return { axes: own(), zero: value.shape.map(() => true) }
@@ -205,9 +205,13 @@ export class Graph {
   }
 
   /** A dimension of a parameter or buffer that is met for the first time. */
-  private dimension(size: number, given: Axis | undefined): Axis {
+  private dimension(size: number, given: Axis | undefined, op: OpEntry | undefined): Axis {
     if (size === 1) return fixedAxis(1)
     if (given?.length !== size) return this.coordinates.fresh(size)
+    if (op && given.every((c) => c === FIXED)) {
+      const reason = { kind: 'tied to a fixed axis', operator: op.name, scope: op.scope }
+      return new Int32Array(size).fill(this.coordinates.pinned(reason))
+    }
     const axis = this.axes.of(given)
     if (!this.dimensions.has(axis)) {
       this.dimensions.add(axis)

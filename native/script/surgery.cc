@@ -56,28 +56,35 @@ at::Tensor Sliced(const at::Tensor& tensor, const Keep& keep, const std::string&
   return result.set_requires_grad(tensor.requires_grad());
 }
 
-// The container and key that hold a tensor: an attribute of an object, or an element of a list in one.
-void Replace(const Module& module, const std::string& name, const at::Tensor& tensor) {
-  IValue holder = module._ivalue();
-  size_t begin = 0;
-  while (true) {
-    const size_t dot = name.find('.', begin);
-    const std::string key = name.substr(begin, dot - begin);
-    const bool last = dot == std::string::npos;
-    if (holder.isObject()) {
-      const auto object = holder.toObject();
-      if (last) return object->setAttr(key, tensor);
-      holder = object->getAttr(key);
-    } else if (holder.isList()) {
-      auto list = holder.toList();
-      const size_t index = std::stoul(key);
-      if (last) return list.set(index, tensor);
-      holder = list.get(index);
-    } else {
-      throw Error("ERR_UNSUPPORTED", name + " is held by a tuple or dict, whose tensors can't be cut");
-    }
-    begin = dot + 1;
+// What `holder` is with the tensor put in the place that `name` says from `begin` on: itself, changed, or a new tuple.
+IValue With(IValue holder, const std::string& name, size_t begin, const at::Tensor& tensor) {
+  if (begin > name.size()) return tensor;
+  const size_t dot = std::min(name.find('.', begin), name.size());
+  const std::string key = name.substr(begin, dot - begin);
+  const auto inner = [&](const IValue& value) { return With(value, name, dot + 1, tensor); };
+  if (holder.isObject()) {
+    const auto object = holder.toObject();
+    object->setAttr(key, inner(object->getAttr(key)));
+    return holder;
   }
+  // Elements are named by their position.
+  const size_t index = std::stoul(key);
+  if (holder.isList()) {
+    auto list = holder.toList();
+    list.set(index, inner(list.get(index)));
+  } else if (holder.isGenericDict()) {
+    auto dict = holder.toGenericDict();
+    auto entry = dict.begin();
+    for (size_t i = 0; i < index; ++i) ++entry;
+    dict.insert_or_assign(entry->key(), inner(entry->value()));
+  } else {
+    std::vector<IValue> items = holder.toTupleRef().elements().vec();
+    items.at(index) = inner(items.at(index));
+    const auto type = holder.type()->expect<c10::TupleType>();
+    if (type->schema()) return c10::ivalue::Tuple::createNamed(std::move(items), type);
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  return holder;
 }
 
 // Cuts the tensors of `copy`, tied ones once: all their names get the very same new tensor.
@@ -104,7 +111,7 @@ void SliceTensors(const Module& module, Module& copy, const std::vector<CutReque
     if (cut == cuts.end()) continue;
     auto [it, fresh] = made.try_emplace(key);
     if (fresh) it->second = Sliced(copies[i].tensor, *cut->second, originals[i].name);
-    Replace(copy, originals[i].name, it->second);
+    With(copy._ivalue(), originals[i].name, 0, it->second);
   }
 }
 

@@ -124,7 +124,7 @@ const STAGES: Record<Stage, string> = {
 
 async function latency(models: readonly ScriptModule[], batch: number): Promise<Latency[]> {
   const x = Tensor.zeros([batch, 1, 8, 8])
-  const times = await measureLatency(models, [x], { rounds: 100 })
+  const times = await measureLatency(models, [x], { rounds: batch === 1 ? 100 : 40 })
   x.dispose()
   return times
 }

@@ -38,7 +38,8 @@ describe('the demo', () => {
       const pauses = lines.slice(1).map(({ time }, i) => time - lines[i]!.time)
       expect(Math.max(...pauses)).toBeLessThan(5000)
     }
-    for (const { seconds } of first.result.history) expect(seconds).toBeLessThan(2)
+    const seconds = first.result.history.map((epoch) => epoch.seconds).sort((a, b) => a - b)
+    expect(seconds[seconds.length >> 1]).toBeLessThan(2)
     const { evaluations } = first.result
     expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
     for (const part of [

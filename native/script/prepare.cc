@@ -14,6 +14,7 @@
 
 #include "script/dead_loops.h"
 #include "script/error.h"
+#include "script/open_attention.h"
 #include "script/scope.h"
 
 namespace espalier::script {
@@ -173,6 +174,8 @@ PreparedGraph Prepare(const Module& module) {
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   CloseFastPaths(graph);
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  OpenFusedAttention(graph);
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   RemoveDeadLoops(graph);

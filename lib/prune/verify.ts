@@ -62,6 +62,13 @@ export async function cutAndVerify(
   try {
     const outcome = await judge.judge(plan, small)
     if (outcome.failure === undefined) return { small, verification: { passes: outcome.passes } }
+    if (await judge.isRandom()) {
+      throw new EspalierError(
+        'ERR_VERIFICATION',
+        'the outputs of the model differ from run to run, so that no cut of it can be verified',
+        { hint: 'give the random numbers as an input of the model, or leave their part out of it' },
+      )
+    }
     const groups = await smallestFailure(judge, analysis, plan)
     throw new EspalierError('ERR_VERIFICATION', `the cut model does not equal the masked one: ${outcome.failure}`, {
       detail: groups.map((id) => describeGroup(analysis, id)).join('\n'),
@@ -126,6 +133,15 @@ class Judge {
     } finally {
       small.dispose()
     }
+  }
+
+  /** Whether the model itself gives other outputs each time. */
+  isRandom(): Promise<boolean> {
+    return scope(async () => {
+      const run = async () => flatten(await this.model.forwardWith(this.inputs, { grad: false }))
+      const first = await run()
+      return difference(await run(), first) > TOLERANCE.float32 * Math.max(largest(first), SILENT)
+    })
   }
 
   private async judgeIn(dtype: Pass['dtype'], plan: Plan, small: ScriptModule): Promise<Outcome> {

@@ -170,6 +170,12 @@ export class ScriptModule {
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
   async record(inputs: readonly ModuleInput[], { execute = false }: { execute?: boolean } = {}): Promise<Recording> {
+    if (!Array.isArray(inputs)) {
+      throw new EspalierError(
+        'ERR_INVALID_ARGUMENT',
+        `the example inputs must be an array with a value for each input of the model, not ${String(inputs)}`,
+      )
+    }
     const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { execute })
     return wrapRecording(record, handle)
   }

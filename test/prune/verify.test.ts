@@ -11,6 +11,7 @@ import {
   weightsOf,
 } from 'espalier'
 import { describe, expect, it } from 'vitest'
+import { network } from '../support/networks.js'
 import { failure, model, numbers } from '../torch/support.js'
 
 const MODELS: [string, number[][]][] = [
@@ -80,6 +81,28 @@ describe('a cut that is wrong', () => {
     expect(error.code).toBe('ERR_VERIFICATION')
     expect(error.message).toMatch(/relative error/)
     expect(numbers((await network.forward(x!)) as Tensor)).toEqual(before)
+  })
+})
+
+it('names example inputs that are missing', async () => {
+  const tied = await load(model('tied.script.pt'))
+  const error = await failure(() => prune(tied, {} as never))
+  expect(error.code).toBe('ERR_INVALID_ARGUMENT')
+  expect(error.message).toContain('example inputs must be an array')
+})
+
+describe('a model whose outputs differ from run to run', () => {
+  it('is refused, and told so', async () => {
+    const random = await network(
+      `def forward(self, x: Tensor) -> Tensor:
+  y = torch.relu(torch.linear(x, self.a))
+  return torch.linear(y * torch.rand([x.size(0), 1]), self.b)`,
+      { a: [6, 4], b: [3, 6] },
+    )
+    const x = Tensor.from(Float32Array.of(1, 2, 3, 4), [1, 4])
+    const error = await failure(() => prune(random, { exampleInputs: [x], ratio: 0.5 }))
+    expect(error.code).toBe('ERR_VERIFICATION')
+    expect(error.message).toContain('differ from run to run')
   })
 })
 

@@ -2,6 +2,7 @@
 // breaks the law or falls short of test/corpus/expectations.json.
 //
 //   npm run test:corpus -- [--corpus DIR] [--only NAME] [--mode local|global] [--ratio 0.5] [--json FILE] [--keep DIR]
+//                          [--python FILE]  judge with this interpreter's torch instead of the one of python-env
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     ratio: { type: 'string', default: '0.5' },
     json: { type: 'string' },
     keep: { type: 'string' },
+    python: { type: 'string' },
   },
 })
 
@@ -37,7 +39,7 @@ if (files.length === 0)
   stop(`There is no model in ${values.corpus}${values.only ? ` with ${values.only} in its name` : ''}`)
 if (values.keep) mkdirSync(values.keep, { recursive: true })
 
-const { python, reason } = findPython()
+const { python, reason } = values.python ? { python: values.python } : findPython()
 if (python === undefined) {
   if (process.env.CI) stop(`${reason}`)
   console.log(`Nothing is compared with the masked original: ${reason}`)

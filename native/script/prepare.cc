@@ -156,6 +156,24 @@ void CloseFastPaths(Graph& graph) {
       graph.block(), graph);
 }
 
+NodeFacts FactsOf(const Node* node) {
+  NodeFacts facts;
+  if (node->kind() == prim::Constant || node->kind() == prim::GetAttr) return facts;  // never in a record
+  facts.name = node->kind().toQualString();
+  facts.scope = ScopeOf(node);
+  if (node->kind() == prim::SetAttr) {
+    facts.mutates = true;
+    facts.arg_names = {"self", node->s(attr::name)};
+  } else if (const auto* schema = node->maybeSchema()) {
+    facts.overload = schema->overload_name();
+    facts.mutates = schema->is_mutable();
+    if (schema->arguments().size() == node->inputs().size()) {
+      for (const auto& argument : schema->arguments()) facts.arg_names.push_back(argument.name());
+    }
+  }
+  return facts;
+}
+
 }  // namespace
 
 PreparedGraph Prepare(const Module& module) {
@@ -181,7 +199,17 @@ PreparedGraph Prepare(const Module& module) {
   RemoveDeadLoops(graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   torch::jit::EraseShapeInformation(prepared.graph);
-  prepared.nodes = NodesInOrder(graph);
+  return Numbered(prepared.graph);
+}
+
+PreparedGraph Numbered(std::shared_ptr<Graph> graph) {
+  PreparedGraph prepared{graph, NodesInOrder(*graph), {}, {}};
+  auto facts = std::make_shared<std::vector<NodeFacts>>();
+  for (const Node* node : prepared.nodes) {
+    prepared.ids.emplace(node, static_cast<int32_t>(facts->size()));
+    facts->push_back(FactsOf(node));
+  }
+  prepared.facts = std::move(facts);
   return prepared;
 }
 

@@ -3,8 +3,12 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
+
+#include "script/record.h"
 
 namespace espalier::script {
 
@@ -13,9 +17,14 @@ namespace espalier::script {
 struct PreparedGraph {
   std::shared_ptr<torch::jit::Graph> graph;
   std::vector<torch::jit::Node*> nodes;  // by id
+  std::unordered_map<const torch::jit::Node*, int32_t> ids;
+  std::shared_ptr<const std::vector<NodeFacts>> facts;  // by id
 };
 
 PreparedGraph Prepare(const torch::jit::Module& module);
+
+// A graph that is flat already, with its nodes numbered.
+PreparedGraph Numbered(std::shared_ptr<torch::jit::Graph> graph);
 
 // The nodes in the order of their ids.
 std::vector<torch::jit::Node*> NodesInOrder(torch::jit::Graph& graph);

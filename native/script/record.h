@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,7 +68,7 @@ struct SkippedBlock {
 };
 
 struct Record {
-  std::vector<NodeFacts> nodes;  // by node id; filled for those that occur
+  std::shared_ptr<const std::vector<NodeFacts>> facts;  // by node id
   std::vector<RecordValue> values;
   std::vector<Op> ops;
   std::vector<SkippedBlock> skipped;

@@ -237,9 +237,9 @@ std::string ToJson(const Record& record) {
   out.Key("values");
   out.List(record.values, [&](const RecordValue& v) { WriteValue(out, v); });
   out.Key("ops");
-  out.List(record.ops, [&](const Op& op) { WriteOp(out, op, record.nodes[op.node]); });
+  out.List(record.ops, [&](const Op& op) { WriteOp(out, op, (*record.facts)[op.node]); });
   out.Key("skipped");
-  out.List(record.skipped, [&](const SkippedBlock& b) { WriteSkipped(out, b, record.nodes[b.node]); });
+  out.List(record.skipped, [&](const SkippedBlock& b) { WriteSkipped(out, b, (*record.facts)[b.node]); });
   out.Key("inputs");
   out.Arguments(record.inputs);
   out.Key("executed");

@@ -77,8 +77,7 @@ std::vector<IValue> BuildStructure(const Node* node, const std::vector<IValue>& 
 
 Recorder::Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check)
     : prepared_(prepared), shapes_(shapes), check_(std::move(check)) {
-  for (size_t i = 0; i < prepared.nodes.size(); ++i) ids_.emplace(prepared.nodes[i], static_cast<int32_t>(i));
-  record_.nodes.resize(prepared.nodes.size());
+  record_.facts = prepared.facts;
 }
 
 Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>& owners, std::vector<IValue> inputs) {
@@ -88,6 +87,7 @@ Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>&
     for (const at::Tensor& tensor : owned.tensors) values_.Tie(tensor, id);
   }
   Env env;
+  env.reserve(2 * prepared_.nodes.size());
   Graph& graph = *prepared_.graph;
   env[graph.inputs()[0]] = Slot{module._ivalue(), IValue()};
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -203,8 +203,7 @@ void Recorder::SetAttr(Node* node, Env& env) {
   const auto object = At(env, node->input(0)).value.toObject();
   const size_t place = object->type()->getAttributeSlot(node->s(attr::name));
   Slot& slot = At(env, node->input(1));
-  Facts(node);
-  Op op{ids_.at(node), {}, {}, speculation_ != nullptr};
+  Op op{Id(node), {}, {}, speculation_ != nullptr};
   op.inputs = {values_.Of(At(env, node->input(0))), values_.Of(slot)};
   AddOp(std::move(op));
   const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
@@ -220,9 +219,8 @@ void Recorder::If(Node* node, Env& env) {
   const bool condition = At(env, node->input()).value.toBool();
   const Block* taken = node->blocks()[condition ? 0 : 1];
   const Block* other = node->blocks()[condition ? 1 : 0];
-  Facts(node);
   SkippedBlock entry;
-  entry.node = ids_.at(node);
+  entry.node = Id(node);
   entry.condition = values_.Of(At(env, node->input())).id;
   entry.reads = Reads(other, env);
   const bool raises = OnlyRaises(other);
@@ -249,9 +247,8 @@ void Recorder::Loop(Node* node, Env& env) {
     env[body->inputs()[i + 1]] = start;
   }
   if (rounds <= 0 || !going) {
-    Facts(node);
     SkippedBlock entry;
-    entry.node = ids_.at(node);
+    entry.node = Id(node);
     entry.loop = true;
     entry.condition = values_.Of(At(env, node->input(0))).id;
     entry.reads = Reads(body, env);
@@ -345,7 +342,7 @@ void Recorder::Elements(Node* node, Env& env) {
 
 void Recorder::Operator(Node* node, Env& env) {
   const bool mutates = Facts(node).mutates;
-  Op op{ids_.at(node), {}, {}, speculation_ != nullptr};
+  Op op{Id(node), {}, {}, speculation_ != nullptr};
   std::vector<IValue> stack;
   for (const Value* input : node->inputs()) {
     Slot& slot = At(env, input);
@@ -406,23 +403,9 @@ std::vector<IValue> Recorder::Execute(Node* node, std::vector<IValue> stack) {
   return stack;
 }
 
-NodeFacts& Recorder::Facts(Node* node) {
-  NodeFacts& facts = record_.nodes[ids_.at(node)];
-  if (!facts.name.empty()) return facts;
-  facts.name = node->kind().toQualString();
-  facts.scope = ScopeOf(node);
-  if (node->kind() == prim::SetAttr) {
-    facts.mutates = true;
-    facts.arg_names = {"self", node->s(attr::name)};
-  } else if (const auto* schema = node->maybeSchema()) {
-    facts.overload = schema->overload_name();
-    facts.mutates = schema->is_mutable();
-    if (schema->arguments().size() == node->inputs().size()) {
-      for (const auto& argument : schema->arguments()) facts.arg_names.push_back(argument.name());
-    }
-  }
-  return facts;
-}
+const NodeFacts& Recorder::Facts(const Node* node) const { return (*prepared_.facts)[Id(node)]; }
+
+int32_t Recorder::Id(const Node* node) const { return prepared_.ids.at(node); }
 
 void Recorder::AddOp(Op op) {
   record_.ops.push_back(std::move(op));

@@ -76,13 +76,13 @@ class Recorder {
   void Skip(torch::jit::Node* node, const torch::jit::Block* block, SkippedBlock entry,
             std::unique_ptr<Snapshot> snapshot);
   void AddOp(Op op);
-  NodeFacts& Facts(torch::jit::Node* node);
+  const NodeFacts& Facts(const torch::jit::Node* node) const;
+  int32_t Id(const torch::jit::Node* node) const;
   Slot& At(Env& env, const torch::jit::Value* value);
 
   const PreparedGraph& prepared_;
   std::optional<Shapes> shapes_;
   std::function<void()> check_;
-  std::unordered_map<const torch::jit::Node*, int32_t> ids_;
   Record record_;
   ValueTable values_{record_};
   torch::jit::Module module_;

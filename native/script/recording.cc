@@ -59,45 +59,62 @@ at::Device DeviceOf(const std::vector<OwnedTensor>& tensors) {
   return tensors.empty() ? at::Device(at::kCPU) : tensors[0].tensor.device();
 }
 
-// What the program may change at will.
-Module CopyOf(const Module& module, const std::vector<OwnedTensor>& tensors, bool shapes) {
-  IValue::HashIdentityIValueMap copies;
-  for (const OwnedTensor& owned : tensors) {
-    if (!shapes) break;
-    const at::Tensor plain = owned.tensor.detach();
-    const at::Tensor shape = Shapes::Of(plain);
-    if (shape.is_meta()) copies.emplace(owned.tensor, shape);
-  }
-  Module copy(module._ivalue()->deepcopy(copies));
-  copy.eval();
-  return copy;
-}
-
-// A run of its own copy: `module` is only read.
-Record RunOnce(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, Way way,
-               const std::function<void()>& check) {
-  const std::vector<OwnedTensor> originals = OwnedTensors(module);
-  const Module copy = CopyOf(module, originals, way.shapes);
-  c10::AutoGradMode mode(way.grad);
-  const std::vector<OwnedTensor> copies = OwnedTensors(copy);
+// What a run works on: a copy of the module that the program may change at will, with the names of its tensors.
+struct Stage {
+  Module module;
   std::vector<Recorder::Owned> owners;
+  Way way;
+  at::Device device;
+};
+
+Stage StageFor(const Module& module, Way way) {
+  const std::vector<OwnedTensor> originals = OwnedTensors(module);
+  IValue::HashIdentityIValueMap copied;
+  for (const OwnedTensor& owned : originals) {
+    if (!way.shapes) break;
+    const at::Tensor shape = Shapes::Of(owned.tensor);
+    if (shape.is_meta()) copied.emplace(owned.tensor, shape);
+  }
+  Stage stage{Module(module._ivalue()->deepcopy(copied)), {}, way, DeviceOf(originals)};
+  stage.module.eval();
+  const std::vector<OwnedTensor> copies = OwnedTensors(stage.module);
   std::map<TensorKey, size_t> places;
   for (size_t i = 0; i < originals.size(); ++i) {
     const bool parameter = originals[i].kind == OwnedTensor::Kind::kParameter;
     at::Tensor tensor = copies[i].tensor;
-    if (way.grad && parameter && tensor.is_floating_point()) tensor.set_requires_grad(true);
-    const auto [place, added] = places.try_emplace(KeyOf(originals[i].tensor), owners.size());
-    if (added) owners.push_back({{}, parameter ? "parameter" : "buffer", {}});
-    owners[place->second].names.push_back(originals[i].name);
-    owners[place->second].tensors.push_back(tensor);
+    if (tensor.is_floating_point() && tensor.is_leaf()) tensor.set_requires_grad(way.grad && parameter);
+    const auto [place, added] = places.try_emplace(KeyOf(originals[i].tensor), stage.owners.size());
+    if (added) stage.owners.push_back({{}, parameter ? "parameter" : "buffer", {}});
+    stage.owners[place->second].names.push_back(originals[i].name);
+    stage.owners[place->second].tensors.push_back(tensor);
   }
+  return stage;
+}
+
+Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
+             const std::function<void()>& check) {
+  c10::AutoGradMode mode(stage.way.grad);
   std::optional<Shapes> shapes;
-  if (way.shapes) shapes.emplace(DeviceOf(originals));
-  const auto own = MapTensors(inputs, [&way](const at::Tensor& tensor) {
-    const at::Tensor shape = way.shapes ? Shapes::Of(tensor.detach()) : tensor;
+  if (stage.way.shapes) shapes.emplace(stage.device);
+  const auto own = MapTensors(inputs, [&stage](const at::Tensor& tensor) {
+    const at::Tensor shape = stage.way.shapes ? Shapes::Of(tensor.detach()) : tensor;
     return shape.is_meta() ? shape : tensor.detach().clone();
   });
-  return Recorder(prepared, shapes, check).Run(copy, owners, own);
+  return Recorder(prepared, shapes, check).Run(stage.module, stage.owners, own);
+}
+
+// Whether a run left its stage as it was, for another one. Numbers without memory can't be overwritten.
+bool IsUnchanged(const Record& record, Way way) {
+  if (!way.shapes) return false;
+  for (const Op& op : record.ops) {
+    const NodeFacts& facts = (*record.facts)[op.node];
+    if (!facts.mutates) continue;
+    if (facts.name == "prim::SetAttr" || op.inputs.empty() || op.inputs[0].list) return false;
+    const RecordValue& target = record.values[op.inputs[0].id];
+    const bool number = target.dtype != nullptr && std::string(target.dtype).rfind("float", 0) == 0;
+    if (!number || target.role != nullptr) return false;
+  }
+  return true;
 }
 
 std::string Where(const RunFailure& failure) {
@@ -113,7 +130,7 @@ bool SameOperators(const Record& a, const Record& b, std::string& reason) {
     if (a.ops[i].node == b.ops[i].node && a.ops[i].inputs == b.ops[i].inputs && a.ops[i].outputs == b.ops[i].outputs) {
       continue;
     }
-    const NodeFacts& facts = a.nodes[a.ops[i].node];
+    const NodeFacts& facts = (*a.facts)[a.ops[i].node];
     reason = "the program takes another course at " + facts.name + (facts.scope.empty() ? "" : " in " + facts.scope);
     return false;
   }
@@ -149,7 +166,7 @@ Record::Second Differences(const Record& first, const Record& second, int64_t ba
   return result;
 }
 
-void RunSecond(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, Way way,
+void RunSecond(const Module& module, Stage& stage, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
                const RecordOptions& options, Record& record) {
   const auto first = FirstTensor(inputs);
   if (!first || first->dim() == 0) {
@@ -160,18 +177,21 @@ void RunSecond(const Module& module, const PreparedGraph& prepared, const std::v
     return tensor.dim() == 0 ? tensor.clone() : at::cat({tensor, tensor}, 0);
   });
   // What fails on shapes may still run for real, and why it does not is told by a real run.
-  for (const Way each : {way, Way{false, way.grad}}) {
+  if (!IsUnchanged(record, stage.way)) stage = StageFor(module, stage.way);
+  while (true) {
     record.second_error = "unknown";
     try {
-      const Record second = RunOnce(module, prepared, doubled, each, options.check);
-      if (!SameOperators(record, second, record.second_error)) continue;
-      record.second = Differences(record, second, 2 * first->size(0));
-      record.second_error.clear();
-      return;
+      const Record second = RunOn(stage, prepared, doubled, options.check);
+      if (SameOperators(record, second, record.second_error)) {
+        record.second = Differences(record, second, 2 * first->size(0));
+        record.second_error.clear();
+        return;
+      }
     } catch (const RunFailure& failure) {
       record.second_error = failure.message + Where(failure);
     }
-    if (!each.shapes) return;
+    if (!stage.way.shapes) return;
+    stage = StageFor(module, {false, stage.way.grad});
   }
 }
 
@@ -179,7 +199,7 @@ void RunSecond(const Module& module, const PreparedGraph& prepared, const std::v
 bool IsFrozen(const Module& module, const Record& record) {
   if (module.parameters().size() > 0) return false;
   for (const Op& op : record.ops) {
-    const std::string& name = record.nodes[op.node].name;
+    const std::string& name = (*record.facts)[op.node].name;
     const bool weighted = name == "aten::conv1d" || name == "aten::conv2d" || name == "aten::conv3d" ||
                           name == "aten::_convolution" || name == "aten::convolution" || name == "aten::linear" ||
                           name == "aten::addmm" || name == "aten::matmul" || name == "aten::mm" ||
@@ -229,12 +249,12 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
   Recording recording{prepared, schema, MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); }), {}};
   std::optional<Record> record;
   std::optional<RunFailure> failure;
-  Way way = kWays[0];
+  std::optional<Stage> stage;
   for (const Way each : kWays) {
     if (each.shapes && options.execute) continue;
-    way = each;
     try {
-      record = RunOnce(module, *prepared, inputs, way, options.check);
+      stage = StageFor(module, each);
+      record = RunOn(*stage, *prepared, inputs, options.check);
       break;
     } catch (const RunFailure& error) {
       // The error of the real run with gradients is the telling one. (Without them a program may write to its
@@ -247,11 +267,11 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
     throw Error("ERR_INVALID_ARGUMENT",
                 "The model does not run on the example inputs: " + failure->message + Where(*failure), failure->detail);
   }
-  record->executed = !way.shapes;
+  record->executed = !stage->way.shapes;
   if (IsFrozen(module, *record)) {
     throw Error("ERR_FROZEN_MODULE", "The module was frozen (torch.jit.freeze): its weights are constants");
   }
-  RunSecond(module, *prepared, inputs, way, options, *record);
+  RunSecond(module, *stage, *prepared, inputs, options, *record);
   for (const Op& op : record->ops) {
     for (size_t i = 0; i < op.inputs.size(); ++i) {
       if (!op.inputs[i].list) continue;
@@ -264,7 +284,7 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
 void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
             const std::function<void()>& check) {
   KeepRandomState random;
-  RunOnce(module, prepared, inputs, {false, true}, check);
+  RunOn(StageFor(module, {false, true}), prepared, inputs, check);
 }
 
 }  // namespace espalier::script

@@ -148,7 +148,7 @@ Node* AssertionOf(Node* raise) {
 void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, const std::vector<IValue>& inputs,
                            const std::function<void()>& check) {
   for (int i = 0; i < kMaxStaleAssertions; ++i) {
-    const PreparedGraph prepared{graph, NodesInOrder(*graph)};
+    const PreparedGraph prepared = Numbered(graph);
     try {
       return TryRun(module, prepared, inputs, check);
     } catch (const RunFailure& failure) {

@@ -52,7 +52,13 @@ at::Tensor Bool(const at::Tensor& like, at::IntArrayRef sizes) {
   return at::empty(sizes, like.options().dtype(at::kBool));
 }
 
-int64_t Of(const Sizes& values, size_t d) { return values[values.size() == 1 ? 0 : d]; }
+int64_t Of(const Sizes& values, size_t d) { return values.at(values.size() == 1 ? 0 : d); }
+
+// What the real kernels refuse must be refused here: these run first.
+void NeedDims(const at::Tensor& tensor, size_t dims) {
+  TORCH_CHECK(tensor.dim() >= static_cast<int64_t>(dims), "an input of shape ", tensor.sizes(), " where ", dims,
+              " dimensions are needed");
+}
 
 Tensors LikeFirst(const Call& call) { return {at::empty_like(call.first())}; }
 Tensors TwiceLikeFirst(const Call& call) { return {at::empty_like(call.first()), at::empty_like(call.first())}; }
@@ -79,6 +85,7 @@ Tensors Convolution(const Call& call) {
   const int64_t read = transposed ? weight.size(0) : weight.size(1) * groups;
   TORCH_CHECK(input.dim() == weight.dim() && input.size(1) == read, "a convolution of ", read,
               " channels got an input of shape ", input.sizes());
+  for (const int64_t step : stride) TORCH_CHECK(step > 0, "a convolution with a stride of ", step);
   Sizes sizes = {input.size(0), transposed ? weight.size(1) * groups : weight.size(0)};
   for (int64_t d = 2; d < input.dim(); ++d) {
     const size_t k = d - 2;
@@ -100,7 +107,11 @@ Tensors BatchNorm(const Call& call) {
 Tensors LayerNorm(const Call& call) {
   const at::Tensor& x = call.first();
   Sizes outer = x.sizes().vec();
-  const size_t rank = call.ints("normalized_shape").size();
+  const Sizes normalized = call.ints("normalized_shape");
+  const size_t rank = normalized.size();
+  NeedDims(x, rank);
+  TORCH_CHECK(std::equal(normalized.begin(), normalized.end(), outer.end() - static_cast<int64_t>(rank)),
+              "a layer norm over ", normalized, " got an input of shape ", x.sizes());
   std::fill(outer.end() - static_cast<int64_t>(rank), outer.end(), 1);
   return {at::empty_like(x).contiguous(), Empty(x, outer), Empty(x, outer)};
 }
@@ -112,6 +123,7 @@ Tensors GroupNorm(const Call& call) {
 
 Tensors AdaptivePool(const Call& call) {
   const Sizes pixels = call.ints("output_size");
+  NeedDims(call.first(), pixels.size());
   Sizes sizes = call.first().sizes().vec();
   std::copy(pixels.begin(), pixels.end(), sizes.end() - static_cast<int64_t>(pixels.size()));
   return {at::empty(sizes, call.first().options(), call.first().suggest_memory_format())};
@@ -148,7 +160,8 @@ template <bool up>
 Tensors PixelShuffle(const Call& call) {
   const int64_t r = call.at(up ? "upscale_factor" : "downscale_factor").toInt();
   Sizes sizes = call.first().sizes().vec();
-  TORCH_CHECK(sizes.size() >= 3, "pixels need 3 dimensions");
+  NeedDims(call.first(), 3);
+  TORCH_CHECK(r > 0, "pixels are shuffled by a factor above 0, not ", r);
   const auto scale = [r](int64_t& size, int64_t factor, bool grow) {
     TORCH_CHECK(grow || size % factor == 0, "a size of ", size, " does not divide by ", r);
     size = grow ? size * factor : size / factor;
@@ -161,6 +174,7 @@ Tensors PixelShuffle(const Call& call) {
 
 Tensors ReflectionPad(const Call& call) {
   const Sizes pad = call.ints("padding");
+  NeedDims(call.first(), pad.size() / 2);
   Sizes sizes = call.first().sizes().vec();
   for (size_t k = 0; k < pad.size() / 2; ++k) sizes[sizes.size() - 1 - k] += pad[2 * k] + pad[2 * k + 1];
   return {Empty(call.first(), sizes)};

@@ -11,6 +11,7 @@ using c10::IValue;
 namespace {
 
 bool IsShape(const at::Tensor& tensor) { return tensor.defined() && tensor.is_meta(); }
+bool HasValues(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_meta(); }
 
 bool IsPlainFloat(const at::Tensor& tensor) {
   return tensor.defined() && tensor.layout() == c10::kStrided && !tensor.is_quantized() &&
@@ -39,7 +40,7 @@ bool Holds(const IValue& value, bool (*test)(const at::Tensor&)) {
 }
 
 // A single value may stay among shapes: operators take it as they take a number.
-bool MustChange(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_meta() && tensor.dim() > 0; }
+bool MustChange(const at::Tensor& tensor) { return HasValues(tensor) && tensor.dim() > 0; }
 
 bool BecomesShape(const at::Tensor& tensor) { return MustChange(tensor) && IsPlainFloat(tensor); }
 
@@ -62,10 +63,10 @@ void Shapes::Enter(const c10::FunctionSchema* schema, std::vector<IValue>& stack
       stack[i] = at::Device(at::kMeta);
       continue;
     }
-    if (!Holds(stack[i], MustChange)) continue;
     const auto* alias =
         schema != nullptr && i < schema->arguments().size() ? schema->arguments()[i].alias_info() : nullptr;
-    TORCH_CHECK(alias == nullptr || !alias->isWrite(), "values would be written that shapes alone don't tell");
+    TORCH_CHECK(alias == nullptr || !alias->isWrite() || !Holds(stack[i], HasValues),
+                "values would be written that shapes alone don't tell");
     Change(stack[i], MustChange);
   }
 }

@@ -1,5 +1,6 @@
 import { define, type OpRecord, setThreads, Tensor, type TensorValue } from 'espalier'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { failure } from '../torch/support.js'
 import { CATALOGUE } from './catalogue.js'
 import { networkOf } from './specimen.js'
 
@@ -45,5 +46,25 @@ describe('a run on shapes alone writes down what a real one does', () => {
     expect(executed.executed).toBe(true)
     expect(onShapes.executed).toBe(EXECUTED.has(key))
     expect(comparable(onShapes)).toEqual(comparable(executed))
+  })
+})
+
+describe('what a real run refuses is refused on shapes, and nothing crashes', () => {
+  it.each([
+    ['pixels by a factor of 0', 'return torch.pixel_shuffle(y, 0)'],
+    ['pixels back by a factor of 0', 'return torch.pixel_unshuffle(y, 0)'],
+    ['a stride of 0', 'return torch.conv2d(y, self.w, None, [0, 0])'],
+    ['a norm over more dimensions than there are', 'return torch.layer_norm(y, [2, 2, 2, 2, 8, 4, 4])'],
+    ['a norm over other sizes', 'return torch.layer_norm(y, [5])'],
+    ['pooling of a vector', 'return torch.adaptive_avg_pool2d(y.flatten(), [2, 2])'],
+    ['padding of a vector', 'return torch.reflection_pad2d(y.flatten(), [1, 1, 1, 1])'],
+  ])('%s', async (_, last) => {
+    const w = Tensor.from(new Float32Array(9).fill(0.7), [3, 3, 1, 1])
+    const source = `def forward(self, x: Tensor) -> Tensor:\n  y = torch.conv2d(x, self.w)\n  ${last}`
+    const network = await define(source, { parameters: { w } })
+    const x = Tensor.zeros([1, 3, 4, 4])
+    const error = await failure(() => network.record([x]))
+    expect(error.code).toBe('ERR_INVALID_ARGUMENT')
+    expect(error.message).toContain('does not run on the example inputs')
   })
 })

@@ -69,7 +69,11 @@ describe('sparsify', () => {
     expect(history.map(({ phase, epoch }) => `${phase} ${epoch}`)).toEqual([
       ...['sparse 1', 'sparse 2', 'sparse 3', 'sparse 4', 'finetune 1'],
     ])
-    expect(verification).toBeDefined()
+    expect(verification!.passes.map(({ weights, inputs }) => `${weights} ${inputs}`)).toEqual([
+      'own example',
+      'own doubled',
+      'refilled example',
+    ])
     expect(evaluations.before!.accuracy).toBe(713 / 719)
     expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
     expect(evaluations.cut!.accuracy).toBeGreaterThan(0.95)

@@ -44,7 +44,7 @@ describe('a file that is no whole model is ERR_MODEL_FILE with its name and what
     const error = await failure(() => load(path()))
     expect(error.code).toBe('ERR_MODEL_FILE')
     expect(error.message).toMatch(message)
-    expect(error.hint).toBeTruthy()
+    expect(error.hint).toMatch(/save it in Python|copy it again|path/)
   })
 
   test('bytes that are none', async () => {

@@ -108,6 +108,7 @@ function inWords(record: RunRecord): string | undefined {
       return 'Cutting and verifying ...'
     case 'cut':
       return `Cut and verified: the small model equals the masked one.`
+    case 'regularizer':
     case 'batch':
       return undefined
   }

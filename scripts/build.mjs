@@ -38,7 +38,7 @@ function copyProducts(target) {
   mkdirSync(target, { recursive: true })
   const products = join(root, '.cmake/Release')
   for (const name of readdirSync(products)) {
-    if (!/^(espalier\.node|libespalier_core-\d+\.\d+\.so)$/.test(name)) continue
+    if (!/^(espalier\.node|libespalier_(core|ops)-\d+\.\d+\.so)$/.test(name)) continue
     // Rename, not overwrite: a process that has the old library open keeps it whole.
     const part = join(target, `.${name}.part`)
     copyFileSync(join(products, name), part)

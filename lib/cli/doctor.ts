@@ -37,7 +37,7 @@ function doctor(libtorch: string | undefined, print: (text: string) => void): bo
     return false
   }
   print(`loader     ${native.loader}`)
-  for (const [minor, core] of native.cores) print(`core ${minor.padEnd(5)} ${core}`)
+  for (const [minor, { core }] of native.cores) print(`core ${minor.padEnd(5)} ${core}`)
   const sums = checkSums(PACKAGE_ROOT, native)
   print(`checksums  ${sums.text}`)
 

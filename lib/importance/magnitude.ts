@@ -51,7 +51,8 @@ function groupMagnitude(group: ChannelGroup, sums: (member: Member) => Float64Ar
   return mean === 0 ? score : score.map((s) => s / mean)
 }
 
-function scoredMembers(group: ChannelGroup): readonly Member[] {
+/** The members that count: weights, or all parameters of a group that has none. */
+export function scoredMembers(group: ChannelGroup): readonly Member[] {
   const weights = group.members.filter((member) => isParameter(member) && WEIGHT_USES.has(member.use))
   return weights.length > 0 ? weights : group.members.filter(isParameter)
 }

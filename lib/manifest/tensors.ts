@@ -59,8 +59,8 @@ export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
  */
 export function carryState(cut: Cut, state: OptimizerState): OptimizerState {
-  return new Map(
-    [...state].map(([name, parts]) => {
+  const tensors = new Map(
+    [...state.tensors].map(([name, parts]) => {
       const small = Object.entries(parts).map(([part, tensor]) => {
         const [cutTensor] = shrinkTensors(cut, new Map([[name, tensor]])).values()
         return [part, cutTensor as Tensor] as const
@@ -68,6 +68,7 @@ export function carryState(cut: Cut, state: OptimizerState): OptimizerState {
       return [name, Object.fromEntries(small)]
     }),
   )
+  return { steps: state.steps, tensors }
 }
 
 function mapped(

@@ -96,7 +96,7 @@ export function describePlan(analysis: Analysis, removed: Removed): Plan {
 }
 
 /** The inverse of {@link Plan.removed}. */
-export function removedUnits(analysis: Analysis, plan: Plan): Removed {
+export function removedUnits(analysis: Analysis, plan: Pick<Plan, 'removed'>): Removed {
   const offsets = unitOffsets(analysis)
   const removed = new Uint8Array(unitCount(analysis))
   for (const { group, units } of plan.removed) for (const u of units) removed[(offsets[group] as number) + u] = 1

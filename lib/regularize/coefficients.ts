@@ -1,9 +1,7 @@
 /** From a penalty per unit to a coefficient per element, as plain data. */
 import type { ChannelGroups, Member } from '../graph/groups.js'
 import { isParameter } from '../importance/weights.js'
-
-/** Penalty of each unit, by group id: `reg[group.id][unit]`; the unit of weight decay. */
-export type Reg = readonly Float32Array[]
+import type { Reg } from './types.js'
 
 /** The part of a coefficient that depends on one dimension. */
 export interface DimensionCoefficients {

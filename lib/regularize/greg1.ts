@@ -1,78 +1,100 @@
 import { EspalierError } from '../errors.js'
 import { atLeast, count, inRange } from '../options.js'
-import { type Schedule, Scheduled } from './scheduled.js'
-import type { RegularizerContext, RegularizerFactory } from './types.js'
+import type { ClosedLoopOptions } from './closed-loop.js'
+import { type PushMemory, push, pushed } from './push.js'
+import { filled, marked } from './reg.js'
+import { scheduled } from './scheduled.js'
+import type { Coupling, RegularizerContext, RegularizerFactory } from './types.js'
 
 export interface GReg1Options {
   /** Penalty at the end of the growth, above 0; 1 by default. The unit of weight decay. */
   finalReg?: number | undefined
   /** Optimizer steps between two growth steps, 1 or more; 5 by default. */
   updateEvery?: number | undefined
-  /** Part of the regularized phase in which the penalty grows, in (0, 1]; 0.6 by default. Then it is held. */
+  /**
+   * Part of the regularized phase in which the penalty grows to `finalReg`, in (0, 1]; 0.6 by default. Then it is held.
+   * Not together with `granularity`.
+   */
   growFraction?: number | undefined
+  /** Growth per step, above 0, whatever the length of the phase. Not together with `growFraction`. */
+  granularity?: number | undefined
+  /** Optimizer steps before the growth starts, 0 or more; 0 by default. */
+  warmup?: number | undefined
+  /** A group is done when its kept units are this many times as large as the chosen ones, above 1; not looked at by default. */
+  ratio?: number | undefined
+  /**
+   * Optimizer steps for which the penalty is held when all groups are done, 0 or more: then the phase ends. By default it
+   * is held to the end of the phase.
+   */
+  stabilize?: number | undefined
+  /** Growth in a closed loop: steps grow while held-out accuracy stays, and wait while it is gone. Off by default. */
+  closedLoop?: ClosedLoopOptions | undefined
+  /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
+  coupling?: Coupling | undefined
 }
 
 /**
- * GReg-1 at the level of groups: the units to remove are chosen at the start, and only their penalty grows, linearly from 0
- * to `finalReg` over the first `growFraction` of the regularized phase; then it is held. It acts on every parameter slice
- * of these units, so that nothing is left of them to lose at the cut.
+ * The published preset of GReg-1, for phases of 10^4 to 10^5 iterations: `greg1(GREG1_PUBLISHED)`.
  *
- * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 1, with the growth given as a
- * fraction of the phase.
+ * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), section 4 and the authors' settings.
+ */
+export const GREG1_PUBLISHED = {
+  finalReg: 1,
+  granularity: 1e-4,
+  updateEvery: 5,
+  ratio: 1000,
+  stabilize: 10_000,
+} as const satisfies GReg1Options
+
+/**
+ * GReg-1 at the level of groups: the units to remove are chosen at the start, and only their penalty grows, by default
+ * linearly from 0 to `finalReg` over the first `growFraction` of the regularized phase; then it is held. It acts on every
+ * parameter slice of these units, so that nothing is left of them to lose at the cut.
+ *
+ * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 1.
  *
  * @throws ERR_INVALID_ARGUMENT for an option out of its range, a phase shorter than one growth step, or no chosen units
  */
 export function greg1(options: GReg1Options = {}): RegularizerFactory {
-  const finalReg = atLeast('finalReg', options.finalReg ?? 1, 0)
+  const ceiling = atLeast('finalReg', options.finalReg ?? 1, Number.MIN_VALUE)
   const updateEvery = count('updateEvery', options.updateEvery ?? 5)
   const growFraction = inRange('growFraction', options.growFraction ?? 0.6, Number.MIN_VALUE, 1)
-  return {
-    name: 'greg1',
-    picks: 'start',
-    async attach(context) {
-      const chosen = chosenUnits(context)
-      const steps = growthSteps(context.iterations, updateEvery, growFraction)
-      const at = (updates: number): Float32Array[] =>
-        chosen.map((mask) => mask.map((picked) => picked * finalReg * Math.min(1, updates / steps)))
-      const schedule: Schedule = {
-        name: 'greg1',
-        updateEvery,
-        start: at(0),
-        highest: finalReg,
-        touched: chosen,
-        grow: async (_before, updates) => at(updates),
+  const warmup = count('warmup', options.warmup ?? 0, 0)
+  if (options.granularity !== undefined && options.growFraction !== undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', "'granularity' and 'growFraction' exclude each other")
+  }
+  const granularity =
+    options.granularity === undefined ? undefined : atLeast('granularity', options.granularity, Number.MIN_VALUE)
+  const rule = push({ ceiling, ratio: options.ratio, stabilize: options.stabilize, closedLoop: options.closedLoop })
+
+  /** The growth steps in which a phase of that length reaches the end. */
+  const stepsOf = ({ iterations }: RegularizerContext): number =>
+    Math.max(1, Math.floor((iterations * growFraction) / updateEvery))
+  return scheduled<PushMemory>({
+    ...{ name: 'greg-1', picks: 'start', updateEvery, coupling: options.coupling },
+    start({ groups, removed, iterations }) {
+      if (removed === undefined) {
+        const words = "greg1 needs the units to remove: pass 'removed', a plan's choice"
+        throw new EspalierError('ERR_INVALID_ARGUMENT', words)
       }
-      return Scheduled.attach(schedule, context)
+      if (!(iterations >= updateEvery)) {
+        const words = `the regularized phase has ${iterations} iterations, fewer than one growth step (updateEvery: ${updateEvery})`
+        throw new EspalierError('ERR_INVALID_ARGUMENT', words)
+      }
+      marked(groups, removed)
+      const reg = filled(groups, 0)
+      return { reg, stage: 'push', removed, memory: rule.start(reg.length, 0) }
     },
-  }
-}
-
-/** 1 for every unit that goes, 0 for every unit that stays, by group id. */
-function chosenUnits({ groups, removed }: RegularizerContext): Float32Array[] {
-  if (removed === undefined) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', "greg1 needs the units to remove: pass 'removed', a plan's choice")
-  }
-  const chosen = groups.groups.map(({ size }) => new Float32Array(size))
-  for (const { group, units } of removed) {
-    for (const unit of units) {
-      if (chosen[group]?.[unit] === undefined) {
-        throw new EspalierError(
-          'ERR_INVALID_ARGUMENT',
-          `'removed' names unit ${unit} of group ${group}, which isn't there`,
-        )
-      }
-      chosen[group][unit] = 1
-    }
-  }
-  return chosen
-}
-
-function growthSteps(iterations: number, updateEvery: number, growFraction: number): number {
-  if (!(iterations >= updateEvery)) {
-    throw new EspalierError(
-      'ERR_INVALID_ARGUMENT',
-      `the regularized phase has ${iterations} iterations, fewer than one growth step (updateEvery: ${updateEvery})`,
-    )
-  }
-  return Math.max(1, Math.floor((iterations * growFraction) / updateEvery))
+    async grow(before, moment) {
+      if (moment.iteration < warmup) return before
+      const step = granularity ?? ceiling / stepsOf(moment.context)
+      return rule.step(before, moment, step, filled(moment.context.groups, 0))
+    },
+    highest: ({ groups, removed = [] }) =>
+      pushed(
+        filled(groups, 0),
+        removed,
+        groups.groups.map(() => ceiling),
+      ),
+  })
 }

@@ -1,8 +1,9 @@
-import { groupL2, type Importance, weightsOf } from '../importance/index.js'
+import type { Importance } from '../importance/index.js'
 import { atLeast, count } from '../options.js'
 import { growGroup } from './formula.js'
-import { type Schedule, Scheduled } from './scheduled.js'
-import type { RegularizerFactory } from './types.js'
+import { filled } from './reg.js'
+import { scheduled } from './scheduled.js'
+import type { Coupling, RegularizerFactory } from './types.js'
 
 export interface GrowingOptions {
   /** Penalty of every unit at the start, 0 or more; 1e-4 by default. The unit of weight decay. */
@@ -13,8 +14,10 @@ export interface GrowingOptions {
   ceiling?: number | undefined
   /** Optimizer steps between two updates, 1 or more; 10 by default. */
   updateEvery?: number | undefined
-  /** {@link groupL2} by default. */
+  /** Group L2 by default, computed by the kernels. */
   importance?: Importance | undefined
+  /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
+  coupling?: Coupling | undefined
 }
 
 /**
@@ -24,6 +27,8 @@ export interface GrowingOptions {
  *
  * in float32. Equal importances, and a group of one unit, give s = 0. A group whose importance holds a NaN or an infinity
  * sits the update out and is counted in `state.skipped`. The units to remove are chosen at the end of the phase.
+ *
+ * Every unit but the best of its group is penalised, those that stay, too: that costs accuracy which {@link greg1} keeps.
  *
  * Source: the growth rule of DepGraph's growing-regularization pruner, after Wang et al., Neural Pruning via Growing
  * Regularization (ICLR 2021).
@@ -35,23 +40,21 @@ export function growing(options: GrowingOptions = {}): RegularizerFactory {
   const deltaReg = atLeast('deltaReg', options.deltaReg ?? 1e-4, 0)
   const ceiling = atLeast('ceiling', options.ceiling ?? 1, reg)
   const updateEvery = count('updateEvery', options.updateEvery ?? 10)
-  const importance = options.importance ?? groupL2()
-  return {
-    name: 'growing',
-    picks: 'end',
-    async attach(context) {
-      const { model, groups, iterations } = context
-      const schedule: Schedule = {
-        name: 'growing',
-        updateEvery,
-        start: groups.groups.map(({ size }) => new Float32Array(size).fill(reg)),
-        highest: Math.min(ceiling, reg + Math.floor(iterations / updateEvery) * deltaReg),
-        async grow(before) {
-          const scores = await importance({ groups, weights: weightsOf(model) })
-          return before.map((regOfGroup, g) => growGroup(regOfGroup, scores.get(g)!, deltaReg, ceiling))
-        },
+  const { importance, coupling } = options
+  return scheduled<undefined>({
+    ...{ name: 'growing', picks: 'end', updateEvery, coupling },
+    start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
+    async grow(before, moment) {
+      if (importance === undefined) return { ...before, ...(await moment.grown(before.reg, deltaReg, ceiling)) }
+      const scores = await moment.scores(importance)
+      const grown = before.reg.map((ofGroup, g) => growGroup(ofGroup, scores.get(g)!, deltaReg, ceiling))
+      return {
+        ...before,
+        reg: grown.map((ofGroup, g) => ofGroup ?? before.reg[g]!),
+        skipped: [...grown.keys()].filter((g) => grown[g] === null),
       }
-      return Scheduled.attach(schedule, context)
     },
-  }
+    highest: ({ groups, iterations }) =>
+      filled(groups, Math.min(ceiling, reg + Math.floor(iterations / updateEvery) * deltaReg)),
+  })
 }

@@ -1,13 +1,33 @@
 /** Regularizers: what pushes the units that are to go towards zero while the model trains. */
-export { type DimensionCoefficients, dimensionCoefficients, largestCoefficient, type Reg } from './coefficients.js'
+export type { ClosedLoopOptions } from './closed-loop.js'
+export { type DimensionCoefficients, dimensionCoefficients, largestCoefficient } from './coefficients.js'
 export { growGroup } from './formula.js'
-export { type GReg1Options, greg1 } from './greg1.js'
+export { GREG1_PUBLISHED, type GReg1Options, greg1 } from './greg1.js'
+export { GREG2_PUBLISHED, type GReg2Options, greg2 } from './greg2.js'
 export { type GrowingOptions, growing } from './growing.js'
+export type { Growth, Moment, Schedule } from './schedule.js'
+export { scheduled } from './scheduled.js'
+export {
+  type BnScaleOptions,
+  bnScale,
+  type ConstantL2Options,
+  constantL2,
+  type GroupLassoOptions,
+  groupLasso,
+} from './simple.js'
 export { checkStability, type Stepping, stabilityBound } from './stability.js'
 export type {
+  ApplyOptions,
+  Coupling,
+  GroupRecord,
+  PenaltyTerm,
+  Quantiles,
+  Reg,
   Regularizer,
   RegularizerContext,
   RegularizerFactory,
+  RegularizerRecord,
   RegularizerState,
   RemovedUnits,
+  Stage as RegularizerStage,
 } from './types.js'

@@ -1,77 +1,206 @@
 import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
-import { keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
-import { type DimensionCoefficients, dimensionCoefficients, type Reg } from './coefficients.js'
+import { scoredMembers } from '../importance/magnitude.js'
+import { isParameter } from '../importance/weights.js'
+import { call, keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
+import type { ApplyOptions, Coupling, PenaltyTerm, Reg } from './types.js'
 
-/** A parameter and its coefficient, of a shape that broadcasts to the parameter's. */
-interface Term {
-  parameter: Tensor
-  coefficient: Tensor
+/** What the kernels know of the model: see native/ops/plan.h. */
+interface KernelPlan {
+  layout: Tensor
+  scatterBegin: Tensor
+  scatterUnits: Tensor
+  gatherBegin: Tensor
+  gatherSlots: Tensor
+}
+
+type Norm = 'abs' | 'square'
+
+/** A penalty on the units of all groups. */
+export interface Penalty {
+  readonly term: PenaltyTerm | undefined
+  /** Takes over new penalties. */
+  set(reg: Reg): Promise<void>
+  /** Adds it once. */
+  apply(options: ApplyOptions): Promise<void>
+  dispose(): void
 }
 
 /**
- * `grad += coefficient * w` over all penalised parameters: one pass per parameter, one job for all of them. The coefficient
- * tensors are made anew only when `reg` changes.
+ * The penalty `reg / 2 * ||w||²` of every unit, by the kernels of native/ops: `grad += coefficient * w`, where an element's
+ * coefficient is the sum, over the parameter's dimensions and the groups that meet in each, of their `reg`. Every parameter
+ * slice of a unit takes part: rows and columns, biases, norm weights and biases, depthwise filters, raw parameters.
  */
-export class Penalty {
+export class UnitPenalty implements Penalty {
   readonly #groups: ChannelGroups
-  readonly #parameters: ReadonlyMap<string, Tensor>
-  #terms: readonly Term[] = []
+  readonly #coupling: Coupling
+  /** All parameters of the groups; those that train are penalised, all are measured. */
+  readonly #parameters: readonly Tensor[]
+  readonly #plan: KernelPlan
+  readonly #coefficients: Tensor
+  readonly term: PenaltyTerm
 
-  constructor(model: ParameterOwner, groups: ChannelGroups) {
+  private constructor(
+    groups: ChannelGroups,
+    coupling: Coupling,
+    parameters: readonly Tensor[],
+    plan: KernelPlan,
+    coefficients: Tensor,
+  ) {
     this.#groups = groups
-    this.#parameters = model.parameters()
+    this.#coupling = coupling
+    this.#parameters = parameters
+    this.#plan = plan
+    this.#coefficients = coefficients
+    const rows = plan.layout.data() as BigInt64Array
+    const layouts = parameters.flatMap((parameter, k) => {
+      const layout = Array.from(rows.subarray(4 * k, 4 * k + 4), Number) as [number, number, number, number]
+      return parameter.requiresGrad ? ([[parameter, layout]] as const) : []
+    })
+    this.term = { coupling, coefficients, layouts: new Map(layouts) }
   }
 
-  /** Takes over new penalties. */
+  static of(model: ParameterOwner, groups: ChannelGroups, coupling: Coupling): UnitPenalty {
+    const { parameters, slices, units } = slicesOf(model, groups)
+    return scope(() => {
+      const table = Tensor.from(slices, [slices.length / 5, 5])
+      const made = call('espalier::reg_plan', [parameters, table, units]) as Tensor[]
+      const [layout, scatterBegin, scatterUnits, gatherBegin, gatherSlots] = made.map(keep) as [
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+      ]
+      const coefficients = keep(Tensor.zeros([scatterBegin.numel - 1]))
+      const plan = { layout, scatterBegin, scatterUnits, gatherBegin, gatherSlots }
+      return new UnitPenalty(groups, coupling, parameters, plan, coefficients)
+    })
+  }
+
   async set(reg: Reg): Promise<void> {
-    const terms: Term[] = []
-    for (const [name, dimensions] of dimensionCoefficients(this.#groups, reg)) {
-      const parameter = this.#parameters.get(name)
-      if (parameter?.requiresGrad) terms.push({ parameter, coefficient: await coefficientOf(parameter, dimensions) })
-    }
-    this.dispose()
-    this.#terms = terms
+    const { scatterBegin, scatterUnits } = this.#plan
+    await scope(() =>
+      run(
+        [{ op: 'espalier::reg_scatter_', args: [this.#coefficients, flat(reg), scatterBegin, scatterUnits] }],
+        NOTHING,
+      ),
+    )
   }
 
-  /** Adds the penalty's gradient once. A parameter without a gradient gets one: its loss gradient is zero. */
-  apply(): Promise<void> {
+  async apply({ scale = 1, lr }: ApplyOptions): Promise<void> {
+    const parameters = [...this.term.layouts.keys()]
+    await scope(async () => {
+      const layout = layoutTensor([...this.term.layouts.values()])
+      const decoupled = this.#coupling === 'decoupled'
+      const onto = decoupled ? parameters : parameters.map(gradientOf)
+      const factor = decoupled ? -(lr as number) : scale
+      await run([{ op: 'espalier::reg_apply_', args: [onto, parameters, layout, this.#coefficients, factor] }], NOTHING)
+    })
+  }
+
+  /** Sums of |w| or w² over the weights of each unit, by group id. */
+  async sums(norm: Norm): Promise<Float32Array[]> {
+    const data = await scope(async () => {
+      const [sums] = await run(this.#measure(norm), { returns: [1] })
+      return (sums as Tensor).data() as Float32Array
+    })
+    return this.#split(data)
+  }
+
+  /** One growth step by group L2, on a copy of `reg`. */
+  async grown(reg: Reg, deltaReg: number, ceiling: number): Promise<{ reg: Float32Array[]; skipped: number[] }> {
     return scope(async () => {
-      const program = this.#terms.map(({ parameter, coefficient }): OpCall => {
-        const { grad } = parameter
-        return grad
-          ? { op: 'aten::addcmul_', args: [grad, coefficient, parameter] }
-          : { op: 'aten::mul.Tensor', args: [coefficient, parameter] }
-      })
-      const missing = [...program.keys()].filter((k) => program[k]!.op === 'aten::mul.Tensor')
-      const made = await run(program, { returns: missing, flushDenormals: true })
-      missing.forEach((k, i) => {
-        this.#terms[k]!.parameter.grad = made[i] as Tensor
-      })
+      const grown = flat(reg)
+      const skipped = Tensor.zeros([reg.length], { dtype: 'int32' })
+      const starts = offsetsOf(this.#groups)
+      const table = Int32Array.from(this.#groups.groups.flatMap(({ size }, g) => [starts[g]!, size]))
+      const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2]), deltaReg, ceiling]
+      await run([...this.#measure('square'), { op: 'espalier::reg_grow_', args }], NOTHING)
+      const counts = Array.from(skipped.data() as Int32Array)
+      return {
+        reg: this.#split(grown.data() as Float32Array),
+        skipped: [...counts.keys()].filter((g) => counts[g]! > 0),
+      }
     })
   }
 
   dispose(): void {
-    for (const { coefficient } of this.#terms) coefficient.dispose()
-    this.#terms = []
+    for (const tensor of [...Object.values(this.#plan), this.#coefficients]) tensor.dispose()
+  }
+
+  /** Calls 0 and 1 of a program; the second gives one sum per unit. */
+  #measure(norm: Norm): OpCall[] {
+    const { layout, gatherBegin, gatherSlots } = this.#plan
+    return [
+      { op: 'espalier::norms', args: [this.#parameters, layout, this.#coefficients.numel, norm] },
+      { op: 'espalier::unit_sums', args: [{ result: 0 }, gatherBegin, gatherSlots] },
+    ]
+  }
+
+  #split(values: Float32Array): Float32Array[] {
+    const starts = offsetsOf(this.#groups)
+    return this.#groups.groups.map(({ size }, g) => values.slice(starts[g], starts[g]! + size))
   }
 }
 
-/** The sum of the dimensions' coefficients, each along its own dimension. It outlives the caller's scope. */
-async function coefficientOf(parameter: Tensor, dimensions: readonly DimensionCoefficients[]): Promise<Tensor> {
-  const { dtype, shape } = parameter
-  const coefficient = await scope(async () => {
-    const parts = dimensions.map(({ dim, values }) => {
-      const along = shape.map((_, d) => (d === dim ? values.length : 1))
-      return Tensor.from(values, along, { dtype })
-    })
-    const [first, ...rest] = parts as [Tensor, ...Tensor[]]
-    const sums = rest.map(
-      (part, k): OpCall => ({ op: 'aten::add.Tensor', args: [k ? { result: k - 1 } : first, part] }),
-    )
-    if (sums.length === 0) return first
-    const [sum] = await run(sums, { returns: [sums.length - 1] })
-    return sum as Tensor
+const NOTHING = { returns: [], flushDenormals: true } as const
+
+/** A gradient to add to: that of a parameter without one is zero. */
+function gradientOf(parameter: Tensor): Tensor {
+  if (parameter.grad === null) parameter.grad = call('aten::zeros_like', [parameter], { noGrad: true }) as Tensor
+  return parameter.grad as Tensor
+}
+
+/** @internal int64 [n, 4] */
+export function layoutTensor(layouts: readonly (readonly number[])[]): Tensor {
+  return Tensor.from(BigInt64Array.from(layouts.flat(), BigInt), [layouts.length, 4])
+}
+
+function flat(reg: Reg): Tensor {
+  const all = new Float32Array(reg.reduce((sum, { length }) => sum + length, 0))
+  let start = 0
+  for (const regOfGroup of reg) {
+    all.set(regOfGroup, start)
+    start += regOfGroup.length
+  }
+  return Tensor.from(all, [all.length])
+}
+
+/** Number of a group's first unit among all units. */
+function offsetsOf({ groups }: ChannelGroups): number[] {
+  let next = 0
+  return groups.map(({ size }) => {
+    const first = next
+    next += size
+    return first
   })
-  return keep(coefficient)
+}
+
+/** Tensor, dimension, coordinate, unit, scored; for every slice of every unit. */
+function slicesOf(model: ParameterOwner, groups: ChannelGroups) {
+  const owned = model.parameters()
+  const parameters: Tensor[] = []
+  const numbers = new Map<string, number>()
+  const slices: number[] = []
+  const starts = offsetsOf(groups)
+  let units = 0
+  groups.groups.forEach((group, g) => {
+    units += group.size
+    const scored = new Set(scoredMembers(group))
+    for (const member of group.members) {
+      const parameter = owned.get(member.name)
+      if (!isParameter(member) || parameter === undefined) continue
+      let number = numbers.get(member.name)
+      if (number === undefined) {
+        number = parameters.push(parameter) - 1
+        numbers.set(member.name, number)
+      }
+      const isScored = scored.has(member) ? 1 : 0
+      member.coords.forEach((coordinate, k) => {
+        slices.push(number, member.dim, coordinate, starts[g]! + member.units[k]!, isScored)
+      })
+    }
+  })
+  return { parameters, slices: Int32Array.from(slices), units }
 }

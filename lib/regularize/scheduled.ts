@@ -1,49 +1,67 @@
 import { EspalierError } from '../errors.js'
-import { largestCoefficient, type Reg } from './coefficients.js'
-import { Penalty } from './penalty.js'
+import { type Scores, weightsOf } from '../importance/index.js'
+import { largestCoefficient } from './coefficients.js'
+import { observe } from './observe.js'
+import { type Penalty, UnitPenalty } from './penalty.js'
+import { ScalePenalty } from './scales.js'
+import type { Growth, Moment, Schedule } from './schedule.js'
 import { checkStability } from './stability.js'
-import type { Regularizer, RegularizerContext, RegularizerState } from './types.js'
+import type {
+  ApplyOptions,
+  Coupling,
+  Reg,
+  Regularizer,
+  RegularizerContext,
+  RegularizerFactory,
+  RegularizerRecord,
+  RegularizerState,
+} from './types.js'
 
-/** What distinguishes one growing penalty from another. */
-export interface Schedule {
-  name: string
-  /** Optimizer steps between two growth steps. */
-  updateEvery: number
-  /** Penalties before the first growth step, by group id. */
-  start: Reg
-  /** The highest penalty that a unit can reach in this phase. */
-  highest: number
-  /** 1 for every unit whose penalty can grow, 0 for the others; absent: all can. */
-  touched?: Reg
-  /** Penalties after growth step number `updates` (from 1); `null` for a group that sits it out. */
-  grow(before: Reg, updates: number): Promise<readonly (Float32Array | null)[]>
+/**
+ * A regularizer that penalises with `reg * w` and lets a schedule say how `reg` goes.
+ *
+ * @throws ERR_INVALID_ARGUMENT when attached with a penalty that would make training diverge, or to a state of another one
+ */
+export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactory {
+  const { name, picks } = schedule
+  return { name, picks, attach: (context) => Scheduled.attach(schedule, context) }
 }
 
-/** A regularizer that penalises with `reg * w` and lets `reg` grow every so many iterations. */
-export class Scheduled implements Regularizer {
-  readonly #schedule: Schedule
+/** Drives one schedule over one model. */
+class Scheduled<Memory> implements Regularizer {
+  readonly #schedule: Schedule<Memory>
+  readonly #context: RegularizerContext
+  readonly #units: UnitPenalty
   readonly #penalty: Penalty
+  readonly coupling: Coupling
   #iteration = 0
   #updates = 0
-  #reg: Reg
+  #growth: Growth<Memory>
   #skipped: number[]
 
-  private constructor(schedule: Schedule, penalty: Penalty) {
+  private constructor(
+    schedule: Schedule<Memory>,
+    context: RegularizerContext,
+    coupling: Coupling,
+    start: Growth<Memory>,
+  ) {
     this.#schedule = schedule
-    this.#penalty = penalty
-    this.#reg = schedule.start
-    this.#skipped = schedule.start.map(() => 0)
+    this.#context = context
+    this.coupling = coupling
+    this.#growth = start
+    this.#units = UnitPenalty.of(context.model, context.groups, coupling)
+    this.#penalty = schedule.acts === 'norm-scales' ? new ScalePenalty(context.model, context.groups) : this.#units
+    this.#skipped = context.groups.groups.map(() => 0)
   }
 
-  static async attach(schedule: Schedule, context: RegularizerContext): Promise<Regularizer> {
-    const { model, groups, stepping, onWarning, state } = context
-    const highest = schedule.start.map((reg, g) =>
-      reg.map((_, unit) => schedule.highest * (schedule.touched?.[g]?.[unit] ?? 1)),
-    )
-    checkStability(largestCoefficient(groups, highest), stepping, onWarning)
-    const regularizer = new Scheduled(schedule, new Penalty(model, groups))
+  static async attach<Memory>(schedule: Schedule<Memory>, context: RegularizerContext): Promise<Regularizer> {
+    const { groups, stepping, onWarning, state } = context
+    const coupling = schedule.coupling ?? (stepping?.adaptive ? 'decoupled' : 'gradient')
+    const start = schedule.start(context)
+    checkStability(largestCoefficient(groups, schedule.highest(context)), stepping, onWarning, coupling)
+    const regularizer = new Scheduled(schedule, context, coupling, start)
     if (state !== undefined) regularizer.#restore(state)
-    await regularizer.#penalty.set(regularizer.#reg)
+    await regularizer.#penalty.set(regularizer.#growth.reg)
     return regularizer
   }
 
@@ -51,52 +69,115 @@ export class Scheduled implements Regularizer {
     return this.#schedule.name
   }
 
-  async apply(): Promise<void> {
-    await this.#penalty.apply()
+  get done(): boolean {
+    return this.#growth.stage === 'done'
+  }
+
+  get term() {
+    return this.#penalty.term
+  }
+
+  async apply(options: ApplyOptions = {}): Promise<void> {
+    if (this.coupling === 'decoupled' && !(options.lr !== undefined && options.lr >= 0)) {
+      throw new EspalierError(
+        'ERR_INVALID_ARGUMENT',
+        `a decoupled penalty needs the learning rate of the step: apply({ lr }), not ${options.lr}`,
+      )
+    }
+    await this.#penalty.apply(options)
+    await this.advance()
+  }
+
+  async advance(): Promise<void> {
     this.#iteration++
     if (this.#iteration % this.#schedule.updateEvery === 0) await this.update()
   }
 
   async update(): Promise<void> {
+    if (this.done) return
     this.#updates++
-    const grown = await this.#schedule.grow(this.#reg, this.#updates)
-    const before = this.#reg
-    this.#reg = grown.map((reg, g) => reg ?? before[g]!)
-    grown.forEach((reg, g) => {
-      if (reg === null) this.#skipped[g]!++
-    })
-    if (!same(before, this.#reg)) await this.#penalty.set(this.#reg)
+    const before = this.#growth
+    this.#growth = await this.#schedule.grow(before, this.#moment())
+    for (const group of this.#growth.skipped ?? []) this.#skipped[group]!++
+    if (!same(before.reg, this.#growth.reg)) await this.#penalty.set(this.#growth.reg)
+  }
+
+  async observe(): Promise<RegularizerRecord> {
+    const [squares, l1] = [await this.#units.sums('square'), await this.#units.sums('abs')]
+    return observe(this.state, squares, l1)
   }
 
   get state(): RegularizerState {
+    const { reg, stage, removed, memory } = this.#growth
     return {
       schema: 1,
       name: this.name,
+      stage,
       iteration: this.#iteration,
       updates: this.#updates,
-      reg: this.#reg.map((reg) => Array.from(reg)),
+      reg: reg.map((regOfGroup) => Array.from(regOfGroup)),
       skipped: [...this.#skipped],
+      ...(removed === undefined ? {} : { removed }),
+      ...(memory === undefined ? {} : { memory }),
+    }
+  }
+
+  #moment(): Moment {
+    const { model, groups, pick, validate } = this.#context
+    const needed = <T>(what: string, ask: (() => Promise<T>) | undefined): Promise<T> => {
+      if (ask !== undefined) return ask()
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `'${this.name}' needs '${what}' in its context`)
+    }
+    return {
+      context: this.#context,
+      iteration: this.#iteration,
+      updates: this.#updates,
+      scores: async (importance) => {
+        if (importance !== undefined) return importance({ groups, weights: weightsOf(model) })
+        return byGroup(await this.#units.sums('square'))
+      },
+      sums: (norm) => this.#units.sums(norm),
+      grown: (reg, deltaReg, ceiling) => this.#units.grown(reg, deltaReg, ceiling),
+      pick: () => needed('pick', pick),
+      validate: () => needed('validate', validate),
     }
   }
 
   #restore(state: RegularizerState): void {
+    const { reg } = this.#growth
     const fits =
       state.schema === 1 &&
       state.name === this.name &&
-      state.reg.length === this.#reg.length &&
-      state.reg.every((reg, g) => reg.length === this.#reg[g]!.length)
+      state.reg.length === reg.length &&
+      state.reg.every((regOfGroup, g) => regOfGroup.length === reg[g]!.length)
     if (!fits) {
       throw new EspalierError('ERR_INVALID_ARGUMENT', `the state is not one of '${this.name}' on these groups`)
     }
     this.#iteration = state.iteration
     this.#updates = state.updates
-    this.#reg = state.reg.map((reg) => Float32Array.from(reg))
+    this.#growth = {
+      reg: state.reg.map((regOfGroup) => Float32Array.from(regOfGroup)),
+      stage: state.stage,
+      removed: state.removed,
+      memory: state.memory as Memory,
+    }
     this.#skipped = [...state.skipped]
   }
 
   dispose(): void {
     this.#penalty.dispose()
+    this.#units.dispose()
   }
+}
+
+/** Group L2: each unit's sum over the group's mean. */
+function byGroup(sums: readonly Float32Array[]): Scores {
+  return new Map(
+    sums.map((ofGroup, g) => {
+      const mean = ofGroup.reduce((a, b) => a + b, 0) / ofGroup.length
+      return [g, mean === 0 ? ofGroup : ofGroup.map((sum) => sum / mean)]
+    }),
+  )
 }
 
 const same = (a: Reg, b: Reg): boolean => a.every((reg, g) => reg.every((r, unit) => r === b[g]![unit]))

@@ -1,4 +1,5 @@
 import { EspalierError } from '../errors.js'
+import type { Coupling } from './types.js'
 
 /** How an optimizer steps, as far as stability under a penalty depends on it. */
 export interface Stepping {
@@ -8,6 +9,8 @@ export interface Stepping {
   momentum?: number | undefined
   nesterov?: boolean | undefined
   weightDecay?: number | undefined
+  /** Whether steps are scaled by the size of gradients (Adam): a penalty in the gradient is normalised away then. */
+  adaptive?: boolean | undefined
 }
 
 /**
@@ -20,17 +23,23 @@ export function stabilityBound({ momentum = 0, nesterov = false }: Stepping): nu
 
 /**
  * Refuses a penalty that would make training diverge (ERR_INVALID_ARGUMENT) and warns above half of the bound, since the
- * loss's own curvature adds to it.
+ * loss's own curvature adds to it. A decoupled penalty must not shrink a weight past zero: bound 1.
  *
  * @param penalty the largest coefficient that any element reaches
+ * @param coupling `gradient` by default
  */
 export function checkStability(
   penalty: number,
   stepping: Stepping | undefined,
   onWarning: ((message: string) => void) | undefined,
+  coupling: Coupling = 'gradient',
 ): void {
   if (stepping === undefined) return
-  const bound = stabilityBound(stepping)
+  if (stepping.adaptive && coupling === 'gradient') {
+    onWarning?.("an adaptive optimizer normalises a penalty in the gradient away: use coupling: 'decoupled'")
+    return
+  }
+  const bound = coupling === 'decoupled' ? 1 : stabilityBound(stepping)
   const reached = stepping.lr * (penalty + (stepping.weightDecay ?? 0))
   const words =
     `the penalty reaches ${rounded(penalty)}: with a learning rate of ${stepping.lr} that is ${rounded(reached)}, ` +

@@ -1,5 +1,6 @@
 import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
+import type { Tensor } from '../torch/index.js'
 import type { Stepping } from './stability.js'
 
 /** The units of one group that a plan removes. */
@@ -9,36 +10,109 @@ export interface RemovedUnits {
   units: readonly number[]
 }
 
+/** Penalty of each unit, by group id: `reg[group.id][unit]`, 0 or more; the unit of weight decay. */
+export type Reg = readonly Float32Array[]
+
+/**
+ * Where a schedule is: `grow` (all units), `push` (the chosen units), `stabilize` (the penalty is held), `done` (nothing
+ * more to gain: the phase may end).
+ */
+export type Stage = 'grow' | 'push' | 'stabilize' | 'done'
+
 /** State of a regularizer: plain data that JSON keeps exactly (`reg` holds float32 values). */
 export interface RegularizerState {
   schema: 1
   /** Name of the regularizer that wrote it. */
   name: string
+  stage: Stage
   /** Optimizer steps so far, in the regularized phase. */
   iteration: number
   /** Growth steps so far. */
   updates: number
-  /** Penalty of each unit, by group id; the unit of weight decay. */
   reg: readonly (readonly number[])[]
   /** Growth steps that a group sat out because its importance was not finite, by group id. */
   skipped: readonly number[]
+  /** The units to remove, once they are chosen. */
+  removed?: readonly RemovedUnits[]
+  /** What the schedule keeps for itself: plain data. */
+  memory?: unknown
+}
+
+/**
+ * How the penalty acts: `gradient` adds `reg * w` to the gradient, as weight decay in SGD does; `decoupled` shrinks the
+ * weight by `lr * reg * w` past the optimizer's moments (Loshchilov and Hutter, Decoupled Weight Decay, ICLR 2019).
+ */
+export type Coupling = 'gradient' | 'decoupled'
+
+/** What an optimizer needs to take the penalty into its own pass over the weights. */
+export interface PenaltyTerm {
+  coupling: Coupling
+  /** float32 vector, changed in place when the penalty grows. */
+  coefficients: Tensor
+  /** By parameter: rows, columns, and where their coefficients start (-1: none), over the parameter's memory. */
+  layouts: ReadonlyMap<Tensor, readonly [number, number, number, number]>
+}
+
+export interface ApplyOptions {
+  /** What the gradients were multiplied by: a loss scale that is not taken out before. 1 by default. */
+  scale?: number | undefined
+  /** Learning rate of the step to come, which a decoupled penalty needs. */
+  lr?: number | undefined
 }
 
 /**
  * Pushes the units that are to go towards zero while the model trains.
  *
  * Call `apply()` once per optimizer step: after `backward()` (and after unscaling and clipping), before `step()`. With
- * gradient accumulation that is once for all the backward passes of a step.
+ * gradient accumulation that is once for all the backward passes of a step. Or give `term` to `step()` of an optimizer of
+ * this package, which takes it in its own pass, and call `advance()`.
  */
 export interface Regularizer {
   readonly name: string
-  /** Adds `reg * w` to the gradients exactly once, then advances the schedule by one iteration. */
-  apply(): Promise<void>
+  readonly coupling: Coupling
+  /** Whether the schedule has come to its end: more iterations would change nothing of the penalty. */
+  readonly done: boolean
+  /** For {@link Optimizer.step}; absent for a penalty that no optimizer of this package takes in. */
+  readonly term: PenaltyTerm | undefined
+  readonly state: RegularizerState
+  /** Adds the penalty exactly once, then {@link Regularizer.advance}s. */
+  apply(options?: ApplyOptions): Promise<void>
+  /** Counts one optimizer step; every `updateEvery` steps the schedule goes on. */
+  advance(): Promise<void>
   /** Forces one growth step now, whatever the schedule says. */
   update(): Promise<void>
-  readonly state: RegularizerState
-  /** Frees the coefficient tensors; the model and its gradients stay. */
+  /** Measures where it is; reads the weights once. */
+  observe(): Promise<RegularizerRecord>
+  /** Frees the regularizer's tensors; the model and its gradients stay. */
   dispose(): void
+}
+
+/** Smallest value, quartiles, largest. */
+export type Quantiles = readonly [number, number, number, number, number]
+
+/** One group of a {@link RegularizerRecord}. */
+export interface GroupRecord {
+  group: number
+  reg: Quantiles
+  /** Root of the summed squares of a unit's weights, mean over the units kept and chosen; absent where there are none. */
+  kept?: number
+  chosen?: number
+  /** kept / chosen: how far apart they are. */
+  ratio?: number
+  /** Part of the chosen units that a choice by L1 at this moment would take, too. */
+  overlap?: number
+}
+
+/** A point of a trajectory. */
+export interface RegularizerRecord {
+  kind: 'regularizer'
+  name: string
+  stage: Stage
+  iteration: number
+  updates: number
+  /** Growth steps that were skipped, over all groups. */
+  skipped: number
+  groups: readonly GroupRecord[]
 }
 
 export interface RegularizerContext {
@@ -47,6 +121,10 @@ export interface RegularizerContext {
   groups: ChannelGroups
   /** Units chosen at the start; needed by regularizers whose `picks` is `'start'`. */
   removed?: readonly RemovedUnits[] | undefined
+  /** Chooses the units to remove by the weights of the moment; needed by regularizers whose `picks` is `'during'`. */
+  pick?: (() => Promise<readonly RemovedUnits[]>) | undefined
+  /** Accuracy (or another measure of which more is better) on held-out data; needed by growth in a closed loop. */
+  validate?: (() => Promise<number>) | undefined
   /** Length of the regularized phase in optimizer steps. */
   iterations: number
   /**
@@ -62,7 +140,7 @@ export interface RegularizerContext {
 /** A regularizer before it knows its model: what `greg1(options)` and `growing(options)` return. */
 export interface RegularizerFactory {
   readonly name: string
-  /** When the units to remove are chosen: before the regularized phase or after it. */
-  readonly picks: 'start' | 'end'
+  /** When the units to remove are chosen: before the regularized phase, in it, or after it. */
+  readonly picks: 'start' | 'during' | 'end'
   attach(context: RegularizerContext): Promise<Regularizer>
 }

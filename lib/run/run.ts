@@ -2,7 +2,7 @@ import { abortIf } from '../abort.js'
 import type { Analysis } from '../graph/index.js'
 import { analyse } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
-import { cutAndVerify, makePlan, type Plan } from '../prune/index.js'
+import { cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../prune/index.js'
 import type { Regularizer } from '../regularize/index.js'
 import type { ScriptModule } from '../torch/index.js'
 import { constant, cosine, evaluate, largestStepping, phaseLength, type TrainOptions, train } from '../train/index.js'
@@ -65,8 +65,9 @@ export class Run implements AsyncIterable<RunRecord> {
       }
       yield* measure('regularized')
 
-      if (factory.picks === 'end') {
-        plan = await this.#plan(analysis)
+      if (factory.picks !== 'start') {
+        const { removed } = regularizer.state
+        plan = removed ? describePlan(analysis, removedUnits(analysis, { removed })) : await this.#plan(analysis)
         yield { kind: 'plan', plan }
       }
       yield { kind: 'cutting' }
@@ -100,10 +101,23 @@ export class Run implements AsyncIterable<RunRecord> {
       model: this.#model,
       groups: analysis,
       removed: plan.removed,
+      pick: async () => (await this.#plan(analysis)).removed,
+      validate: this.#validate(),
       iterations: phaseLength(options),
       stepping: largestStepping(options),
       onWarning: this.#options.onWarning,
     })
+  }
+
+  /** Held-out accuracy, or minus the loss where there is none. */
+  #validate(): (() => Promise<number>) | undefined {
+    const { data, loss, signal } = this.#options
+    const { validation } = data
+    if (validation === undefined) return undefined
+    return async () => {
+      const { accuracy, loss: value } = await evaluate(this.#model, validation, { loss, signal })
+      return accuracy ?? -value
+    }
   }
 
   async *#train(
@@ -116,6 +130,7 @@ export class Run implements AsyncIterable<RunRecord> {
       const own = { ...record, phase }
       if (own.kind === 'epoch') history.push(own)
       yield own
+      if (own.kind === 'epoch' && regularizer !== undefined) yield await regularizer.observe()
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Analysis } from '../graph/index.js'
 import type { Importance } from '../importance/index.js'
 import type { Plan, PlanOptions, Verification } from '../prune/index.js'
-import type { RegularizerFactory, RegularizerState } from '../regularize/index.js'
+import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import type {
   Augment,
@@ -60,6 +60,8 @@ export type RunRecord =
   /** Only with validation data. `regularized` is measured with the weights as trained: nothing zeroed or compensated. */
   | { kind: 'evaluation'; stage: Stage; evaluation: Evaluation }
   | (TrainRecord & { phase: 'sparse' | 'finetune' })
+  /** After each epoch of the regularized phase. */
+  | RegularizerRecord
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }

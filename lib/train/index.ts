@@ -1,4 +1,5 @@
 /** Training: data, losses, optimizers, schedules, the epoch loop. */
+export { type AdamWOptions, adamw } from './adamw.js'
 export { randomShift } from './augment.js'
 export {
   type ArrayData,

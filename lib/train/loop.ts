@@ -27,7 +27,7 @@ export interface TrainOptions {
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
-  /** Attached to this model, for {@link phaseLength} iterations. */
+  /** Attached to this model, for {@link phaseLength} iterations. When it is done, the training ends, within an epoch, too. */
   regularizer?: Regularizer | undefined
   signal?: AbortSignal | undefined
 }
@@ -44,7 +44,7 @@ export interface BatchRecord {
   lr: number
 }
 
-/** One pass over the training data was made. */
+/** One pass over the training data was made, or the last one was ended by the regularizer. */
 export interface EpochRecord {
   kind: 'epoch'
   /** From 1, as is `iteration`. */
@@ -108,6 +108,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
         loss += batchLoss * batch.size
         examples += batch.size
         yield { kind: 'batch', epoch, epochs, iteration, iterations, loss: batchLoss, lr: stepper.lr }
+        if (options.regularizer?.done) break
       }
       const seconds = (performance.now() - start) / 1000
       const record: EpochRecord = {
@@ -116,6 +117,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       }
       if (data.validation) record.validation = await evaluate(model, data.validation, { loss: options.loss, signal })
       yield record
+      if (options.regularizer?.done) return
     }
   } finally {
     stepper.dispose()
@@ -152,7 +154,7 @@ class Stepper {
   }
 
   step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
-    const { regularizer, signal } = this.#options
+    const { signal } = this.#options
     return scope(async () => {
       const output = await this.#model.forwardWith(inputs, { grad: true, signal, ...FLUSH })
       const loss = await this.#lossOf(output, targets)
@@ -163,11 +165,22 @@ class Stepper {
       if (broken !== undefined) {
         throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
       }
-      await regularizer?.apply()
-      await this.#optimizer.step()
+      await this.#move()
       this.#optimizer.zeroGrad()
       return value
     })
+  }
+
+  /** The step, with the penalty in the same pass where there is such a one. */
+  async #move(): Promise<void> {
+    const { regularizer } = this.#options
+    if (regularizer === undefined) return this.#optimizer.step()
+    if (regularizer.term === undefined) {
+      await regularizer.apply({ lr: this.lr })
+      return this.#optimizer.step()
+    }
+    await this.#optimizer.step(regularizer.term)
+    await regularizer.advance()
   }
 
   dispose(): void {

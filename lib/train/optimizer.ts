@@ -1,3 +1,4 @@
+import type { PenaltyTerm } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
 import type { Tensor } from '../torch/index.js'
 
@@ -16,15 +17,24 @@ export interface OptimizerFactory {
   bind(parameters: ReadonlyMap<string, Tensor>, state?: OptimizerState): Optimizer
 }
 
-/** Tensors that an optimizer keeps for each parameter, of its shape: by name of the parameter, then of the part. */
-export type OptimizerState = ReadonlyMap<string, Readonly<Record<string, Tensor>>>
+/** What an optimizer keeps from step to step. */
+export interface OptimizerState {
+  /** Steps made so far. */
+  steps: number
+  /** Tensors of a parameter's shape: by name of the parameter, then of the part (`velocity`, `mean`, `square`). */
+  tensors: ReadonlyMap<string, Readonly<Record<string, Tensor>>>
+}
 
 export interface Optimizer {
   /** Learning rate of the next step; a schedule sets it. */
   lr: number
-  /** One step with the gradients as they are; parameters without one stay. Never interrupted halfway. */
-  step(): Promise<void>
-  /** Its own tensors as they are now; empty before the first step. They stay the optimizer's. */
+  /**
+   * One step with the gradients as they are; parameters without one stay. Never interrupted halfway.
+   *
+   * @param penalty a regularizer's, added in the same pass: `optimizer.step(regularizer.term)`
+   */
+  step(penalty?: PenaltyTerm): Promise<void>
+  /** Its own tensors as they are now; none before the first step. They stay the optimizer's. */
   state(): OptimizerState
   /** Drops all gradients. */
   zeroGrad(): void

@@ -174,7 +174,7 @@ describe('the state of an optimizer', () => {
   })
 
   it('is refused where it does not fit', () => {
-    const state = new Map([['b', { velocity: Tensor.zeros([8]) }]])
+    const state = { steps: 1, tensors: new Map([['b', { velocity: Tensor.zeros([8]) }]]) }
     const parameter = Tensor.zeros([4], { requiresGrad: true })
     expect(() => factory.bind(new Map([['b', parameter]]), state)).toThrow(
       /the state of b has shape \[8\], the parameter \[4\]/,

@@ -17,6 +17,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GLIBC_FLOOR } from '../../lib/torch/runtime/version.js'
 import { nodeOnlyPath, npmCli, ROOT } from './tools.js'
 
+const BINARIES = ['espalier.glibc.node', 'libespalier_core-2.13.so', 'libespalier_ops-2.13.so']
+
 interface Packed {
   filename: string
   size: number
@@ -66,8 +68,7 @@ describe('the tarball', () => {
       'README.md',
       'package.json',
       'prebuilds/SHA256SUMS',
-      'prebuilds/linux-x64/espalier.glibc.node',
-      'prebuilds/linux-x64/libespalier_core-2.13.so',
+      ...BINARIES.map((name) => `prebuilds/linux-x64/${name}`),
       ...sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
     ]
     expect(packed.files.map(({ path }) => path).sort()).toEqual(expected.sort())
@@ -81,7 +82,7 @@ describe('the tarball', () => {
     expect(messages).toEqual([])
   })
   it('holds no path of the machine that built it', () => {
-    for (const name of ['espalier.glibc.node', 'libespalier_core-2.13.so']) {
+    for (const name of BINARIES) {
       const bytes = readFileSync(join(installed, 'prebuilds/linux-x64', name), 'latin1')
       for (const path of [ROOT, homedir()]) expect(bytes.includes(path), `${name}: ${path}`).toBe(false)
     }
@@ -93,23 +94,24 @@ describe('the prebuilt binaries', () => {
     execFileSync('objdump', ['-T', ...args, join(installed, 'prebuilds/linux-x64', name)], { encoding: 'utf8' })
 
   it('need the glibc that the README states', () => {
-    const versions = ['espalier.glibc.node', 'libespalier_core-2.13.so']
-      .flatMap((name) => [...symbols(name).matchAll(/GLIBC_(\d+\.\d+)/g)])
-      .map(([, version]) => Number(version!.split('.')[1]))
+    const versions = BINARIES.flatMap((name) => [...symbols(name).matchAll(/GLIBC_(\d+\.\d+)/g)]).map(([, version]) =>
+      Number(version!.split('.')[1]),
+    )
     expect(`2.${Math.max(...versions)}`).toBe(GLIBC_FLOOR)
     expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(`glibc ${GLIBC_FLOOR}`)
   })
-  it('export the two N-API symbols and nothing else', () => {
-    for (const name of ['espalier.glibc.node', 'libespalier_core-2.13.so']) {
+  it('export the two N-API symbols and nothing else; the operators nothing at all', () => {
+    for (const name of BINARIES) {
       const exported = symbols(name)
         .split('\n')
         .filter((line) => / g +D[FO] /.test(line) && !line.includes('*UND*'))
         .map((line) => line.trim().split(/\s+/).at(-1))
-      expect(exported.sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1'])
+      const ofNode = ['napi_register_module_v1', 'node_api_module_get_api_version_v1']
+      expect(exported.sort(), name).toEqual(name.includes('_ops-') ? [] : ofNode)
     }
   })
   it('have no run path', () => {
-    for (const name of ['espalier.glibc.node', 'libespalier_core-2.13.so']) {
+    for (const name of BINARIES) {
       const header = execFileSync('objdump', ['-p', join(installed, 'prebuilds/linux-x64', name)], { encoding: 'utf8' })
       expect(header).not.toMatch(/RPATH|RUNPATH/)
     }
@@ -132,7 +134,7 @@ describe('installed into an empty folder, with only node on PATH', () => {
     const cli = join(installed, 'dist/cli/main.js')
     expect(runNode(cli, '--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
     const { status, stdout } = runNode(cli, 'doctor')
-    expect(stdout).toContain('2 files are those of the release')
+    expect(stdout).toContain('3 files are those of the release')
     expect(stdout).toMatch(/load {7}LibTorch 2\.13\.0 answers/)
     expect(status).toBe(0)
   })

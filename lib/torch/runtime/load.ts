@@ -66,13 +66,14 @@ function load(options: LoadOptions): Runtime {
   if ('error' in resolution) throw resolution.error
   const { libtorch, attempts } = resolution
   const minor = minorOf(libtorch.version)!
-  const core = native.cores.get(minor)!
+  const { core, ops } = native.cores.get(minor)!
 
   const loader = opened(native.loader, () => createRequire(import.meta.url)(native.loader) as Loader)
   // libgomp reads this once, when it is loaded. Its default, spinning, stalls a training step several-fold as soon as two
   // threads share a busy core; a value that the user has set stays.
   const library = join(libtorch.lib, 'libtorch.so')
   opened(library, () => loader.openWith(library, 'OMP_WAIT_POLICY', 'PASSIVE'))
+  opened(ops, () => loader.open(ops))
   const module = { exports: {} as NativeBinding }
   opened(core, () => process.dlopen(module, core))
 

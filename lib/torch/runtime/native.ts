@@ -8,8 +8,15 @@ import type { Host } from './host.js'
 export interface NativeFiles {
   /** espalier.node */
   readonly loader: string
-  /** Core libraries by the LibTorch minor that they were built for. */
-  readonly cores: ReadonlyMap<string, string>
+  /** Libraries by the LibTorch minor that they were built for. */
+  readonly cores: ReadonlyMap<string, CoreFiles>
+}
+
+export interface CoreFiles {
+  /** libespalier_core-<minor>.so: the bindings. */
+  readonly core: string
+  /** libespalier_ops-<minor>.so: the operators, registered with LibTorch's dispatcher when it is opened. */
+  readonly ops: string
 }
 
 /** The folder with package.json: this file is three levels below it, as source and as product. */
@@ -34,12 +41,16 @@ export function findNative(host: Host, root: string = PACKAGE_ROOT): NativeFiles
     throw noPrebuild(host, root, `No native binary of Espalier for ${platformName()}`, cause)
   }
   const folder = dirname(loader)
-  const cores = new Map<string, string>()
-  for (const name of host.list(folder)) {
+  const cores = new Map<string, CoreFiles>()
+  const names = host.list(folder)
+  for (const name of names) {
     const minor = /^libespalier_core-(\d+\.\d+)\.so$/.exec(name)?.[1]
-    if (minor !== undefined) cores.set(minor, join(folder, name))
+    const ops = `libespalier_ops-${minor}.so`
+    if (minor !== undefined && names.includes(ops))
+      cores.set(minor, { core: join(folder, name), ops: join(folder, ops) })
   }
-  if (cores.size === 0) throw noPrebuild(host, root, `${folder} has espalier.node but no core library`, undefined)
+  if (cores.size === 0)
+    throw noPrebuild(host, root, `${folder} has espalier.node but no core library with its operators`, undefined)
   return { loader, cores }
 }
 

@@ -19,17 +19,23 @@ function put(...paths: string[]): void {
   }
 }
 
-const PREBUILDS = ['prebuilds/linux-x64/espalier.glibc.node', 'prebuilds/linux-x64/libespalier_core-2.13.so']
+const PREBUILDS = [
+  'prebuilds/linux-x64/espalier.glibc.node',
+  'prebuilds/linux-x64/libespalier_core-2.13.so',
+  'prebuilds/linux-x64/libespalier_ops-2.13.so',
+]
 
 it('what was built here comes before what was prebuilt', () => {
   put(...PREBUILDS)
   expect(findNative(realHost(), root).loader).toBe(join(root, PREBUILDS[0]!))
-  put('build/Release/espalier.node', 'build/Release/libespalier_core-2.13.so')
+  put(
+    ...['espalier.node', 'libespalier_core-2.13.so', 'libespalier_ops-2.13.so'].map((name) => `build/Release/${name}`),
+  )
   expect(findNative(realHost(), root).loader).toBe(join(root, 'build/Release/espalier.node'))
 })
 
 it('there is a core for each LibTorch minor', () => {
-  put(...PREBUILDS, 'prebuilds/linux-x64/libespalier_core-2.14.so')
+  put(...PREBUILDS, ...['core', 'ops'].map((part) => `prebuilds/linux-x64/libespalier_${part}-2.14.so`))
   expect([...findNative(realHost(), root).cores.keys()].sort()).toEqual(['2.13', '2.14'])
 })
 
@@ -40,7 +46,7 @@ it('a platform without a prebuild is an error that names those there are', () =>
   )
 })
 
-it('a loader without a core is an error', () => {
-  put('build/Release/espalier.node')
+it('a loader without a core and its operators is an error', () => {
+  put('build/Release/espalier.node', 'build/Release/libespalier_core-2.13.so')
   expect(() => findNative(realHost(), root)).toThrow(expect.objectContaining({ code: 'ERR_NO_PREBUILD' }))
 })

@@ -1,0 +1,83 @@
+import { atLeast, count } from '../options.js'
+import type { ClosedLoopOptions } from './closed-loop.js'
+import { type PushMemory, push } from './push.js'
+import { filled } from './reg.js'
+import { scheduled } from './scheduled.js'
+import type { Coupling, RegularizerFactory } from './types.js'
+
+export interface GReg2Options {
+  /** Optimizer steps between two growth steps, 1 or more; 5 by default. */
+  updateEvery?: number | undefined
+  /** Growth per step of all units before the choice, above 0; 1e-5 by default. The unit of weight decay. */
+  pickGranularity?: number | undefined
+  /** The penalty of all units at which the choice is made, above 0; 1e-2 by default. */
+  pickCeiling?: number | undefined
+  /** Growth per step of the chosen units after it, above 0; 1e-4 by default. */
+  granularity?: number | undefined
+  /** Penalty of the chosen units at which a group is done, above `pickCeiling`; 1 by default. */
+  finalReg?: number | undefined
+  /** What the kept units get back after the choice, 0 or more, at most the optimizer's weight decay; 1e-4 by default. */
+  recover?: number | undefined
+  /** Optimizer steps before the growth starts, 0 or more; 0 by default. */
+  warmup?: number | undefined
+  /** As {@link GReg1Options.ratio}. */
+  ratio?: number | undefined
+  /** As {@link GReg1Options.stabilize}. */
+  stabilize?: number | undefined
+  /** As {@link GReg1Options.closedLoop}, after the choice. */
+  closedLoop?: ClosedLoopOptions | undefined
+  coupling?: Coupling | undefined
+}
+
+/** The published preset of GReg-2, for phases of 10^4 to 10^5 iterations: `greg2(GREG2_PUBLISHED)`. */
+export const GREG2_PUBLISHED = {
+  updateEvery: 5,
+  pickGranularity: 1e-5,
+  pickCeiling: 1e-2,
+  granularity: 1e-4,
+  finalReg: 1,
+  recover: 1e-4,
+  ratio: 1000,
+  stabilize: 10_000,
+} as const satisfies GReg2Options
+
+/**
+ * GReg-2 at the level of groups: the same penalty grows on all units first; how far each gives way under it shows how much
+ * the loss holds on to it. When it reaches `pickCeiling` the units to remove are chosen by what is left of them, and from
+ * then on they are pushed down as in {@link greg1}, while the kept ones get some of their weight decay back.
+ *
+ * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 2 and section 3.2.
+ *
+ * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ */
+export function greg2(options: GReg2Options = {}): RegularizerFactory {
+  const updateEvery = count('updateEvery', options.updateEvery ?? 5)
+  const pickGranularity = atLeast('pickGranularity', options.pickGranularity ?? 1e-5, Number.MIN_VALUE)
+  const pickCeiling = atLeast('pickCeiling', options.pickCeiling ?? 1e-2, Number.MIN_VALUE)
+  const granularity = atLeast('granularity', options.granularity ?? 1e-4, Number.MIN_VALUE)
+  const ceiling = atLeast('finalReg', options.finalReg ?? 1, pickCeiling)
+  const recover = atLeast('recover', options.recover ?? 1e-4, 0)
+  const warmup = count('warmup', options.warmup ?? 0, 0)
+  const rule = push({ ceiling, ratio: options.ratio, stabilize: options.stabilize, closedLoop: options.closedLoop })
+  return scheduled<PushMemory>({
+    ...{ name: 'greg-2', picks: 'during', updateEvery, coupling: options.coupling },
+    start: ({ groups }) => ({
+      reg: filled(groups, 0),
+      stage: 'grow',
+      memory: rule.start(groups.groups.length, 0),
+    }),
+    async grow(before, moment) {
+      if (moment.iteration < warmup) return before
+      const { groups, stepping } = moment.context
+      if (before.removed === undefined) {
+        const level = Math.min(pickCeiling, before.memory.levels[0]! + pickGranularity)
+        const memory = rule.start(groups.groups.length, level)
+        const grown = { ...before, reg: filled(groups, level), memory }
+        return level < pickCeiling ? grown : { ...grown, stage: 'push', removed: await moment.pick() }
+      }
+      const back = -Math.min(recover, stepping?.weightDecay ?? 0)
+      return rule.step(before, moment, granularity, filled(groups, back))
+    },
+    highest: ({ groups }) => filled(groups, ceiling),
+  })
+}

@@ -1,0 +1,90 @@
+/** Penalties that don't grow: the regularizers that growing ones are compared with. */
+import type { Importance } from '../importance/index.js'
+import { atLeast, count } from '../options.js'
+import { filled } from './reg.js'
+import { normScales } from './scales.js'
+import { scheduled } from './scheduled.js'
+import type { Coupling, RegularizerFactory } from './types.js'
+
+export interface ConstantL2Options {
+  /** Penalty of every unit, 0 or more; 1e-3 by default. The unit of weight decay. */
+  reg?: number | undefined
+  coupling?: Coupling | undefined
+}
+
+/** The same L2 penalty on all units all the time: weight decay on what can be pruned, and on nothing else. */
+export function constantL2(options: ConstantL2Options = {}): RegularizerFactory {
+  const reg = atLeast('reg', options.reg ?? 1e-3, 0)
+  return scheduled<undefined>({
+    // Nothing changes from step to step: an update only has to be there.
+    ...{ name: 'constant', picks: 'end', updateEvery: 1, coupling: options.coupling },
+    start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
+    grow: (before) => before,
+    highest: ({ groups }) => filled(groups, reg),
+  })
+}
+
+export interface GroupLassoOptions {
+  /** Penalty of a group's most important unit, 0 or more; 5e-4 by default. The unit of weight decay. */
+  reg?: number | undefined
+  /** The least important unit gets 2^alpha times as much; 0 or more, 4 by default. */
+  alpha?: number | undefined
+  /** Optimizer steps between two looks at the importance, 1 or more; 10 by default. */
+  updateEvery?: number | undefined
+  importance?: Importance | undefined
+  coupling?: Coupling | undefined
+}
+
+/**
+ * Sparse learning at the level of groups: `reg * 2^(alpha * s)` on each unit, `s` as in {@link growing}, from 0 for the most
+ * to 1 for the least important unit of its group. It follows the importance and has no memory.
+ *
+ * Source: Fang et al., DepGraph: Towards Any Structural Pruning (CVPR 2023), eq. 6.
+ */
+export function groupLasso(options: GroupLassoOptions = {}): RegularizerFactory {
+  const reg = atLeast('reg', options.reg ?? 5e-4, 0)
+  const alpha = atLeast('alpha', options.alpha ?? 4, 0)
+  const updateEvery = count('updateEvery', options.updateEvery ?? 10)
+  const most = reg * 2 ** alpha
+  return scheduled<undefined>({
+    ...{ name: 'group-lasso', picks: 'end', updateEvery, coupling: options.coupling },
+    start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
+    async grow(before, moment) {
+      const scores = await moment.scores(options.importance)
+      const skipped: number[] = []
+      const next = before.reg.map((ofGroup, g) => {
+        const score = Array.from(scores.get(g)!)
+        const [least, best] = [Math.min(...score), Math.max(...score)]
+        if (Number.isFinite(least + best)) {
+          return Float32Array.from(score, (own) => reg * 2 ** ((alpha * (best - own)) / (best - least + 1e-8)))
+        }
+        skipped.push(g)
+        return ofGroup
+      })
+      return { ...before, reg: next, skipped }
+    },
+    highest: ({ groups }) => filled(groups, most),
+  })
+}
+
+export interface BnScaleOptions {
+  /** Penalty on the absolute value of each scale, 0 or more; 1e-4 by default. */
+  reg?: number | undefined
+}
+
+/**
+ * L1 on the scales of norms (`reg * sign(gamma)`): pushes whole channels down through the one number that scales them.
+ * Groups without a norm get none.
+ *
+ * Source: Liu et al., Learning Efficient Convolutional Networks through Network Slimming (ICCV 2017), eq. 1.
+ */
+export function bnScale(options: BnScaleOptions = {}): RegularizerFactory {
+  const reg = atLeast('reg', options.reg ?? 1e-4, 0)
+  return scheduled<undefined>({
+    ...{ name: 'bn-scale', picks: 'end', updateEvery: 1, coupling: 'gradient', acts: 'norm-scales' },
+    start: ({ groups }) => ({ reg: filled(normScales(groups), reg), stage: 'grow', memory: undefined }),
+    grow: (before) => before,
+    // A constant pull, however large the weight: nothing that could diverge.
+    highest: ({ groups }) => filled(groups, 0),
+  })
+}

@@ -1,0 +1,41 @@
+import { atLeast, inRange } from '../options.js'
+import { FusedOptimizer, type Rule } from './fused.js'
+import type { OptimizerFactory } from './optimizer.js'
+
+export interface AdamWOptions {
+  /** Learning rate, above 0; 1e-3 by default. */
+  lr?: number | undefined
+  /** Decay of the two moments, each 0 to below 1; 0.9 and 0.999 by default. */
+  betas?: readonly [number, number] | undefined
+  /** Added to the root of the second moment, above 0; 1e-8 by default. */
+  eps?: number | undefined
+  /** Shrinks the weights by `lr * weightDecay`, past the moments; 0 or more, 0.01 by default. */
+  weightDecay?: number | undefined
+}
+
+/**
+ * AdamW as PyTorch defines it. A regularizer's penalty is decoupled, too, unless it says otherwise.
+ *
+ * Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (ICLR 2019), algorithm 2.
+ *
+ * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ */
+export function adamw(options: AdamWOptions = {}): OptimizerFactory {
+  const lr = atLeast('lr', options.lr ?? 1e-3, Number.MIN_VALUE)
+  const [beta1, beta2] = options.betas ?? [0.9, 0.999]
+  for (const beta of [beta1, beta2]) inRange('betas', beta, 0, 1 - Number.EPSILON)
+  const eps = atLeast('eps', options.eps ?? 1e-8, Number.MIN_VALUE)
+  const weightDecay = atLeast('weightDecay', options.weightDecay ?? 0.01, 0)
+  const rule: Rule = {
+    op: 'espalier::adamw_',
+    parts: ['mean', 'square'],
+    keeps: true,
+    settings: (rate, decoupled, steps) => [steps, rate, beta1, beta2, eps, weightDecay, decoupled],
+  }
+  return {
+    name: 'adamw',
+    lr,
+    stepping: (rate) => ({ lr: rate, weightDecay, adaptive: true }),
+    bind: (parameters, state) => new FusedOptimizer(parameters, lr, rule, state),
+  }
+}

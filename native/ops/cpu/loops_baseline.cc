@@ -1,0 +1,2 @@
+#define ESPALIER_ISA baseline
+#include "ops/cpu/loops.inc"

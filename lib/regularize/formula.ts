@@ -22,3 +22,35 @@ export function growGroup(
     return Math.min(Math.fround(r + Math.fround(Math.fround(deltaReg) * s)), Math.fround(ceiling))
   })
 }
+
+/**
+ * One growth step of one group when it is known which units would go: these grow as in {@link growGroup}, with the least
+ * important kept unit in the place of the group's best, and the kept ones fall back. In float32.
+ *
+ * @param chosen the units that would go now
+ * @param floor a penalty falls back by `deltaReg` per step, but not below
+ * @returns the new penalties, or `null` when the importance holds a NaN or an infinity
+ */
+export function growChosen(
+  reg: Float32Array,
+  importance: ArrayLike<number>,
+  chosen: ReadonlySet<number>,
+  deltaReg: number,
+  floor: number,
+  ceiling: number,
+): Float32Array | null {
+  const score = Float32Array.from(importance)
+  if (!allFinite(score)) return null
+  const kept = score.filter((_, unit) => !chosen.has(unit))
+  const gone = score.filter((_, unit) => chosen.has(unit))
+  const threshold = kept.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  const least = gone.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  const range = Math.fround(Math.fround(threshold - least) + Math.fround(1e-8))
+  const delta = Math.fround(deltaReg)
+  return reg.map((r, unit) => {
+    if (!chosen.has(unit)) return Math.max(Math.fround(r - delta), Math.fround(floor))
+    // A unit can be chosen above a kept one (a group must keep its share, or a budget is met): it grows in full then.
+    const s = range > 0 ? Math.min(1, Math.max(0, Math.fround(Math.fround(threshold - score[unit]!) / range))) : 1
+    return Math.min(Math.fround(r + Math.fround(delta * s)), Math.fround(ceiling))
+  })
+}

@@ -1,7 +1,9 @@
+import { EspalierError } from '../errors.js'
 import type { Importance } from '../importance/index.js'
 import { atLeast, count } from '../options.js'
-import { growGroup } from './formula.js'
+import { growChosen, growGroup } from './formula.js'
 import { filled } from './reg.js'
+import type { Growth, Schedule } from './schedule.js'
 import { scheduled } from './scheduled.js'
 import type { Coupling, RegularizerFactory } from './types.js'
 
@@ -16,6 +18,12 @@ export interface GrowingOptions {
   updateEvery?: number | undefined
   /** Group L2 by default, computed by the kernels. */
   importance?: Importance | undefined
+  /**
+   * Who grows: with `all` (default) every unit, by the rule above; with `plan` only those that the plan of the moment would
+   * remove, the most below the least important unit that it keeps: `s = (min I of the kept - I) / (min I of the kept - min I)`.
+   * A unit that leaves the plan falls back by `deltaReg` per update.
+   */
+  target?: 'all' | 'plan' | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
@@ -28,7 +36,8 @@ export interface GrowingOptions {
  * in float32. Equal importances, and a group of one unit, give s = 0. A group whose importance holds a NaN or an infinity
  * sits the update out and is counted in `state.skipped`. The units to remove are chosen at the end of the phase.
  *
- * Every unit but the best of its group is penalised, those that stay, too: that costs accuracy which {@link greg1} keeps.
+ * Every unit but the best of its group is penalised, those that stay, too, so that accuracy is lost before anything is cut;
+ * `target: 'plan'` is the nearest rule that keeps it.
  *
  * Source: the growth rule of DepGraph's growing-regularization pruner, after Wang et al., Neural Pruning via Growing
  * Regularization (ICLR 2021).
@@ -40,21 +49,48 @@ export function growing(options: GrowingOptions = {}): RegularizerFactory {
   const deltaReg = atLeast('deltaReg', options.deltaReg ?? 1e-4, 0)
   const ceiling = atLeast('ceiling', options.ceiling ?? 1, reg)
   const updateEvery = count('updateEvery', options.updateEvery ?? 10)
-  const { importance, coupling } = options
+  const { importance, coupling, target = 'all' } = options
+  if (target !== 'all' && target !== 'plan') {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `'target' must be 'all' or 'plan', not ${String(target)}`)
+  }
+
+  /** Every unit, by its importance in its group. */
+  const all: Grow = async (before, moment) => {
+    if (importance === undefined) return { ...before, ...(await moment.grown(before.reg, deltaReg, ceiling)) }
+    const scores = await moment.scores(importance)
+    return grown(before, (ofGroup, g) => growGroup(ofGroup, scores.get(g)!, deltaReg, ceiling))
+  }
+  /** The units that the plan of the moment would remove. */
+  const ofPlan: Grow = async (before, moment) => {
+    const [removed, scores] = [await moment.pick(), await moment.scores(importance)]
+    const chosen = new Map(removed.map(({ group, units }) => [group, new Set(units)]))
+    const next = grown(before, (ofGroup, g) =>
+      growChosen(ofGroup, scores.get(g)!, chosen.get(g) ?? NONE, deltaReg, reg, ceiling),
+    )
+    return { ...next, stage: 'push', removed }
+  }
   return scheduled<undefined>({
-    ...{ name: 'growing', picks: 'end', updateEvery, coupling },
+    ...{ name: 'growing', picks: target === 'all' ? 'end' : 'during', updateEvery, coupling },
     start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
-    async grow(before, moment) {
-      if (importance === undefined) return { ...before, ...(await moment.grown(before.reg, deltaReg, ceiling)) }
-      const scores = await moment.scores(importance)
-      const grown = before.reg.map((ofGroup, g) => growGroup(ofGroup, scores.get(g)!, deltaReg, ceiling))
-      return {
-        ...before,
-        reg: grown.map((ofGroup, g) => ofGroup ?? before.reg[g]!),
-        skipped: [...grown.keys()].filter((g) => grown[g] === null),
-      }
-    },
+    grow: target === 'all' ? all : ofPlan,
     highest: ({ groups, iterations }) =>
       filled(groups, Math.min(ceiling, reg + Math.floor(iterations / updateEvery) * deltaReg)),
   })
+}
+
+type Grow = Schedule<undefined>['grow']
+
+const NONE: ReadonlySet<number> = new Set()
+
+/** Each group's next penalties; one that gives `null` sits the step out. */
+function grown(
+  before: Growth<undefined>,
+  step: (reg: Float32Array, group: number) => Float32Array | null,
+): Growth<undefined> {
+  const next = before.reg.map(step)
+  return {
+    ...before,
+    reg: next.map((ofGroup, g) => ofGroup ?? before.reg[g]!),
+    skipped: [...next.keys()].filter((g) => next[g] === null),
+  }
 }

@@ -1,7 +1,7 @@
 /** Regularizers: what pushes the units that are to go towards zero while the model trains. */
 export type { ClosedLoopOptions } from './closed-loop.js'
 export { type DimensionCoefficients, dimensionCoefficients, largestCoefficient } from './coefficients.js'
-export { growGroup } from './formula.js'
+export { growChosen, growGroup } from './formula.js'
 export { GREG1_PUBLISHED, type GReg1Options, greg1 } from './greg1.js'
 export { GREG2_PUBLISHED, type GReg2Options, greg2 } from './greg2.js'
 export { type GrowingOptions, growing } from './growing.js'

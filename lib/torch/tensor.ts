@@ -92,7 +92,7 @@ export class Tensor {
    * @throws EspalierError ERR_INVALID_ARGUMENT
    */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
-    const scalar = Tensor.from([value], [1], { dtype: options.dtype })
+    const scalar = Tensor.from([value], [], { dtype: options.dtype })
     let expanded: TensorHandle | undefined
     try {
       expanded = binding().call('aten::expand', [scalar.#handle, shape], false) as TensorHandle

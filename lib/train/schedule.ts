@@ -23,10 +23,15 @@ export const constant = (): LrSchedule => () => 1
  * Source: Loshchilov and Hutter, SGDR (ICLR 2017), eq. 5, without restarts.
  *
  * @param options.floor last factor, in [0, 1]; 0 by default
+ * @param options.hold part of the phase at 1 before the descent, in [0, 1); 0 by default
  */
-export function cosine(options: { floor?: number | undefined } = {}): LrSchedule {
+export function cosine(options: { floor?: number | undefined; hold?: number | undefined } = {}): LrSchedule {
   const floor = inRange('floor', options.floor ?? 0, 0, 1)
-  return ({ iteration, iterations }) => floor + ((1 - floor) * (1 + Math.cos((Math.PI * iteration) / iterations))) / 2
+  const hold = inRange('hold', options.hold ?? 0, 0, 1 - Number.EPSILON)
+  return ({ iteration, iterations }) => {
+    const way = Math.max(0, iteration / iterations - hold) / (1 - hold)
+    return floor + ((1 - floor) * (1 + Math.cos(Math.PI * way))) / 2
+  }
 }
 
 /**

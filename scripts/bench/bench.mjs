@@ -3,16 +3,13 @@
 //
 //   npm run bench -- [--rounds 40] [--json FILE]
 
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { analyse, load, setThreads, Tensor } from '../../dist/index.js'
-import { findPython } from '../python-env.mjs'
+import { ms, startPython, summary } from './support.mjs'
 
 /** What a pass of record, analysis and groups may cost, in eager forwards. */
 const AIMS = { resnet50: 0.14, vit_b_16: 0.14 }
@@ -29,14 +26,6 @@ const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 3)
   throw new Error(`--rounds is a whole number from 3 on, not ${values.rounds}`)
 
-/** @param {number[]} times */
-const summary = (times) => {
-  const sorted = [...times].sort((a, b) => a - b)
-  return { min: sorted[0] ?? Number.NaN, median: sorted[sorted.length >> 1] ?? Number.NaN }
-}
-/** @param {number} x */
-const ms = (x) => `${x < 100 ? x.toFixed(1) : x.toFixed(0)} ms`
-
 /** @param {import('../../dist/index.js').ScriptModule} model @param {Tensor} x */
 async function pass(model, x) {
   const start = performance.now()
@@ -46,29 +35,6 @@ async function pass(model, x) {
   const facts = { time, groups: groups.length, ops: recording.record.ops.length, executed: recording.record.executed }
   recording.dispose()
   return facts
-}
-
-/** Plain PyTorch in a process of its own. @param {string} folder */
-async function startPython(folder) {
-  const { python, reason } = findPython()
-  if (!python) throw new Error(reason)
-  const script = fileURLToPath(new URL('models.py', import.meta.url))
-  const child = spawn(python, ['-W', 'ignore', script, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const next = async () => {
-    const { value, done } = await lines.next()
-    if (done) throw new Error('Python ended')
-    return String(value)
-  }
-  await next()
-  return {
-    /** @param {string} name */
-    forward: async (name) => {
-      child.stdin.write(`${name}\n`)
-      return Number(await next())
-    },
-    stop: () => child.kill(),
-  }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'))

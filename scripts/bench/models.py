@@ -1,9 +1,10 @@
-"""The networks that `npm run bench` measures, in plain PyTorch, and how long their eager forward takes.
+"""The networks that the benchmarks measure, in plain PyTorch, and how long their eager forward takes.
 
-    python models.py FOLDER
+    python models.py FOLDER [NAME ...]
 
-writes NAME.pt for each into FOLDER, says `ready`, and then answers each line `NAME` on standard input with the milliseconds
-of one eager forward on one thread, without gradients.
+writes NAME.pt for each (all by default) into FOLDER, says `ready`, and then answers each line `NAME forward` on standard
+input with the milliseconds of one eager forward on one thread, without gradients, and `NAME backward` with those of a forward
+and backward at batch 1, in training mode.
 """
 
 import sys
@@ -168,12 +169,27 @@ NETWORKS = {
 }
 
 
+def forward(model, x):
+    with torch.no_grad():
+        model.eval()(x)
+
+
+def backward(model, x):
+    model.train()(x).sum().backward()
+    model.zero_grad()
+
+
+PASSES = {"forward": forward, "backward": backward}
+
+
 def main():
-    folder = sys.argv[1]
+    folder, *names = sys.argv[1:]
     torch.set_num_threads(1)
     torch.manual_seed(0)
     eager = {}
     for name, (make, shape) in NETWORKS.items():
+        if names and name not in names:
+            continue
         model, x = make().eval(), torch.randn(shape)
         with torch.no_grad():
             torch.jit.trace(model, x, check_trace=False).save(f"{folder}/{name}.pt")
@@ -181,11 +197,10 @@ def main():
             eager[name] = (model, x)
     print("ready", flush=True)
     for line in sys.stdin:
-        model, x = eager[line.strip()]
-        with torch.no_grad():
-            start = time.perf_counter()
-            model(x)
-            print((time.perf_counter() - start) * 1000, flush=True)
+        name, kind = line.split()
+        start = time.perf_counter()
+        PASSES[kind](*eager[name])
+        print((time.perf_counter() - start) * 1000, flush=True)
 
 
 main()

@@ -1,2 +1,2 @@
 #define ESPALIER_ISA baseline
-#include "ops/cpu/loops.inc"
+#include "ops/cpu/loops_body.h"

@@ -1,5 +1,5 @@
-// The loops, compiled twice: see loops_baseline.cc and loops_v3.cc. Nothing here may come from a header that other files
-// include, too: the linker keeps one copy of an inline function, and it might be the one for the newer machine.
+// The loops, compiled twice: see loops_baseline.cc and loops_v3.cc. Nothing here may come from a header that other
+// files include, too: the linker keeps one copy of an inline function, and it might be the one for the newer machine.
 
 #include <cmath>
 #include <cstring>

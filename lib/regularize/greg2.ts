@@ -75,7 +75,7 @@ export function greg2(options: GReg2Options = {}): RegularizerFactory {
         const grown = { ...before, reg: filled(groups, level), memory }
         return level < pickCeiling ? grown : { ...grown, stage: 'push', removed: await moment.pick() }
       }
-      const back = -Math.min(recover, stepping?.weightDecay ?? 0)
+      const back = 0 - Math.min(recover, stepping?.weightDecay ?? 0)
       return rule.step(before, moment, granularity, filled(groups, back))
     },
     highest: ({ groups }) => filled(groups, ceiling),

@@ -1,13 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { ChannelGroups } from '../../lib/graph/groups.js'
-import { greg1, growing, type Regularizer, type RegularizerContext } from '../../lib/regularize/index.js'
+import { greg1, growing } from '../../lib/regularize/index.js'
 import { call, scope, Tensor } from '../../lib/torch/index.js'
 import { type Reference, reference, startGradient } from '../fixtures/growing-reg.js'
+import { attached, disposables, dispose, gradientOf, small } from './support.js'
 
-const disposables: { dispose(): void }[] = []
-afterEach(() => {
-  for (const garbage of disposables.splice(0)) garbage.dispose()
-})
+afterEach(dispose)
 
 /** Parameters as tensors with the reference's starting gradients. */
 function parametersOf({ weights }: Reference): Map<string, Tensor> {
@@ -20,8 +17,6 @@ function parametersOf({ weights }: Reference): Map<string, Tensor> {
     }),
   )
 }
-
-const gradientOf = (parameter: Tensor | undefined) => parameter?.grad?.data() as Float32Array
 
 describe.each(['toy_resnet', 'toy_concat', 'odd_gate_param'])('growing on the tensors of %s', (model) => {
   it('gives the gradients of the reference after three updates and one application', async () => {
@@ -42,43 +37,6 @@ describe.each(['toy_resnet', 'toy_concat', 'odd_gate_param'])('growing on the te
     }
   })
 })
-
-/** One group of two units: rows of `a` with its bias, columns of `b`. */
-function small() {
-  const tensor = (values: number[], shape: number[]) => {
-    const parameter = Tensor.from(Float32Array.from(values), shape, { requiresGrad: true })
-    disposables.push(parameter)
-    return parameter
-  }
-  const parameters = new Map([
-    ['a.weight', tensor([1, 2, 3, 4], [2, 2])],
-    ['a.bias', tensor([5, 6], [2])],
-    ['b.weight', tensor([7, 8], [1, 2])],
-  ])
-  const member = (name: string, use: 'output' | 'bias' | 'input', dim: number) => ({
-    ...{ name, use, dim, size: 2, role: 'parameter' as const },
-    ...{ coords: Int32Array.of(0, 1), units: Int32Array.of(0, 1) },
-  })
-  const groups: ChannelGroups = {
-    groups: [
-      {
-        ...{ id: 0, kind: 'channels', size: 2, exact: true, approximation: [], scopes: ['a', 'b'] },
-        members: [member('a.weight', 'output', 0), member('a.bias', 'bias', 0), member('b.weight', 'input', 1)],
-      },
-    ],
-    ...{ frozen: [], coverage: 1, topReasons: [] },
-  }
-  const context: RegularizerContext = { model: { parameters: () => parameters }, groups, iterations: 100 }
-  const clear = () => {
-    for (const parameter of parameters.values()) parameter.grad = null
-  }
-  return { parameters, context, clear }
-}
-
-async function attached(regularizer: Promise<Regularizer>): Promise<Regularizer> {
-  disposables.push(await regularizer)
-  return regularizer
-}
 
 describe('greg1', () => {
   const removed = [{ group: 0, units: [1] }]

@@ -108,6 +108,8 @@ function inWords(record: RunRecord): string | undefined {
       return 'Cutting and verifying ...'
     case 'cut':
       return `Cut and verified: the small model equals the masked one.`
+    case 'early':
+      return `The schedule ends ${record.saved} iterations early.`
     case 'regularizer':
     case 'batch':
       return undefined

@@ -1,4 +1,5 @@
 /** The jobs: everything in one call. */
+export { type JsonLinesOptions, jsonLines } from './jsonl.js'
 export { type PruneOptions, type PruneResult, prune } from './prune.js'
 export { Run } from './run.js'
 export { sparsify } from './sparsify.js'

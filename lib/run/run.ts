@@ -130,7 +130,10 @@ export class Run implements AsyncIterable<RunRecord> {
       const own = { ...record, phase }
       if (own.kind === 'epoch') history.push(own)
       yield own
-      if (own.kind === 'epoch' && regularizer !== undefined) yield await regularizer.observe()
+      if (own.kind !== 'epoch' || regularizer === undefined) continue
+      yield await regularizer.observe()
+      const { iteration, iterations } = own
+      if (regularizer.done && iteration < iterations) yield { kind: 'early', iteration, saved: iterations - iteration }
     }
   }
 

@@ -62,6 +62,8 @@ export type RunRecord =
   | (TrainRecord & { phase: 'sparse' | 'finetune' })
   /** After each epoch of the regularized phase. */
   | RegularizerRecord
+  /** The schedule came to its end before the phase did: `saved` iterations of the phase are not made. */
+  | { kind: 'early'; iteration: number; saved: number }
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }

@@ -41,6 +41,13 @@ export const METHODS = {
     regularizer: () => greg1({ finalReg: 1, updateEvery: 5, growFraction: 0.6 }),
     schedule: annealed,
   },
+  [`${RECOMMENDED}, 100 epochs`]: {
+    spends: 'regularized',
+    regularizer: () => greg1({ finalReg: 1, updateEvery: 5, growFraction: 0.6 }),
+    schedule: annealed,
+    epochs: 100,
+    budgets: [2, 4],
+  },
   'greg-1, published preset': {
     spends: 'regularized',
     regularizer: () => greg1(GREG1_PUBLISHED),

@@ -1,9 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  adamw,
   greg1,
+  greg2,
   growing,
+  jsonLines,
   load,
   prune,
   Run,
@@ -106,10 +109,94 @@ describe('sparsify', () => {
       ...options({ regularizer: growing({ deltaReg: 1e-3, updateEvery: 5 }), data: { train } }),
       onRecord: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
     })
-    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'plan', 'cutting', 'cut'])
+    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'regularizer', 'plan', 'cutting', 'cut'])
     expect(result.evaluations).toEqual({})
     expect(result.regularizer).toMatchObject({ name: 'growing', iteration: 17, updates: 3 })
     result.small.dispose()
+  })
+
+  it('chooses in the phase, and cuts what was chosen then', async () => {
+    const regularizer = greg2({ pickGranularity: 0.01, pickCeiling: 0.02, granularity: 0.1, updateEvery: 2 })
+    let planned: unknown
+    const {
+      small,
+      plan,
+      regularizer: state,
+    } = await sparsify(model, {
+      ...options({ regularizer }),
+      onRecord: (record) => {
+        if (record.kind === 'plan') planned = record.plan.removed
+      },
+    })
+    expect(state).toMatchObject({ name: 'greg-2', stage: 'push', removed: plan.removed })
+    expect(planned).toEqual(plan.removed)
+    expect(plan.macs[1] / plan.macs[0]).toBeLessThanOrEqual(0.5)
+    small.dispose()
+  })
+
+  it('ends the phase when the schedule has come to its end, and says what that saved', async () => {
+    const records: RunRecord[] = []
+    const regularizer = greg1({ granularity: 0.5, finalReg: 1, updateEvery: 2, stabilize: 4 })
+    const { small, history } = await sparsify(model, {
+      ...options({ regularizer, finetune: { epochs: 1, optimizer: sgd({ lr: 0.01 }) } }),
+      onRecord: (record) => records.push(record),
+    })
+    // two growth steps and four iterations of stabilization, of 17
+    expect(records.filter(({ kind }) => kind === 'early')).toEqual([{ kind: 'early', iteration: 8, saved: 9 }])
+    expect(history.map(({ phase, iteration }) => [phase, iteration])).toEqual([
+      ['sparse', 8],
+      ['finetune', 17],
+    ])
+    small.dispose()
+  })
+
+  it('trains with AdamW, the penalty decoupled', async () => {
+    const { small, evaluations } = await sparsify(model, {
+      ...options({ sparse: { epochs: 4, optimizer: adamw({ lr: 1e-3 }) } }),
+      regularizer: greg1({ finalReg: 100, updateEvery: 5 }),
+    })
+    expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
+    expect(evaluations.cut!.accuracy).toBeGreaterThan(0.9)
+    small.dispose()
+  })
+
+  it('writes its trajectory as JSON lines', async () => {
+    const path = join(folder, 'run.jsonl')
+    const lines = () =>
+      readFileSync(path, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    const { small, plan, analysis } = await sparsify(model, { ...options(), onRecord: jsonLines(path) })
+    const kinds = [
+      'analysis',
+      'evaluation',
+      'plan',
+      'epoch',
+      'regularizer',
+      'evaluation',
+      'cutting',
+      'cut',
+      'evaluation',
+    ]
+    expect(lines().map(({ kind }) => kind)).toEqual(kinds)
+    const [first, , planned, epoch, regularizer] = lines()
+    expect(first.groups).toHaveLength(analysis.groups.length)
+    expect(planned).toMatchObject({ removed: plan.removed, macs: plan.macs, params: plan.params })
+    expect(epoch).toMatchObject({ epoch: 1, iteration: 17, lr: 0.01, trainingSeconds: expect.any(Number) })
+    expect(regularizer.groups[plan.removed[0]!.group]).toMatchObject({
+      reg: [0, expect.any(Number), expect.any(Number), expect.any(Number), expect.any(Number)],
+      ratio: expect.any(Number),
+      overlap: expect.any(Number),
+    })
+    const more = jsonLines(path, { append: true, batches: true })
+    more({ kind: 'batch', phase: 'sparse', epoch: 1, epochs: 1, iteration: 1, iterations: 1, loss: 0.5, lr: 0.1 })
+    expect(lines()).toHaveLength(kinds.length + 1)
+    expect(lines().at(-1)).toMatchObject({ kind: 'batch', loss: 0.5, seconds: expect.any(Number) })
+    expect(() => jsonLines(join(folder, 'missing', 'run.jsonl'))).toThrow(
+      expect.objectContaining({ code: 'ERR_WRITE', message: expect.stringContaining('ENOENT') }),
+    )
+    small.dispose()
   })
 
   it('refuses a budget that can’t be met before it trains, and says the best possible', async () => {

@@ -1,0 +1,61 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { EspalierError } from '../errors.js'
+import type { RunRecord } from './types.js'
+
+export interface JsonLinesOptions {
+  /** Also a line for each optimizer step; false by default. */
+  batches?: boolean | undefined
+  /** Go on at the end of a file that is there, instead of beginning it anew; false by default. */
+  append?: boolean | undefined
+}
+
+/**
+ * Writes the records of a run to a file, one JSON object a line, as they come: its trajectory, for plots and comparisons.
+ * Each line has a `kind` and the seconds since the start.
+ *
+ * @returns a function for `onRecord`, or to be called in the loop over a `Run`
+ * @throws EspalierError ERR_WRITE with the system's reason
+ * @example await sparsify(model, { ...options, onRecord: jsonLines('run.jsonl') })
+ */
+export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunRecord) => void {
+  const start = performance.now()
+  if (options.append !== true) written(path, () => writeFileSync(path, ''))
+  return (record) => {
+    if (record.kind === 'batch' && options.batches !== true) return
+    const seconds = Math.round(performance.now() - start) / 1000
+    written(path, () => appendFileSync(path, `${JSON.stringify({ ...plain(record), seconds })}\n`))
+  }
+}
+
+/** A record without what is no plain data, or is large. */
+function plain(record: RunRecord): object {
+  switch (record.kind) {
+    case 'analysis': {
+      const { groups, coverage } = record.analysis
+      return {
+        kind: record.kind,
+        coverage,
+        groups: groups.map(({ id, kind, size, scopes }) => ({ id, kind, size, scopes })),
+      }
+    }
+    case 'plan': {
+      const { removed, params, macs } = record.plan
+      return { kind: record.kind, removed, params, macs }
+    }
+    case 'epoch': {
+      const { seconds, ...rest } = record
+      return { ...rest, trainingSeconds: seconds }
+    }
+    default:
+      return record
+  }
+}
+
+function written(path: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new EspalierError('ERR_WRITE', `${path} could not be written: ${reason}`, { cause: error })
+  }
+}

@@ -14,7 +14,8 @@ export interface AdamWOptions {
 }
 
 /**
- * AdamW as PyTorch defines it. A regularizer's penalty is decoupled, too, unless it says otherwise.
+ * AdamW as PyTorch defines it; its bias correction counts the optimizer's steps, also for a parameter whose first gradient
+ * comes later. A regularizer's penalty is decoupled, too, unless it says otherwise.
  *
  * Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (ICLR 2019), algorithm 2.
  *

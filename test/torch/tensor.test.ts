@@ -76,6 +76,7 @@ describe('a tensor from numbers', () => {
     const full = Tensor.full([2, 3], 1.5, { dtype: 'float64', requiresGrad: true })
     expect([full.dtype, full.requiresGrad, full.numel]).toEqual(['float64', true, 6])
     expect(numbers(full)).toEqual([1.5, 1.5, 1.5, 1.5, 1.5, 1.5])
+    expect(Tensor.full([], 2.5).item()).toBe(2.5)
     const zeros = Tensor.zeros([2], { dtype: 'int64' })
     call('aten::fill_.Scalar', [zeros, 4]) // memory of its own, not one element seen twice
     expect(zeros.data()).toStrictEqual(BigInt64Array.of(4n, 4n))

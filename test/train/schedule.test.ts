@@ -17,6 +17,13 @@ describe('learning rate schedules', () => {
     expect(cosine()(at(25, 100))).toBeCloseTo((1 + Math.SQRT1_2) / 2, 12)
   })
 
+  it('cosine may hold before it falls', () => {
+    const schedule = cosine({ hold: 0.6, floor: 0.1 })
+    expect([0, 30, 60].map((k) => schedule(at(k, 100)))).toEqual([1, 1, 1])
+    expect(schedule(at(80, 100))).toBeCloseTo(0.55, 12)
+    expect(schedule(at(100, 100))).toBeCloseTo(0.1, 12)
+  })
+
   it('step multiplies after every so many epochs', () => {
     const schedule = step({ every: 3, gamma: 0.5 })
     expect([0, 2, 3, 5, 6].map((epoch) => schedule(at(0, 1, epoch, 9)))).toEqual([1, 1, 0.5, 0.5, 0.25])
@@ -33,6 +40,7 @@ describe('learning rate schedules', () => {
     expect(() => step({ every: 0 })).toThrow(refused)
     expect(() => cosine({ floor: 2 })).toThrow(refused)
     expect(() => cosine({ floor: Number.NaN })).toThrow(refused)
+    for (const hold of [1, -0.1]) expect(() => cosine({ hold })).toThrow(refused)
   })
 })
 

@@ -108,6 +108,8 @@ function inWords(record: RunRecord): string | undefined {
       return 'Cutting and verifying ...'
     case 'cut':
       return `Cut and verified: the small model equals the masked one.`
+    case 'compensated':
+      return `${record.compensations.length} consumers were compensated for the channels that are gone.`
     case 'early':
       return `The schedule ends ${record.saved} iterations early.`
     case 'regularizer':
@@ -122,6 +124,7 @@ const STAGES: Record<Stage, string> = {
   before: 'before',
   regularized: 'end of the regularized phase',
   cut: 'right after the cut',
+  compensated: 'after compensation',
   finetuned: 'after fine-tuning',
 }
 

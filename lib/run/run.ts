@@ -2,10 +2,20 @@ import { abortIf } from '../abort.js'
 import type { Analysis } from '../graph/index.js'
 import { analyse } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
-import { cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../prune/index.js'
+import { count } from '../options.js'
+import { compensate, cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../prune/index.js'
 import type { Regularizer } from '../regularize/index.js'
-import type { ScriptModule } from '../torch/index.js'
-import { constant, cosine, evaluate, largestStepping, phaseLength, type TrainOptions, train } from '../train/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import {
+  batches,
+  constant,
+  cosine,
+  evaluate,
+  largestStepping,
+  phaseLength,
+  type TrainOptions,
+  train,
+} from '../train/index.js'
 import type { Phase, RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'
 
 const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
@@ -72,10 +82,24 @@ export class Run implements AsyncIterable<RunRecord> {
       }
       yield { kind: 'cutting' }
       abortIf(this.#options.signal)
-      const { small, verification } = await cutAndVerify(this.#model, recording, analysis, plan, exampleInputs)
-      this.#replaceModel(small.eval())
-      yield { kind: 'cut', verification }
-      yield* measure('cut')
+      const full = this.#model
+      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs)
+      this.#model = cut.eval()
+      try {
+        yield { kind: 'cut', verification }
+        yield* measure('cut')
+        const data = this.#calibration()
+        if (data !== undefined) {
+          const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data }
+          const { small, compensations } = await compensate(job)
+          this.#model = small.eval()
+          yield { kind: 'compensated', compensations }
+          yield* measure('compensated')
+        }
+      } finally {
+        full.dispose()
+      }
+      const small = this.#model
       if (finetune) {
         yield* this.#train('finetune', finetune, history)
         yield* measure('finetuned')
@@ -150,8 +174,17 @@ export class Run implements AsyncIterable<RunRecord> {
     yield { kind: 'evaluation', stage, evaluation }
   }
 
-  #replaceModel(next: ScriptModule): void {
-    this.#model.dispose()
-    this.#model = next
+  /** The first batches of the training data, as they are. */
+  #calibration(): AsyncIterable<readonly ModuleInput[]> | undefined {
+    const { compensate: wanted = false, data, sparse } = this.#options
+    if (wanted === false) return undefined
+    const most = count('batches', (wanted === true ? undefined : wanted.batches) ?? 8)
+    return (async function* () {
+      let batch = 0
+      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize })) {
+        yield inputs
+        if (++batch === most) return
+      }
+    })()
   }
 }

@@ -1,6 +1,6 @@
 import type { Analysis } from '../graph/index.js'
 import type { Importance } from '../importance/index.js'
-import type { Plan, PlanOptions, Verification } from '../prune/index.js'
+import type { Compensation, Plan, PlanOptions, Verification } from '../prune/index.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import type {
@@ -43,6 +43,11 @@ export interface SparsifyOptions {
   sparse: Phase
   /** Training after the cut; none by default. */
   finetune?: Phase | undefined
+  /**
+   * Fold what the removed channels still emit into their consumers, measured on the first `batches` (8 by default) batches of
+   * the training data, after accuracy right after the cut was measured. Off by default. See {@link compensate}.
+   */
+  compensate?: boolean | { batches?: number | undefined } | undefined
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
@@ -52,7 +57,7 @@ export interface SparsifyOptions {
 }
 
 /** Where a run is when it measures. */
-export type Stage = 'before' | 'regularized' | 'cut' | 'finetuned'
+export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetuned'
 
 export type RunRecord =
   | { kind: 'analysis'; analysis: Analysis }
@@ -67,6 +72,7 @@ export type RunRecord =
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }
+  | { kind: 'compensated'; compensations: readonly Compensation[] }
 
 export interface SparsifyResult {
   /** The smaller model, in eval mode. The caller disposes it. */

@@ -114,6 +114,14 @@ export interface NativeBinding {
     options: { execute: boolean },
   ): Promise<{ record: string; handle: RecordingHandle }>
   moduleCut(module: ModuleHandle, recording: RecordingHandle, request: CutRequest): Promise<ModuleHandle>
+  /** Over all runs of each operator; `null` for one that did not run. */
+  moduleObserve(
+    module: ModuleHandle,
+    recording: RecordingHandle,
+    inputs: readonly NativeInput[],
+    places: readonly { node: number; input: number; dim: number }[],
+    options: JobOptions,
+  ): Promise<({ mean: TensorHandle; spread: TensorHandle } | null)[]>
   moduleRepair(
     module: ModuleHandle,
     wanted: (scope: string, operator: string, was: boolean) => boolean,

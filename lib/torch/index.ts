@@ -11,7 +11,15 @@ export {
   type Reduction,
   softmax,
 } from './functional.js'
-export { type LoadModelOptions, load, type ModuleInput, type ModuleOutput, ScriptModule } from './module.js'
+export {
+  type LoadModelOptions,
+  load,
+  type ModuleInput,
+  type ModuleOutput,
+  type Observation,
+  type ObservedPlace,
+  ScriptModule,
+} from './module.js'
 export {
   call,
   type OpArg,

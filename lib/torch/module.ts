@@ -58,6 +58,20 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   )
 }
 
+/** An input of an operator of a record, to be looked at along one dimension. */
+export interface ObservedPlace {
+  node: number
+  input: number
+  dim: number
+}
+
+/** Of each coordinate of the dimension. */
+export interface Observation {
+  mean: Float64Array
+  /** Largest minus smallest value; 0 for a coordinate that is constant. */
+  spread: Float64Array
+}
+
 /** @internal Set once, by the class below. */
 export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
 /** @internal */
@@ -178,6 +192,35 @@ export class ScriptModule {
     }
     const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { execute })
     return wrapRecording(record, handle)
+  }
+
+  /**
+   * Runs the recorded graph on other inputs, in eval mode, and looks at inputs of operators on the way.
+   *
+   * @param recording a recording of this module
+   * @param places nodes and inputs of the op record, and the dimension whose coordinates are told apart
+   * @returns by place: mean of each coordinate and its spread (largest minus smallest value), over all else and all times
+   * that the operator ran; `null` for one that did not run
+   * @throws EspalierError as {@link ScriptModule.forward}
+   */
+  async observe(
+    recording: Recording,
+    inputs: readonly ModuleInput[],
+    places: readonly ObservedPlace[],
+    options: Pick<RunOptions, 'signal'> = {},
+  ): Promise<(Observation | null)[]> {
+    const seen = await withSignal(options, (job) =>
+      binding().moduleObserve(this.#handle, recordingHandleOf(recording), inputs.map(lower), places, job),
+    )
+    return seen.map((one) => {
+      if (one === null) return null
+      const [mean, spread] = [one.mean, one.spread].map((handle) => {
+        const data = binding().tensorData(handle) as Float64Array
+        binding().tensorDispose(handle)
+        return data
+      }) as [Float64Array, Float64Array]
+      return { mean, spread }
+    })
   }
 
   /**

@@ -11,7 +11,7 @@ export interface CutRequest {
     node: number
     input: number
     element?: number
-    value: number | boolean | number[] | null | { shape: number[]; data: number[] }
+    value: number | boolean | number[] | null | { shape: number[]; data: number[] | Float32Array }
   }[]
   /** An int computed at run time is multiplied, then floor-divided. */
   readonly scaled: readonly { node: number; input: number; element?: number; multiply: number; divide: number }[]

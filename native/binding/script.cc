@@ -84,6 +84,15 @@ script::CutRequest::Place ToPlace(const Napi::Object& edit) {
   return place;
 }
 
+// Whole numbers, or a Float32Array.
+at::Tensor Elements(Napi::Value value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
+    return at::tensor(Integers(value, "data"), at::kLong);
+  }
+  const Napi::Float32Array array = value.As<Napi::Float32Array>();
+  return at::tensor(at::ArrayRef<float>(array.Data(), array.ElementLength()), at::kFloat);
+}
+
 c10::IValue ToConstant(Napi::Value value) {
   if (value.IsNull()) return {};
   if (value.IsBoolean()) return value.ToBoolean().Value();
@@ -91,7 +100,7 @@ c10::IValue ToConstant(Napi::Value value) {
   if (value.IsObject()) {
     const Napi::Object tensor = value.As<Napi::Object>();
     const auto shape = Integers(tensor.Get("shape"), "shape");
-    const at::Tensor flat = at::tensor(Integers(tensor.Get("data"), "data"), at::kLong);
+    const at::Tensor flat = Elements(tensor.Get("data"));
     int64_t numel = 1;
     for (const int64_t size : shape) numel *= size;
     if (numel != flat.numel()) throw InvalidArgument("the data of a constant tensor do not fill its shape");
@@ -190,6 +199,43 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
       });
 }
 
+// moduleObserve(module, recording, inputs, [{node, input, dim}], job options): Promise<[{mean, spread} | null]>
+Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
+  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
+  if (!info[2].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[2]));
+  auto inputs = ToInputs(info[2].As<Napi::Array>(), recording->schema);
+  Napi::Object request = Napi::Object::New(info.Env());
+  request.Set("places", info[3]);
+  const auto watched = ToEdits<script::Watched>(request, "places", [](const Napi::Object& place) {
+    return script::Watched{Count(place.Get("node"), "node"), Count(place.Get("input"), "input"),
+                           Count(place.Get("dim"), "dim")};
+  });
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), JobOptions::From(info[4]),
+                     [use, recording, inputs, watched](const JobContext& context) -> Runner::Settle {
+                       auto locked = use.Lock();
+                       auto moments = Translated([&] {
+                         return script::Observe(locked.module(), *recording, inputs, watched,
+                                                [&context] { context.ThrowIfCancelled(); });
+                       });
+                       return [moments](Napi::Env env) {
+                         Napi::Array array = Napi::Array::New(env, moments.size());
+                         for (size_t i = 0; i < moments.size(); ++i) {
+                           if (!moments[i].mean.defined()) {
+                             array.Set(i, env.Null());
+                             continue;
+                           }
+                           Napi::Object object = Napi::Object::New(env);
+                           object.Set("mean", FromIValue(env, moments[i].mean));
+                           object.Set("spread", FromIValue(env, moments[i].spread));
+                           array.Set(i, object);
+                         }
+                         return array;
+                       };
+                     });
+}
+
 Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {
   DisposeHandle<NativeRecording>(info[0], "recording");
   return info.Env().Undefined();
@@ -227,6 +273,7 @@ void RegisterScript(Napi::Env, Napi::Object exports) {
   Export<ModuleRecord>(exports, "moduleRecord");
   Export<ModuleRepair>(exports, "moduleRepair");
   Export<ModuleCut>(exports, "moduleCut");
+  Export<ModuleObserve>(exports, "moduleObserve");
   Export<RecordingDispose>(exports, "recordingDispose");
 }
 

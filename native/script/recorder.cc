@@ -75,8 +75,9 @@ std::vector<IValue> BuildStructure(const Node* node, const std::vector<IValue>& 
 
 }  // namespace
 
-Recorder::Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check)
-    : prepared_(prepared), shapes_(shapes), check_(std::move(check)) {
+Recorder::Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check,
+                   Watch watch)
+    : prepared_(prepared), shapes_(shapes), check_(std::move(check)), watch_(std::move(watch)) {
   record_.facts = prepared.facts;
 }
 
@@ -349,6 +350,7 @@ void Recorder::Operator(Node* node, Env& env) {
     op.inputs.push_back(values_.Of(slot));
     stack.push_back(slot.value);
   }
+  if (watch_ && speculation_ == nullptr) watch_(op.node, stack);
   if (shapes_) shapes_->Enter(node->maybeSchema(), stack);
   std::vector<IValue> results = Execute(node, stack);
   if (shapes_) shapes_->Leave(results);

@@ -29,11 +29,14 @@ struct RunFailure : std::exception {
   std::string detail;
 };
 
+// Sees the inputs of every operator of the real run, before it runs.
+using Watch = std::function<void(int32_t node, const std::vector<c10::IValue>& inputs)>;
+
 // Runs a prepared graph operator by operator and writes the record. One object records one run.
 class Recorder {
  public:
   // `shapes`: run on shapes alone. `check` is called now and then and throws to stop the run.
-  Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check);
+  Recorder(const PreparedGraph& prepared, std::optional<Shapes> shapes, std::function<void()> check, Watch watch = {});
 
   // The module is changed as the program changes it: give a copy. `inputs` without self, by the schema of `forward`.
   // `owners`: the module's tensors by name in state_dict order; names that are one tensor share an entry.
@@ -83,6 +86,7 @@ class Recorder {
   const PreparedGraph& prepared_;
   std::optional<Shapes> shapes_;
   std::function<void()> check_;
+  Watch watch_;
   Record record_;
   ValueTable values_{record_};
   torch::jit::Module module_;

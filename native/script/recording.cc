@@ -92,7 +92,7 @@ Stage StageFor(const Module& module, Way way) {
 }
 
 Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
-             const std::function<void()>& check) {
+             const std::function<void()>& check, Watch watch = {}) {
   c10::AutoGradMode mode(stage.way.grad);
   std::optional<Shapes> shapes;
   if (stage.way.shapes) shapes.emplace(stage.device);
@@ -100,7 +100,7 @@ Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vecto
     const at::Tensor shape = stage.way.shapes ? Shapes::Of(tensor.detach()) : tensor;
     return shape.is_meta() ? shape : tensor.detach().clone();
   });
-  return Recorder(prepared, shapes, check).Run(stage.module, stage.owners, own);
+  return Recorder(prepared, shapes, check, std::move(watch)).Run(stage.module, stage.owners, own);
 }
 
 // Whether a run left its stage as it was, for another one. Numbers without memory can't be overwritten.
@@ -279,6 +279,56 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
     }
   }
   return {std::move(*record), std::move(recording)};
+}
+
+std::vector<Moments> Observe(const Module& module, const Recording& recording, std::vector<IValue> inputs,
+                             const std::vector<Watched>& watched, const std::function<void()>& check) {
+  KeepRandomState random;
+  inputs = Normalize(module, recording.schema, std::move(inputs));
+  struct Sums {
+    at::Tensor sum, least, most;
+    int64_t count = 0;
+  };
+  std::vector<Sums> sums(watched.size());
+  const auto look = [&](int32_t node, const std::vector<IValue>& values) {
+    for (size_t k = 0; k < watched.size(); ++k) {
+      const Watched& place = watched[k];
+      if (place.node != node) continue;
+      if (place.input >= static_cast<int64_t>(values.size()) || !values[place.input].isTensor()) {
+        throw Error("ERR_INVALID_ARGUMENT",
+                    "input " + std::to_string(place.input) + " of node " + std::to_string(node) + " is no tensor");
+      }
+      const at::Tensor value = values[place.input].toTensor().detach();
+      if (place.dim >= value.dim() || value.numel() == 0) {
+        throw Error("ERR_INVALID_ARGUMENT", "there is nothing along dimension " + std::to_string(place.dim) +
+                                                " of input " + std::to_string(place.input) + " of node " +
+                                                std::to_string(node));
+      }
+      const int64_t size = value.size(place.dim);
+      const at::Tensor rows = value.movedim(place.dim, 0).reshape({size, -1}).to(at::kDouble);
+      Sums& own = sums[k];
+      const bool first = own.count == 0;
+      if (!first && own.sum.size(0) != size) {
+        throw Error("ERR_INVALID_ARGUMENT", "node " + std::to_string(node) + " runs with several widths");
+      }
+      own.sum = first ? rows.sum(1) : own.sum.add(rows.sum(1));
+      own.least = first ? rows.amin(1) : at::minimum(own.least, rows.amin(1));
+      own.most = first ? rows.amax(1) : at::maximum(own.most, rows.amax(1));
+      own.count += rows.size(1);
+    }
+  };
+  try {
+    // The same way as a real recording, so that the same operators run.
+    RunOn(StageFor(module, {false, true}), *recording.prepared, inputs, check, look);
+  } catch (const RunFailure& failure) {
+    throw Error("ERR_TORCH", failure.message + Where(failure), failure.detail);
+  }
+  std::vector<Moments> moments;
+  for (const Sums& own : sums) {
+    moments.push_back(own.count == 0 ? Moments{}
+                                     : Moments{own.sum.div(static_cast<double>(own.count)), own.most.sub(own.least)});
+  }
+  return moments;
 }
 
 void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,

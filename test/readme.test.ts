@@ -19,6 +19,26 @@ describe('the README', () => {
     for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(`    ${command}\n`)
   })
 
+  it.each(['digits', 'mnist'])('has the accuracies on %s as they were measured', async (dataset) => {
+    const { heading, table } = await import('../scripts/quality/table.mjs')
+    const rows = read(`scripts/quality/results/${dataset}.jsonl`)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(readme).toContain(
+      `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
+    )
+  })
+
+  it('names only regularizers that exist', async () => {
+    const espalier: Record<string, unknown> = await import('espalier')
+    const rows = readme.slice(readme.indexOf('## Regularizers'), readme.indexOf('## What it costs'))
+    const named = [...rows.matchAll(/`(\w+)\(/g)].map(([, name]) => name!)
+    expect(named.length).toBeGreaterThan(8)
+    const methods = ['apply', 'step', 'advance']
+    for (const name of named) if (!methods.includes(name)) expect(espalier[name], name).toBeTypeOf('function')
+  })
+
   it('names only scripts and commands that exist', () => {
     const { scripts, bin } = JSON.parse(read('package.json'))
     const named = [...readme.matchAll(/npm run ([\w:-]+)/g)].map(([, script]) => script!)

@@ -106,7 +106,9 @@ function consumersOf(analysis: Analysis, plan: Plan): Consumer[] {
   const { ops, values } = analysis.record
   const runs = ops.filter((op) => !op.speculative && CONSUMERS[op.name] !== undefined)
   const uses = new Map<ValueId, OpEntry[]>()
-  for (const op of ops) {
+  // Operators that only ask for a shape change nothing of the value.
+  const computes = (op: OpEntry) => op.outputs.flatMap(flatArgs).some((id) => values[id]?.kind === 'tensor')
+  for (const op of ops.filter(computes)) {
     for (const id of new Set(op.inputs.flatMap(flatArgs))) uses.set(id, [...(uses.get(id) ?? []), op])
   }
   const tensor = (op: OpEntry, argument: string) => {

@@ -38,6 +38,8 @@ export class UnitPenalty implements Penalty {
   readonly #parameters: readonly Tensor[]
   readonly #plan: KernelPlan
   readonly #coefficients: Tensor
+  /** Layout of the parameters that train. */
+  readonly #active: Tensor
   readonly term: PenaltyTerm
 
   private constructor(
@@ -58,6 +60,7 @@ export class UnitPenalty implements Penalty {
       return parameter.requiresGrad ? ([[parameter, layout]] as const) : []
     })
     this.term = { coupling, coefficients, layouts: new Map(layouts) }
+    this.#active = keep(layoutTensor([...this.term.layouts.values()]))
   }
 
   static of(model: ParameterOwner, groups: ChannelGroups, coupling: Coupling): UnitPenalty {
@@ -90,13 +93,12 @@ export class UnitPenalty implements Penalty {
 
   async apply({ scale = 1, lr }: ApplyOptions): Promise<void> {
     const parameters = [...this.term.layouts.keys()]
-    await scope(async () => {
-      const layout = layoutTensor([...this.term.layouts.values()])
-      const decoupled = this.#coupling === 'decoupled'
-      const onto = decoupled ? parameters : parameters.map(gradientOf)
-      const factor = decoupled ? -(lr as number) : scale
-      await run([{ op: 'espalier::reg_apply_', args: [onto, parameters, layout, this.#coefficients, factor] }], NOTHING)
-    })
+    if (parameters.length === 0) return
+    // Onto the weights themselves, or onto the gradients that they have.
+    const decoupled = this.#coupling === 'decoupled'
+    const factor = decoupled ? -(lr as number) : scale
+    const args = [decoupled ? parameters : [], parameters, this.#active, this.#coefficients, factor]
+    await run([{ op: 'espalier::reg_apply_', args }], NOTHING)
   }
 
   /** Sums of |w| or w² over the weights of each unit, by group id. */
@@ -126,7 +128,7 @@ export class UnitPenalty implements Penalty {
   }
 
   dispose(): void {
-    for (const tensor of [...Object.values(this.#plan), this.#coefficients]) tensor.dispose()
+    for (const tensor of [...Object.values(this.#plan), this.#coefficients, this.#active]) tensor.dispose()
   }
 
   /** Calls 0 and 1 of a program; the second gives one sum per unit. */
@@ -145,12 +147,6 @@ export class UnitPenalty implements Penalty {
 }
 
 const NOTHING = { returns: [], flushDenormals: true } as const
-
-/** A gradient to add to: that of a parameter without one is zero. */
-function gradientOf(parameter: Tensor): Tensor {
-  if (parameter.grad === null) parameter.grad = call('aten::zeros_like', [parameter], { noGrad: true }) as Tensor
-  return parameter.grad as Tensor
-}
 
 /** @internal int64 [n, 4] */
 export function layoutTensor(layouts: readonly (readonly number[])[]): Tensor {

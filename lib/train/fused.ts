@@ -22,70 +22,66 @@ export class FusedOptimizer implements Optimizer {
   readonly #names: ReadonlyMap<Tensor, string>
   readonly #parameters: readonly Tensor[]
   readonly #rule: Rule
-  readonly #kept = new Map<Tensor, Readonly<Record<string, Tensor>>>()
+  /** By part, one tensor for each parameter; made with the first step. */
+  #kept: Readonly<Record<string, readonly Tensor[]>> = {}
   #steps = 0
+  /** Layout of the parameters under the last penalty. */
+  #layout: { penalty: PenaltyTerm | undefined; tensor: Tensor } | undefined
 
   constructor(parameters: ReadonlyMap<string, Tensor>, lr: number, rule: Rule, state?: OptimizerState) {
     this.#names = new Map([...parameters].reverse().map(([name, parameter]) => [parameter, name]))
     this.#parameters = [...new Set(parameters.values())].filter((parameter) => parameter.requiresGrad)
     this.lr = lr
     this.#rule = rule
-    if (state !== undefined) this.#goOnFrom(state)
-  }
-
-  #goOnFrom({ steps, tensors }: OptimizerState): void {
-    this.#steps = steps
-    for (const parameter of this.#parameters) {
+    if (state === undefined) return
+    this.#steps = state.steps
+    this.#kept = this.#made((part, parameter) => {
       const name = this.#names.get(parameter) as string
-      const saved = tensors.get(name)
-      if (saved === undefined) continue
-      this.#kept.set(
-        parameter,
-        this.#made((part) => copyOf(saved[part], part, name, parameter)),
-      )
-    }
+      const saved = state.tensors.get(name)
+      return saved === undefined ? zerosLike(parameter) : copyOf(saved[part], part, name, parameter)
+    })
   }
 
-  #made(make: (part: string) => Tensor): Readonly<Record<string, Tensor>> {
+  #made(make: (part: string, parameter: Tensor) => Tensor): Readonly<Record<string, readonly Tensor[]>> {
     const { parts, keeps } = this.#rule
-    return Object.fromEntries(keeps ? parts.map((part) => [part, keep(make(part))]) : [])
+    const all = (part: string) => this.#parameters.map((parameter) => keep(make(part, parameter)))
+    return Object.fromEntries(parts.map((part) => [part, keeps ? all(part) : []]))
   }
 
   state(): OptimizerState {
-    const tensors = [...this.#kept].map(([parameter, parts]) => [this.#names.get(parameter) as string, parts] as const)
+    const kept = Object.entries(this.#kept).filter(([, tensors]) => tensors.length > 0)
+    if (kept.length === 0) return { steps: this.#steps, tensors: new Map() }
+    const of = (index: number) => Object.fromEntries(kept.map(([part, tensors]) => [part, tensors[index] as Tensor]))
+    const tensors = this.#parameters.map((parameter, k) => [this.#names.get(parameter) as string, of(k)] as const)
     return { steps: this.#steps, tensors: new Map(tensors) }
   }
 
-  step(penalty?: PenaltyTerm): Promise<void> {
-    return scope(async () => {
-      if (penalty !== undefined) this.#mustHold(penalty)
-      const moving = this.#parameters.flatMap((parameter) => {
-        const { grad } = parameter
-        if (grad === null) return []
-        const parts = this.#kept.get(parameter) ?? this.#made(() => zerosLike(parameter))
-        this.#kept.set(parameter, parts)
-        return [{ parameter, grad, parts }]
-      })
-      this.#steps++
-      if (moving.length === 0) return
-      const weights = moving.map(({ parameter }) => parameter)
-      const kept = this.#rule.parts.map((part) => moving.flatMap(({ parts }) => parts[part] ?? []))
-      const layout = layoutTensor(weights.map((weight) => penalty?.layouts.get(weight) ?? [1, weight.numel, -1, -1]))
+  async step(penalty?: PenaltyTerm): Promise<void> {
+    const layout = this.#layoutUnder(penalty)
+    if (Object.keys(this.#kept).length === 0) this.#kept = this.#made((_, parameter) => zerosLike(parameter))
+    this.#steps++
+    if (this.#parameters.length === 0) return
+    await scope(async () => {
+      const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
       const coefficients = penalty?.coefficients ?? Tensor.zeros([0])
       const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
-      const args = [weights, moving.map(({ grad }) => grad), ...kept, layout, coefficients, ...settings]
+      // No gradients given: the parameters' own.
+      const args = [this.#parameters, [], ...parts, layout, coefficients, ...settings]
       await run([{ op: this.#rule.op, args }], { returns: [], flushDenormals: true })
     })
   }
 
-  /** Every penalised parameter is stepped: one without a gradient has a loss gradient of zero. */
-  #mustHold(penalty: PenaltyTerm): void {
-    for (const parameter of penalty.layouts.keys()) {
-      if (!this.#names.has(parameter)) {
-        throw new EspalierError('ERR_INVALID_ARGUMENT', 'the penalty acts on a parameter that this optimizer has not')
-      }
-      if (parameter.grad === null) parameter.grad = zerosLike(parameter)
+  #layoutUnder(penalty: PenaltyTerm | undefined): Tensor {
+    if (this.#layout !== undefined && this.#layout.penalty === penalty) return this.#layout.tensor
+    const own = new Set(this.#parameters)
+    for (const parameter of penalty?.layouts.keys() ?? []) {
+      if (own.has(parameter)) continue
+      throw new EspalierError('ERR_INVALID_ARGUMENT', 'the penalty acts on a parameter that this optimizer has not')
     }
+    const layouts = this.#parameters.map((weight) => penalty?.layouts.get(weight) ?? [1, weight.numel, -1, -1])
+    this.#layout?.tensor.dispose()
+    this.#layout = { penalty, tensor: keep(layoutTensor(layouts)) }
+    return this.#layout.tensor
   }
 
   zeroGrad(): void {
@@ -93,8 +89,10 @@ export class FusedOptimizer implements Optimizer {
   }
 
   dispose(): void {
-    for (const parts of this.#kept.values()) for (const tensor of Object.values(parts)) tensor.dispose()
-    this.#kept.clear()
+    for (const tensor of Object.values(this.#kept).flat()) tensor.dispose()
+    this.#layout?.tensor.dispose()
+    this.#kept = {}
+    this.#layout = undefined
   }
 }
 

@@ -28,9 +28,14 @@ constexpr const char* kSchemas[] = {
     // skipped
     // and counted. Gives I.
     "reg_grow_(Tensor(a!) reg, Tensor(b!) skipped, Tensor sums, Tensor groups, float delta, float ceiling) -> Tensor",
-    // gradient += scale * coefficient * weight. With the weights as gradients and scale = -lr: decoupled decay.
+    // gradient += scale * coefficient * weight. No gradients given: those that the weights have; a penalised weight
+    // without
+    // one gets one, of zero before. With the weights as gradients and scale = -lr: decoupled decay.
     "reg_apply_(Tensor(a!)[] gradients, Tensor[] weights, Tensor layout, Tensor coefficients, float scale=1.) -> ()",
-    // torch.optim.SGD (dampening 0) with the penalty in the same pass. Velocities start at zero; none without momentum.
+    // No gradients given, here and below: those that the weights have; a penalised weight without one has zero, any
+    // other
+    // is left as it is. torch.optim.SGD (dampening 0) with the penalty in the same pass. Velocities start at zero; none
+    // without momentum.
     "sgd_(Tensor(a!)[] weights, Tensor[] gradients, Tensor(b!)[] velocities, Tensor layout, Tensor coefficients, *, "
     "float lr, float momentum=0., float weight_decay=0., bool nesterov=False, bool decoupled=False) -> ()",
     // torch.optim.AdamW with the penalty in the same pass. Moments start at zero; step counts from 1.

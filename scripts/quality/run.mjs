@@ -6,13 +6,16 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
+  analyse,
   batches,
   call,
+  compensate,
   cosine,
+  cutAndVerify,
   evaluate,
   groupL2,
   load,
-  prune,
+  makePlan,
   Random,
   Run,
   randomShift,
@@ -21,6 +24,7 @@ import {
   sgd,
   Tensor,
   train,
+  weightsOf,
 } from '../../dist/index.js'
 import { DATASETS } from './data.mjs'
 import { METHODS, PROTOCOLS } from './methods.mjs'
@@ -71,41 +75,69 @@ async function runOnce(dataset, name, factor, seed, folder) {
   const importance = method.importance ?? groupL2()
 
   const { regularizer } = method
-  const small = regularizer === undefined ? await cutFirst() : await regularized(regularizer())
-  row.finetuned = await accuracy(small)
+  if (regularizer === undefined) await cutFirst()
+  else await regularized(regularizer())
   row.seconds = Math.round((performance.now() - start) / 100) / 10
   return row
 
-  /** Trained under the regularizer, with the weights as they are until the cut. */
-  async function regularized(/** @type {import('../../dist/index.js').RegularizerFactory} */ factory) {
+  /**
+   * Trained under the regularizer, with the weights as they are until the cut; then fine-tuned as it is, and compensated.
+   * @param {import('../../dist/index.js').RegularizerFactory} factory
+   */
+  async function regularized(factory) {
     const run = new Run(base, {
       ...common,
       data: { train: data.train, validation: data.selection },
-      exampleInputs,
-      budget,
-      minKeep: MIN_KEEP,
-      importance,
-      regularizer: factory,
-      sparse,
+      ...{ exampleInputs, budget, minKeep: MIN_KEEP, importance, sparse, regularizer: factory },
       finetune: { epochs: protocol.finetune, optimizer: sgd({ lr: 0.02, ...DECAY }) },
+      compensate: true,
     })
+    let plain
     for await (const record of run) {
       if (record.kind === 'epoch' && record.phase === 'sparse') row.iterations = record.iteration
       if (record.kind === 'cutting') row.regularized = await accuracy(run.model)
-      if (record.kind === 'cut') row.cut = await accuracy(run.model)
       if (record.kind === 'plan') row.macs = record.plan.macs
+      if (record.kind === 'compensated') row.compensated = await accuracy(run.model)
+      if (record.kind === 'cut') {
+        row.cut = await accuracy(run.model)
+        plain = run.model.clone()
+      }
     }
-    return run.model
+    row.compensatedFinetuned = await accuracy(run.model)
+    if (plain === undefined) throw new Error('there was no cut')
+    await finish(train(plain, tuning(protocol.finetune)))
+    row.finetuned = await accuracy(plain)
   }
 
   async function cutFirst() {
-    const { small, plan } = await prune(base, { exampleInputs, budget, minKeep: MIN_KEEP, importance })
+    const recording = await base.record(exampleInputs)
+    const analysis = analyse(recording.record)
+    const scores = await importance({ groups: analysis, weights: weightsOf(base) })
+    const plan = makePlan(analysis, scores, { budget, minKeep: MIN_KEEP })
     row.macs = plan.macs
-    if (method.spends === 'mask') await finish(train(small, { ...common, ...sparse }))
-    if (method.spends === 'recalibrate') await recalibrate(small)
-    row.cut = await accuracy(small)
-    await finish(train(small, tuning(protocol.finetune + (method.spends === 'equal' ? protocol.sparse : 0))))
-    return small
+    const { small } = await cutAndVerify(base, recording, analysis, plan, exampleInputs)
+    const job = { model: base, small: small.clone(), recording, analysis, plan, exampleInputs, data: calibration() }
+    const { small: compensated } = await compensate(job)
+    ;[row.cut, row.finetuned] = await trained(small)
+    ;[row.compensated, row.compensatedFinetuned] = await trained(compensated)
+  }
+
+  /** @param {import('../../dist/index.js').ScriptModule} model @returns accuracy when the method counts it as cut, and at last */
+  async function trained(model) {
+    if (method.spends === 'mask') await finish(train(model, { ...common, ...sparse }))
+    if (method.spends === 'recalibrate') await recalibrate(model)
+    const cut = await accuracy(model)
+    await finish(train(model, tuning(protocol.finetune + (method.spends === 'equal' ? protocol.sparse : 0))))
+    return [cut, await accuracy(model)]
+  }
+
+  /** The first batches of the training data. */
+  async function* calibration() {
+    let batch = 0
+    for await (const { inputs } of batches(data.train, { batchSize: 64 })) {
+      yield inputs
+      if (++batch === 8) return
+    }
   }
 
   /** A trained network: the example's, with weights drawn anew; made once for each seed. @param {string} path */

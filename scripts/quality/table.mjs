@@ -4,7 +4,8 @@ import { METHODS } from './methods.mjs'
 
 /**
  * @typedef {{ dataset: string, method: string, factor: number, seed: number, base: number, regularized?: number,
- *   iterations?: number, cut: number, finetuned: number, seconds: number }} Row
+ *   iterations?: number, cut: number, finetuned: number, compensated: number,
+ *   compensatedFinetuned: number, seconds: number }} Row
  */
 
 /** Mean, smallest and largest of accuracies, in percent. @param {number[]} values */
@@ -17,8 +18,8 @@ const spread = (values) => {
 /** Markdown: a row for each method and factor that was run. @param {readonly Row[]} rows */
 export function table(rows) {
   const lines = [
-    '| method | MACs | iterations | right after the cut | after fine-tuning |',
-    '| --- | --- | --- | --- | --- |',
+    '| method | MACs | iterations | right after the cut | after fine-tuning | compensated | compensated, fine-tuned |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
   ]
   for (const method of Object.keys(METHODS)) {
     for (const factor of [2, 4, 8]) {
@@ -26,9 +27,9 @@ export function table(rows) {
       if (own.length === 0) continue
       const iterations = own.map((row) => row.iterations ?? 0)
       const range = [...new Set([Math.min(...iterations), Math.max(...iterations)])].join(' to ')
-      lines.push(
-        `| ${method} | 1/${factor} | ${range === '0' ? '' : range} | ${spread(own.map(({ cut }) => cut))} | ${spread(own.map(({ finetuned }) => finetuned))} |`,
-      )
+      const columns = /** @type {const} */ (['cut', 'finetuned', 'compensated', 'compensatedFinetuned'])
+      const cells = columns.map((column) => spread(own.map((row) => row[column])))
+      lines.push(`| ${[method, `1/${factor}`, range === '0' ? '' : range, ...cells].join(' | ')} |`)
     }
   }
   return lines.join('\n')

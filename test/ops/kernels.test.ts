@@ -282,6 +282,29 @@ describe('many tensors in one call', () => {
     })
   })
 
+  it('without gradients take those that the weights have; a penalised weight without one has zero', () => {
+    scope(() => {
+      const weights = [1, 2, 3].map((value) => Tensor.full([2, 2], value, { requiresGrad: true })) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ]
+      weights[0].grad = Tensor.full([2, 2], 0.5)
+      const { layout, arena } = plan(
+        weights,
+        [0, 1].flatMap((t) => slicesOf({ shape: [2, 2], dims: [0] }, t).slices),
+        Float32Array.of(1, 1),
+      )
+      const values = () => weights.map((each) => (each.data() as Float32Array)[0])
+      const gradients = () => weights.map(({ grad }) => (grad === null ? null : (grad.data() as Float32Array)[0]))
+      call('espalier::sgd_', [weights, [], [], layout, arena, 0.5], { noGrad: true })
+      expect(values()).toEqual([0.25, 1, 3])
+      expect(gradients()).toEqual([0.5, null, null])
+      call('espalier::reg_apply_', [[], weights, layout, arena], { noGrad: true })
+      expect(gradients()).toEqual([0.75, 1, null])
+    })
+  })
+
   it('take a gradient whose memory is ordered otherwise', () => {
     scope(() => {
       const one = CASES['a convolution']!
@@ -386,7 +409,7 @@ describe('what does not fit is refused', () => {
     const apply = (gradients: Tensor[]) => () => call('espalier::reg_apply_', [gradients, [weight()], fits, arena])
     expect(apply([Tensor.zeros([3, 2])])).toThrow(refused(/gradient .* doesn't go with the weight/))
     expect(apply([Tensor.zeros([2, 3], { dtype: 'float64' })])).toThrow(refused(/doesn't go with/))
-    expect(apply([])).toThrow(refused(/there are 0 gradients for 1 weights/))
+    expect(apply([weight(), weight()])).toThrow(refused(/there are 2 gradients for 1 weights/))
   })
   it('an index beyond the arena', () => {
     const [arena, reg] = [Tensor.zeros([1]), Tensor.zeros([2])]

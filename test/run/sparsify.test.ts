@@ -150,6 +150,28 @@ describe('sparsify', () => {
     small.dispose()
   })
 
+  it('compensates for what the removed channels still emit, after the accuracy at the cut was measured', async () => {
+    const records: RunRecord[] = []
+    const { small, evaluations } = await sparsify(model, {
+      ...options({ compensate: { batches: 2 } }),
+      onRecord: (record) => records.push(record),
+    })
+    const stages = records.flatMap((record) => (record.kind === 'evaluation' ? [record.stage] : []))
+    expect(stages).toEqual(['before', 'regularized', 'cut', 'compensated'])
+    const [compensated] = records.flatMap((record) => (record.kind === 'compensated' ? [record] : []))
+    // Padded convolutions into the mean of their norm; the linear layer after global pooling into its bias.
+    expect(compensated!.compensations).toContainEqual({
+      ...{ scope: 'fc', weight: 'fc.weight', into: 'bias', name: 'fc.bias', exact: false, largest: expect.any(Number) },
+    })
+    expect(compensated!.compensations.filter(({ into }) => into === 'norm-mean').length).toBeGreaterThan(3)
+    // After one epoch the channels still emit something: making up for it helps.
+    expect(evaluations.compensated!.accuracy).toBeGreaterThan(evaluations.cut!.accuracy!)
+    expect(small.training).toBe(false)
+    small.dispose()
+    const wrong = sparsify(model, options({ compensate: { batches: 0 } }))
+    await expect(wrong).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+
   it('trains with AdamW, the penalty decoupled', async () => {
     const { small, evaluations } = await sparsify(model, {
       ...options({ sparse: { epochs: 4, optimizer: adamw({ lr: 1e-3 }) } }),

@@ -7,6 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
 #include <torch/library.h>
 
@@ -122,7 +123,23 @@ struct Batch {
   void Set(void* Weights::*field, const Tensors& tensors) {
     for (size_t t = 0; t < tensors.size(); t++) weights[t].*field = tensors[t].data();
   }
+
+  // Whether some of its dimensions are penalised.
+  bool Penalised(size_t t) const { return weights[t].layout.row_offset >= 0 || weights[t].layout.column_offset >= 0; }
 };
+
+// The gradients of a call: those given, or, for an empty list, those that the weights have. A penalised weight without
+// one has a loss gradient of zero; any other is left out of the call.
+std::vector<at::Tensor> Gradients(at::TensorList given, at::TensorList weights, Batch& batch) {
+  if (!given.empty() || weights.empty()) return given.vec();
+  std::vector<at::Tensor> own;
+  for (size_t t = 0; t < weights.size(); t++) {
+    at::Tensor gradient = weights[t].grad();
+    if (!gradient.defined() && !batch.Penalised(t)) batch.weights[t].layout.rows = 0;
+    own.push_back(gradient.defined() ? gradient : at::zeros_like(weights[t]));
+  }
+  return own;
+}
 
 struct Chunk {
   size_t tensor;
@@ -147,20 +164,26 @@ void ForChunks(const Batch& batch, Body body) {
 void RegApply(at::TensorList gradients, at::TensorList weights, const at::Tensor& layout,
               const at::Tensor& coefficients, double scale) {
   Batch batch(weights, layout, coefficients);
-  const Tensors alongside = AllAlongside(gradients, weights, "gradient");
+  const std::vector<at::Tensor> onto = Gradients(gradients, weights, batch);
+  const Tensors alongside = AllAlongside(onto, weights, "gradient");
   batch.Set(&Weights::gradient, alongside);
   ForChunks(batch, [&](const Chunk& chunk) {
     batch.loops[chunk.tensor]->apply(batch.weights[chunk.tensor], chunk.begin, chunk.end, scale);
   });
   for (const Alongside& gradient : alongside) gradient.WriteBack();
-  Written(gradients);
+  Written(onto);
+  for (size_t t = 0; gradients.empty() && t < weights.size(); t++) {
+    if (batch.Penalised(t) && !weights[t].grad().defined()) weights[t].mutable_grad() = onto[t];
+  }
 }
 
 void Sgd(at::TensorList weights, at::TensorList gradients, at::TensorList velocities, const at::Tensor& layout,
          const at::Tensor& coefficients, double lr, double momentum, double weight_decay, bool nesterov,
          bool decoupled) {
   Batch batch(weights, layout, coefficients);
-  batch.Set(&Weights::gradient, AllAlongside(gradients, weights, "gradient"));
+  const std::vector<at::Tensor> with = Gradients(gradients, weights, batch);
+  const Tensors alongside = AllAlongside(with, weights, "gradient");
+  batch.Set(&Weights::gradient, alongside);
   const Tensors kept = momentum == 0 ? Tensors{} : AllAlongside(velocities, weights, "velocity");
   batch.Set(&Weights::first, kept);
   const SgdRule rule{lr, momentum, weight_decay, nesterov, decoupled};
@@ -177,7 +200,9 @@ void Adamw(at::TensorList weights, at::TensorList gradients, at::TensorList mean
            double beta2, double eps, double weight_decay, bool decoupled) {
   TORCH_CHECK_VALUE(step >= 1, "step counts from 1, not ", step);
   Batch batch(weights, layout, coefficients);
-  batch.Set(&Weights::gradient, AllAlongside(gradients, weights, "gradient"));
+  const std::vector<at::Tensor> with = Gradients(gradients, weights, batch);
+  const Tensors alongside = AllAlongside(with, weights, "gradient");
+  batch.Set(&Weights::gradient, alongside);
   const Tensors first = AllAlongside(means, weights, "first moment");
   const Tensors second = AllAlongside(squares, weights, "second moment");
   batch.Set(&Weights::first, first);
@@ -270,11 +295,15 @@ struct Sparse {
     begin = begins.const_data_ptr<int32_t>();
     columns = all.const_data_ptr<int32_t>();
     bool rising = begin[0] == 0 && begin[rows] == all.numel();
-    for (int64_t row = 0; row < rows; row++) rising = rising && begin[row] <= begin[row + 1];
+    for (int64_t row = 0; row < rows; row++) rising &= begin[row] <= begin[row + 1];
     TORCH_CHECK_VALUE(rising, "row starts must rise from 0 to ", all.numel());
+    int32_t least = 0, most = -1;
     for (int64_t k = 0; k < all.numel(); k++) {
-      TORCH_CHECK_VALUE(columns[k] >= 0 && columns[k] < limit, "index ", columns[k], " isn't below ", limit);
+      least = std::min(least, columns[k]);
+      most = std::max(most, columns[k]);
     }
+    TORCH_CHECK_VALUE(least >= 0, "index ", least, " is below 0");
+    TORCH_CHECK_VALUE(most < limit, "index ", most, " isn't below ", limit);
   }
 };
 

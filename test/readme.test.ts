@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { ERROR_CODES } from 'espalier'
 import { describe, expect, it } from 'vitest'
 
@@ -19,16 +19,20 @@ describe('the README', () => {
     for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(`    ${command}\n`)
   })
 
-  it.each(['digits', 'mnist'])('has the accuracies on %s as they were measured', async (dataset) => {
-    const { heading, table } = await import('../scripts/quality/table.mjs')
-    const rows = read(`scripts/quality/results/${dataset}.jsonl`)
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    expect(readme).toContain(
-      `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
-    )
-  })
+  const measured = readdirSync(new URL('../scripts/quality/results', import.meta.url))
+  it.each(measured.map((file) => file.replace('.jsonl', '')))(
+    'has the accuracies on %s as they were measured',
+    async (dataset) => {
+      const { heading, table } = await import('../scripts/quality/table.mjs')
+      const rows = read(`scripts/quality/results/${dataset}.jsonl`)
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      expect(readme).toContain(
+        `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
+      )
+    },
+  )
 
   it('names only regularizers that exist', async () => {
     const espalier: Record<string, unknown> = await import('espalier')

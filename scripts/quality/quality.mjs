@@ -29,7 +29,7 @@ const { values } = parseArgs({
 const QUICK = {
   seeds: [1],
   budgets: [4],
-  methods: ['L2, one shot', 'L2, equal budget', 'growing, target: plan', RECOMMENDED],
+  methods: ['L2, one shot', 'L2, equal budget', 'greg-1, lr falls while held', RECOMMENDED],
 }
 /** One seed can lie below the mean of three by this much, in points. */
 const ONE_SEED = 1

@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const check = process.argv.includes('--check')
-const files = readdirSync(join(root, 'native'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => /\.(cc|h)$/.test(name))
-  .map((name) => join('native', name))
+const files = ['native', 'test/kernels'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(cc|cu|cuh|h)$/.test(name))
+    .map((name) => join(folder, name)),
+)
 const mode = check ? ['--dry-run', '--Werror'] : ['-i']
 const { status } = spawnSync(process.execPath, [join(root, 'node_modules/clang-format/index.js'), ...mode, ...files], {
   cwd: root,

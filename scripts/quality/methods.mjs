@@ -31,6 +31,15 @@ export const METHODS = {
   'L2, one shot, batch norm recalibrated': { spends: 'recalibrate' },
   'group lasso': { spends: 'regularized', regularizer: () => groupLasso() },
   growing: { spends: 'regularized', regularizer: () => growing({ reg: 0, deltaReg: 0.02, updateEvery: 5 }) },
+  // Slower, so that the units that stay are penalised less: whether its rule can keep accuracy at any speed.
+  'growing, deltaReg 0.001': {
+    spends: 'regularized',
+    regularizer: () => growing({ reg: 0, deltaReg: 1e-3, updateEvery: 5 }),
+  },
+  'growing, deltaReg 0.0003': {
+    spends: 'regularized',
+    regularizer: () => growing({ reg: 0, deltaReg: 3e-4, updateEvery: 5 }),
+  },
   [RECOMMENDED]: {
     spends: 'regularized',
     regularizer: () => growing({ reg: 0, deltaReg: 0.3, updateEvery: 5, target: 'plan' }),

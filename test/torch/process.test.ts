@@ -157,13 +157,16 @@ test('importing the package loads nothing native; the first tensor does', () => 
 })
 
 describe('memory', () => {
-  /** MiB by which the peak grows while \`body\` runs, after one warm-up run of it. */
+  /** MiB: what is kept would be 3,000. The heap's own shape is worth 0 to 100 of them, from run to run. */
+  const A_FEW = 200
+
+  /** MiB by which the peak grows while \`body\` runs, after a warm-up in which the heap finds its shape. */
   function growth(body: string): number {
     const { status, stdout, stderr } = run(`
       import { call, crossEntropy, load, scope, Tensor } from ${espalier}
       const peak = () => process.resourceUsage().maxRSS / 1024
       const work = async (rounds) => { ${body} }
-      await work(20)
+      await work(100)
       const before = peak()
       await work(300)
       console.log(peak() - before)`)
@@ -178,7 +181,7 @@ describe('memory', () => {
         call('aten::add_.Scalar', [tensor, 1]).dispose()
         tensor.dispose()
       }`),
-    ).toBeLessThan(60)
+    ).toBeLessThan(A_FEW)
   })
 
   test('of a scope is free at its end', () => {
@@ -187,7 +190,7 @@ describe('memory', () => {
         call('aten::add.Scalar', [Tensor.zeros([2621440]), 1])
         await null
       })`),
-    ).toBeLessThan(60)
+    ).toBeLessThan(A_FEW)
   })
 
   test('that nobody disposes of is given back by garbage collection between two turns of the event loop', () => {
@@ -209,7 +212,7 @@ describe('memory', () => {
           await loss.backward()
         })
         network.dispose()`),
-    ).toBeLessThan(60)
+    ).toBeLessThan(A_FEW)
   })
 
   test('of modules that are loaded, copied and disposed of does not pile up', () => {
@@ -221,6 +224,6 @@ describe('memory', () => {
         copy.dispose()
         network.dispose()
       }`),
-    ).toBeLessThan(60)
+    ).toBeLessThan(A_FEW)
   })
 })

@@ -51,7 +51,7 @@ interface Shift extends Consumer {
   add: Float64Array
 }
 
-/** Operators that take channels in: names of their arguments, and how many dimensions follow the channels. */
+/** Operators that take channels in, and how many dimensions of their input follow the channels. */
 const CONSUMERS: Readonly<Record<string, { after: number | undefined }>> = {
   'aten::linear': { after: 0 },
   'aten::conv1d': { after: 1 },
@@ -146,7 +146,8 @@ function consumersOf(analysis: Analysis, plan: Plan): Consumer[] {
     if (mean !== undefined && buffer !== undefined && uses.get(mean.id)?.length === 1) {
       return [{ ...consumer, into: 'norm-mean', name: buffer }]
     }
-    return [{ ...consumer, into: 'new-bias' }]
+    // A constant of the graph is made in float32.
+    return weight.value.dtype === 'float32' ? [{ ...consumer, into: 'new-bias' }] : []
   })
 }
 
@@ -163,7 +164,7 @@ function isPadded(op: OpEntry, values: Analysis['record']['values']): boolean {
 /** Runs the full model on the data, and multiplies what the removed channels emit with the consumers' weights. */
 async function measure({ model, recording, data }: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
   if (consumers.length === 0) return []
-  const sums = consumers.map(() => ({ mean: new Float64Array(0), spread: new Float64Array(0), least: 0 }))
+  const sums = consumers.map(() => ({ mean: new Float64Array(0), spread: new Float64Array(0) }))
   let batches = 0
   for await (const inputs of data) {
     const seen = await model.observe(

@@ -86,8 +86,9 @@ export function pushed(base: Reg, removed: readonly RemovedUnits[], levels: read
   return reg
 }
 
+/** A ratio that is no number (a weight is NaN, or nothing is left of either) leaves the old one as it is. */
 const smoothed = (old: readonly number[], now: readonly number[]): number[] =>
-  old.map((ratio, g) => SMOOTHING * ratio + (1 - SMOOTHING) * now[g]!)
+  old.map((ratio, g) => (Number.isFinite(now[g]) ? SMOOTHING * ratio + (1 - SMOOTHING) * now[g]! : ratio))
 
 /** Mean |w| of a kept unit over that of a chosen one, by group; 1 where nothing is chosen. */
 async function ratiosNow(moment: Moment, removed: readonly RemovedUnits[]): Promise<number[]> {

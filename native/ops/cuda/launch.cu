@@ -31,54 +31,48 @@ cudaError_t Launched(uint32_t blocks, Launch launch) {
   return cudaGetLastError();
 }
 
+// launch(a value of the element's type, pointers), with `per_tensor` pointers for each tensor.
+template <class Launch>
+cudaError_t LaunchedWith(PointerList list, uint32_t per_tensor, Precision precision, const DeviceTables& tables,
+                         uint32_t blocks, Launch launch) {
+  Pointers pointers;
+  if (!Copy(pointers, list, per_tensor * tables.tensor_count)) return cudaErrorInvalidValue;
+  return Launched(blocks, [&] { ForPrecision(precision, [&](auto type) { launch(type, pointers); }); });
+}
+
 }  // namespace
 
 cudaError_t LaunchApply(Precision precision, const DeviceTables& tables, const float* arena, PointerList list,
                         float scale, cudaStream_t stream) {
-  Pointers pointers;
-  if (!Copy(pointers, list, 2 * tables.tensor_count)) return cudaErrorInvalidValue;
-  return Launched(tables.chunk_count, [&] {
-    ForPrecision(precision, [&](auto type) {
-      ApplyKernel<decltype(type)>
-          <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, scale);
-    });
+  return LaunchedWith(list, 2, precision, tables, tables.chunk_count, [&](auto type, const Pointers& pointers) {
+    ApplyKernel<decltype(type)>
+        <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, scale);
   });
 }
 
 cudaError_t LaunchSgd(Precision precision, const DeviceTables& tables, const float* arena, PointerList list,
                       const SgdRule& rule, cudaStream_t stream) {
-  Pointers pointers;
-  if (!Copy(pointers, list, 3 * tables.tensor_count)) return cudaErrorInvalidValue;
-  return Launched(tables.chunk_count, [&] {
-    ForPrecision(precision, [&](auto type) {
-      SgdKernel<decltype(type)>
-          <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, rule);
-    });
+  return LaunchedWith(list, 3, precision, tables, tables.chunk_count, [&](auto type, const Pointers& pointers) {
+    SgdKernel<decltype(type)>
+        <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, rule);
   });
 }
 
 cudaError_t LaunchAdamw(Precision precision, const DeviceTables& tables, const float* arena, PointerList list,
                         const AdamwRule& rule, cudaStream_t stream) {
-  Pointers pointers;
-  if (!Copy(pointers, list, 4 * tables.tensor_count)) return cudaErrorInvalidValue;
-  return Launched(tables.chunk_count, [&] {
-    ForPrecision(precision, [&](auto type) {
-      AdamwKernel<decltype(type)>
-          <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, rule);
-    });
+  return LaunchedWith(list, 4, precision, tables, tables.chunk_count, [&](auto type, const Pointers& pointers) {
+    AdamwKernel<decltype(type)>
+        <<<tables.chunk_count, kThreads, 0, stream>>>(tables.tensors, tables.chunks, arena, pointers, rule);
   });
 }
 
 cudaError_t LaunchNorms(Precision precision, const DeviceTables& tables, PointerList list, Norm norm, float* partials,
                         float* slots, cudaStream_t stream) {
-  Pointers pointers;
-  if (!Copy(pointers, list, 2 * tables.tensor_count)) return cudaErrorInvalidValue;
-  const cudaError_t first = Launched(tables.tile_count, [&] {
-    ForPrecision(precision, [&](auto type) {
-      NormsKernel<decltype(type)>
-          <<<tables.tile_count, kThreads, 0, stream>>>(tables.tensors, tables.tiles, partials, pointers, norm);
-    });
-  });
+  const cudaError_t first =
+      LaunchedWith(list, 2, precision, tables, tables.tile_count, [&](auto type, const Pointers& pointers) {
+        NormsKernel<decltype(type)>
+            <<<tables.tile_count, kThreads, 0, stream>>>(tables.tensors, tables.tiles, partials, pointers, norm);
+      });
   if (first != cudaSuccess) return first;
   return Launched(tables.slot_block_count, [&] {
     SlotsKernel<<<tables.slot_block_count, kThreads, 0, stream>>>(tables.tensors, tables.slot_blocks, partials, slots);

@@ -25,16 +25,14 @@ constexpr const char* kSchemas[] = {
     "unit_sums(Tensor norms, Tensor begin, Tensor slots) -> Tensor",
     // The growth rule, group by group (int32 [groups, 2] of first unit, number of units): I = sum / mean sum,
     // s = (max I - I) / (max I - min I + 1e-8), reg = min(reg + delta * s, ceiling). A group that is not finite is
-    // skipped
-    // and counted. Gives I.
+    // skipped and counted. Gives I.
     "reg_grow_(Tensor(a!) reg, Tensor(b!) skipped, Tensor sums, Tensor groups, float delta, float ceiling) -> Tensor",
     // gradient += scale * coefficient * weight. No gradients given: those that the weights have; a penalised weight
-    // without
-    // one gets one, of zero before. With the weights as gradients and scale = -lr: decoupled decay.
+    // without one gets one, of zero before. With the weights as gradients and scale = -lr: decoupled decay.
     "reg_apply_(Tensor(a!)[] gradients, Tensor[] weights, Tensor layout, Tensor coefficients, float scale=1.) -> ()",
     // No gradients given, here and below: those that the weights have; a penalised weight without one has zero, any
-    // other
-    // is left as it is. torch.optim.SGD (dampening 0) with the penalty in the same pass. Velocities start at zero; none
+    // other is left as it is. torch.optim.SGD (dampening 0) with the penalty in the same pass. Velocities start at
+    // zero; none
     // without momentum.
     "sgd_(Tensor(a!)[] weights, Tensor[] gradients, Tensor(b!)[] velocities, Tensor layout, Tensor coefficients, *, "
     "float lr, float momentum=0., float weight_decay=0., bool nesterov=False, bool decoupled=False) -> ()",
@@ -55,7 +53,9 @@ struct Registration {
     for (const char* schema : kSchemas) schemas->def(schema);
     auto* cpu = new torch::Library(torch::Library::IMPL, "espalier", c10::DispatchKey::CPU, __FILE__, __LINE__);
     cpu->impl("reg_plan", Plan);
-    RegisterCpu(*cpu);
+    RegisterCpuSteps(*cpu);
+    RegisterCpuNorms(*cpu);
+    RegisterCpuGrowth(*cpu);
   }
 };
 

@@ -4,7 +4,9 @@
 
 namespace espalier::ops {
 
-// Adds the CPU implementations to a library of the namespace `espalier`.
-void RegisterCpu(torch::Library& library);
+// Add the CPU implementations to a library of the namespace `espalier`.
+void RegisterCpuSteps(torch::Library& library);
+void RegisterCpuNorms(torch::Library& library);
+void RegisterCpuGrowth(torch::Library& library);
 
 }  // namespace espalier::ops

@@ -3,13 +3,11 @@
 #include <cstdint>
 
 #include "ops/layout.h"
+#include "ops/norm.h"
 
 // The loops over weights. They are bound by memory; compiled once for every x86-64 machine and once for those with
 // AVX2.
 namespace espalier::ops {
-
-// What is done with the norms of a coordinate.
-enum class Norm { kAbs, kSquare, kTimesGradient };
 
 struct SgdRule {
   double lr, momentum, weight_decay;

@@ -26,7 +26,7 @@ export async function findLibtorch(root) {
   }
   if (hasHeaders(found.libtorch)) return found.libtorch
   if (found.libtorch.source !== 'LIBTORCH') return undefined
-  throw new Error(`${found.libtorch.root} has no share/cmake/Torch: it can't be compiled against`)
+  throw new Error(`${found.libtorch.root} has no include/torch/headeronly/version.h: it can't be compiled against`)
 }
 
 /** @param {string} root @returns {Promise<Libtorch>} */
@@ -42,7 +42,7 @@ export async function libtorchToBuildWith(root) {
 
 /** @param {Libtorch} libtorch */
 function hasHeaders(libtorch) {
-  return existsSync(join(libtorch.root, 'share/cmake/Torch/TorchConfig.cmake'))
+  return existsSync(join(libtorch.root, 'include/torch/headeronly/version.h'))
 }
 
 /**

@@ -75,7 +75,7 @@ export class UnitPenalty implements Penalty {
         Tensor,
         Tensor,
       ]
-      const coefficients = keep(Tensor.zeros([scatterBegin.numel - 1]))
+      const coefficients = keep(Tensor.zeros([scatterBegin.numel - 1]).to(scatterBegin.device))
       const plan = { layout, scatterBegin, scatterUnits, gatherBegin, gatherSlots }
       return new UnitPenalty(groups, coupling, parameters, plan, coefficients)
     })
@@ -85,7 +85,7 @@ export class UnitPenalty implements Penalty {
     const { scatterBegin, scatterUnits } = this.#plan
     await scope(() =>
       run(
-        [{ op: 'espalier::reg_scatter_', args: [this.#coefficients, flat(reg), scatterBegin, scatterUnits] }],
+        [{ op: 'espalier::reg_scatter_', args: [this.#coefficients, this.#flat(reg), scatterBegin, scatterUnits] }],
         NOTHING,
       ),
     )
@@ -113,11 +113,12 @@ export class UnitPenalty implements Penalty {
   /** One growth step by group L2, on a copy of `reg`. */
   async grown(reg: Reg, deltaReg: number, ceiling: number): Promise<{ reg: Float32Array[]; skipped: number[] }> {
     return scope(async () => {
-      const grown = flat(reg)
-      const skipped = Tensor.zeros([reg.length], { dtype: 'int32' })
+      const grown = this.#flat(reg)
+      const device = grown.device
+      const skipped = Tensor.zeros([reg.length], { dtype: 'int32' }).to(device)
       const starts = offsetsOf(this.#groups)
       const table = Int32Array.from(this.#groups.groups.flatMap(({ size }, g) => [starts[g]!, size]))
-      const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2]), deltaReg, ceiling]
+      const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2]).to(device), deltaReg, ceiling]
       await run([...this.#measure('square'), { op: 'espalier::reg_grow_', args }], NOTHING)
       const counts = Array.from(skipped.data() as Int32Array)
       return {
@@ -140,6 +141,17 @@ export class UnitPenalty implements Penalty {
     ]
   }
 
+  /** One after the other, where the weights are. */
+  #flat(reg: Reg): Tensor {
+    const all = new Float32Array(reg.reduce((sum, { length }) => sum + length, 0))
+    let start = 0
+    for (const regOfGroup of reg) {
+      all.set(regOfGroup, start)
+      start += regOfGroup.length
+    }
+    return Tensor.from(all, [all.length]).to(this.#coefficients.device)
+  }
+
   #split(values: Float32Array): Float32Array[] {
     const starts = offsetsOf(this.#groups)
     return this.#groups.groups.map(({ size }, g) => values.slice(starts[g], starts[g]! + size))
@@ -151,16 +163,6 @@ const NOTHING = { returns: [], flushDenormals: true } as const
 /** @internal int64 [n, 4] */
 export function layoutTensor(layouts: readonly (readonly number[])[]): Tensor {
   return Tensor.from(BigInt64Array.from(layouts.flat(), BigInt), [layouts.length, 4])
-}
-
-function flat(reg: Reg): Tensor {
-  const all = new Float32Array(reg.reduce((sum, { length }) => sum + length, 0))
-  let start = 0
-  for (const regOfGroup of reg) {
-    all.set(regOfGroup, start)
-    start += regOfGroup.length
-  }
-  return Tensor.from(all, [all.length])
 }
 
 /** Number of a group's first unit among all units. */

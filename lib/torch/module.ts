@@ -162,6 +162,12 @@ export class ScriptModule {
     return wrapModule(binding().moduleClone(this.#handle), this.repairs)
   }
 
+  /** Where its parameters and buffers are, by the first of them; `'cpu'` when it has none. */
+  get device(): Device {
+    const [first] = [...this.parameters().values(), ...this.buffers().values()]
+    return first?.device ?? 'cpu'
+  }
+
   /**
    * A copy on another device, or with its floating-point parameters and buffers in another dtype.
    *

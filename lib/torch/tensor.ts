@@ -161,6 +161,18 @@ export class Tensor {
     return binding().tensorItem(this.#handle)
   }
 
+  /**
+   * This tensor on another device, or itself under a new handle where it is there already. Blocks for the time of the copy.
+   *
+   * @throws EspalierError ERR_TORCH when the device is not there
+   */
+  to(device: Device): Tensor {
+    const unchanged = null
+    return wrapTensor(
+      binding().call('aten::to.dtype_layout', [this.#handle, unchanged, unchanged, device], true) as TensorHandle,
+    )
+  }
+
   /** Whether both are the very same tensor, not only equal. */
   isSame(other: Tensor): boolean {
     return binding().tensorSame(this.#handle, tensorHandle(other))

@@ -1,6 +1,6 @@
 import { EspalierError } from '../errors.js'
 import { count } from '../options.js'
-import { Tensor, type TypedArray } from '../torch/index.js'
+import { type Device, Tensor, type TypedArray } from '../torch/index.js'
 import type { Random } from './random.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
@@ -72,11 +72,13 @@ export interface BatchOptions {
   augment?: Augment | undefined
   /** Leave out a last batch that is not full; false by default. Batch norm can't train on a single example. */
   dropLast?: boolean | undefined
+  /** Where the tensors are put; `'cpu'` by default. */
+  device?: Device | undefined
 }
 
 /** The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. */
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
-  const { random, augment } = options
+  const { random, augment, device = 'cpu' } = options
   const batchSize = count('batchSize', options.batchSize ?? 64)
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
@@ -85,8 +87,8 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
     const arrays = await dataset.batch(order.subarray(k * batchSize, (k + 1) * batchSize))
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {
-      inputs: arrays.inputs.map(toTensor),
-      targets: toTensor(arrays.targets),
+      inputs: arrays.inputs.map((array) => toTensor(array, device)),
+      targets: toTensor(arrays.targets, device),
       size: arrays.targets.shape[0]!,
     }
     try {
@@ -102,7 +104,13 @@ export function batchCount(dataset: Dataset, batchSize: number, dropLast = false
   return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)
 }
 
-const toTensor = ({ data, shape }: ArrayData): Tensor => Tensor.from(data, shape)
+function toTensor({ data, shape }: ArrayData, device: Device): Tensor {
+  const tensor = Tensor.from(data, shape)
+  if (device === 'cpu') return tensor
+  const moved = tensor.to(device)
+  tensor.dispose()
+  return moved
+}
 
 function checkArray({ data, shape }: ArrayData, examples: number): void {
   const length = shape.reduce((product, size) => product * size, 1)

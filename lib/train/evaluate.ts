@@ -28,13 +28,13 @@ export interface EvaluateOptions {
 export async function evaluate(model: ScriptModule, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   const { signal, batchSize = 256 } = options
   const lossOf = lossFunction(options.loss)
-  const wasTraining = model.training
+  const { training: wasTraining, device } = model
   model.eval()
   try {
     let loss = 0
     let right = 0
     let judged = 0
-    for await (const { inputs, targets, size } of batches(dataset, { batchSize })) {
+    for await (const { inputs, targets, size } of batches(dataset, { batchSize, device })) {
       abortIf(signal)
       await scope(async () => {
         const output = await model.forwardWith(inputs, { grad: false, signal })

@@ -63,7 +63,7 @@ export class FusedOptimizer implements Optimizer {
     if (this.#parameters.length === 0) return
     await scope(async () => {
       const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
-      const coefficients = penalty?.coefficients ?? Tensor.zeros([0])
+      const coefficients = penalty?.coefficients ?? Tensor.zeros([0]).to((this.#parameters[0] as Tensor).device)
       const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
       // No gradients given: the parameters' own.
       const args = [this.#parameters, [], ...parts, layout, coefficients, ...settings]

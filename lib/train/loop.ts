@@ -89,7 +89,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   const seed = count('seed', options.seed ?? 0, 0)
   const iterations = phaseLength(options)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
-  const wasTraining = model.training
+  const { training: wasTraining, device } = model
   const stepper = new Stepper(model, options)
   const random = new Random(seed)
   manualSeed(seed)
@@ -100,7 +100,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       let loss = 0
       let examples = 0
       model.train()
-      for await (const batch of batches(data.train, { batchSize, random, augment, dropLast })) {
+      for await (const batch of batches(data.train, { batchSize, random, augment, dropLast, device })) {
         abortIf(signal)
         stepper.factor = schedule({ iteration, iterations, epoch: epoch - 1, epochs })
         iteration++

@@ -74,13 +74,18 @@ void CheckVector(const at::Tensor& tensor, at::ScalarType dtype, const char* wha
                     " must be a contiguous ", dtype, " vector, not ", tensor.toString(), " ", tensor.sizes());
 }
 
-void CheckSparse(const at::Tensor& begins, const at::Tensor& columns, int64_t rows, int64_t limit) {
-  for (const at::Tensor* tensor : {&begins, &columns}) CheckVector(*tensor, at::kInt, "an index");
-  TORCH_CHECK_VALUE(rows >= 0 && begins.numel() == rows + 1, "there must be ", rows + 1, " row starts, not ", begins.numel());
+void CheckRowStarts(const at::Tensor& begins, int64_t rows, int64_t columns) {
+  CheckVector(begins, at::kInt, "an index");
+  TORCH_CHECK_VALUE(rows >= 0 && begins.numel() == rows + 1, "there must be ", rows + 1, " row starts, not ",
+                    begins.numel());
   const int32_t* begin = begins.const_data_ptr<int32_t>();
-  bool rising = begin[0] == 0 && begin[rows] == columns.numel();
+  bool rising = begin[0] == 0 && begin[rows] == columns;
   for (int64_t row = 0; row < rows; row++) rising &= begin[row] <= begin[row + 1];
-  TORCH_CHECK_VALUE(rising, "row starts must rise from 0 to ", columns.numel());
+  TORCH_CHECK_VALUE(rising, "row starts must rise from 0 to ", columns);
+}
+
+void CheckColumns(const at::Tensor& columns, int64_t limit) {
+  CheckVector(columns, at::kInt, "an index");
   const int32_t* column = columns.const_data_ptr<int32_t>();
   int32_t least = 0, most = -1;
   for (int64_t k = 0; k < columns.numel(); k++) {

@@ -48,7 +48,8 @@ void CheckVector(const at::Tensor& tensor, at::ScalarType dtype, const char* wha
 
 // A sparse matrix as Plan gives it, on the CPU: row r has columns[begin[r]] up to columns[begin[r + 1]], all below
 // `limit`.
-void CheckSparse(const at::Tensor& begins, const at::Tensor& columns, int64_t rows, int64_t limit);
+void CheckRowStarts(const at::Tensor& begins, int64_t rows, int64_t columns);
+void CheckColumns(const at::Tensor& columns, int64_t limit);
 
 // int32 [groups, 2]: first unit, number of units.
 constexpr int64_t kGroupFields = 2;

@@ -6,14 +6,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { realHost } from '../../lib/torch/runtime/host.js'
+import { findNative } from '../../lib/torch/runtime/native.js'
 import { libtorchToBuildWith } from '../../scripts/libtorch.mjs'
+import { python } from '../support/python.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'espalier-kernels-'))
+let libtorch: { root: string; lib: string }
 let includes: string[]
 beforeAll(async () => {
-  const libtorch = await libtorchToBuildWith(root)
-  includes = [`-I${join(root, 'native')}`, `-I${join(root, 'test')}`, '-isystem', join(libtorch.root, 'include')]
+  libtorch = await libtorchToBuildWith(root)
+  includes = [
+    `-I${join(root, 'test/kernels/emulated')}`,
+    `-I${join(root, 'native')}`,
+    `-I${join(root, 'test')}`,
+    '-isystem',
+    join(libtorch.root, 'include'),
+  ]
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -81,6 +91,42 @@ describe('on the host', { timeout: 300_000 }, () => {
   })
 })
 
+describe.skipIf(python === undefined)('the glue between LibTorch and the kernels', { timeout: 600_000 }, () => {
+  it('gives what the operators of the CPU give, allocates and copies nothing in a step, and refuses what they refuse', () => {
+    const library = join(folder, 'libemulated.so')
+    const common = ['-std=c++20', '-O1', '-fPIC', '-shared', '-DNDEBUG', '-fvisibility=hidden', ...includes]
+    const torch = ['-isystem', join(libtorch.root, 'include/torch/csrc/api/include')]
+    const sources = ['cuda/operators.cc', 'cuda/parts.cc', 'arguments.cc', 'plan.cc'].map((name) =>
+      join(root, 'native/ops', name),
+    )
+    const kernels = ['-x', 'c++', '-include', 'kernels/emulator.h', join(root, 'native/ops/cuda/launch.cu')]
+    const link = [`-L${libtorch.lib}`, '-ltorch_cpu', '-lc10', '-o', library]
+    const made = run('g++', [...common, ...torch, ...sources, ...kernels, ...link])
+    expect(made.status, made.text).toBe(0)
+
+    const { ops } = findNative(realHost()).cores.get('2.13')!
+    const result = run(python!, ['-W', 'ignore', join(root, 'test/kernels/glue.py'), ops, library])
+    expect(result.status, result.text).toBe(0)
+    const { errors, called, refused } = JSON.parse(result.stdout.trim().split('\n').at(-1)!)
+    // In units of what rounding to the dtype can make.
+    expect(Object.keys(errors)).toHaveLength(12)
+    for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThan(1)
+    expect(called).toEqual({
+      reg_apply_: ['espalier::reg_apply_'],
+      sgd_: ['espalier::sgd_'],
+      adamw_: ['espalier::adamw_'],
+    })
+    expect(refused).toEqual({
+      dtype: 'weights on CUDA must be float32, float16 or bfloat16, not Double',
+      'gradient of another shape': expect.stringContaining("[3] doesn't go with the weight"),
+      'layout outside the arena': expect.stringContaining("doesn't fit [4, 3] and 3 slots"),
+      'index too large': "index 7 isn't below 3",
+      'groups too large': 'group 0 has units up to 4 of 3',
+      'step 0': 'step counts from 1, not 0',
+    })
+  })
+})
+
 const nvcc = run('nvcc', ['--version']).status === 0
 if (!nvcc) console.warn('what nvcc makes of the kernels is not checked: there is no nvcc on the PATH')
 
@@ -88,7 +134,8 @@ describe.skipIf(!nvcc)('what nvcc makes of them', { timeout: 300_000 }, () => {
   const compiled = (output: string, ...flags: string[]) => {
     const path = join(folder, output)
     const source = join(root, 'native/ops/cuda/launch.cu')
-    const result = run('nvcc', ['-std=c++20', '-O3', '-arch=sm_90', ...flags, ...includes, source, '-o', path])
+    const headers = [`-I${join(root, 'native')}`, '-isystem', join(libtorch.root, 'include')]
+    const result = run('nvcc', ['-std=c++20', '-O3', '-arch=sm_90', ...flags, ...headers, source, '-o', path])
     expect(result.status, result.text).toBe(0)
     return { path, text: result.text }
   }
@@ -104,14 +151,14 @@ describe.skipIf(!nvcc)('what nvcc makes of them', { timeout: 300_000 }, () => {
     return found[0]!
   }
 
-  it('15 kernels: four for each of three dtypes, three for none', () => {
-    expect(kernels.size).toBe(15)
+  it('18 kernels: five for each of three dtypes, three for none', () => {
+    expect(kernels.size).toBe(18)
   })
 
   it('spills nothing and has no stack', () => {
     const { text } = compiled('launch.o', '-c', '-Xptxas', '-v')
     const stacks = [...text.matchAll(/(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/g)]
-    expect(stacks.length).toBeGreaterThanOrEqual(15)
+    expect(stacks.length).toBeGreaterThanOrEqual(18)
     for (const [line, ...bytes] of stacks) expect(bytes, line).toEqual(['0', '0', '0'])
   })
 
@@ -125,7 +172,8 @@ describe.skipIf(!nvcc)('what nvcc makes of them', { timeout: 300_000 }, () => {
 
   it.each([
     ['ApplyKernelIf', 2, 1],
-    ['SgdKernelIf', 3, 2],
+    ['SgdKernelIfLb1', 3, 2],
+    ['SgdKernelIfLb0', 2, 1],
     ['AdamwKernelIf', 4, 3],
     ['ApplyKernelIN3c104Half', 2, 1],
     ['ApplyKernelIN3c108BFloat16', 2, 1],
@@ -134,4 +182,35 @@ describe.skipIf(!nvcc)('what nvcc makes of them', { timeout: 300_000 }, () => {
     expect(text.match(/ld\.global(\.nc)?\.v4\.[bfu]32/g)).toHaveLength(reads)
     expect(text.match(/st\.global\.v4\.[bfu]32/g)).toHaveLength(writes)
   })
+
+  it('a launch asks the runtime for nothing but the launch: no memory, no copy, nothing that waits', () => {
+    const { path } = compiled('runtime.o', '-c', '-Xcompiler', '-fPIC')
+    const program = join(folder, 'runtime')
+    const headers = ['-isystem', cudaHeaders(), `-I${join(root, 'native')}`, '-isystem', join(libtorch.root, 'include')]
+    // The program brings the runtime itself: every function of it that the launchers name has to be there.
+    const source = join(root, 'test/kernels/runtime.cc')
+    const made = run('g++', ['-std=c++20', '-O1', ...headers, source, path, '-o', program])
+    expect(made.status, made.text).toBe(0)
+    const result = run(program, [])
+    expect(result.status, result.text).toBe(0)
+    const per = (launches: number) => ({
+      __cudaPushCallConfiguration: launches,
+      __cudaPopCallConfiguration: launches,
+      __cudaLaunchKernel: launches,
+      cudaGetLastError: launches,
+    })
+    expect(JSON.parse(result.stdout)).toEqual({
+      apply: per(1),
+      sgd: per(1),
+      adamw: per(1),
+      update: per(5),
+      nothing: {},
+    })
+  })
 })
+
+/** Where nvcc finds cuda_runtime_api.h. */
+function cudaHeaders(): string {
+  const { text } = run('nvcc', ['-v', '-E', '-x', 'cu', '/dev/null'])
+  return join(/TOP=(.+)/.exec(text)![1]!, 'include')
+}

@@ -196,10 +196,21 @@ void TestElements(const std::string& dtype, double tolerance) {
       w[t][i] -= (decoupled ? 0.1 * c * w[t][i] : 0) + 0.1 * (nesterov ? full + 0.9 * v[t][i] : v[t][i]);
     });
     const Pointers pointers = PointersTo<T>({&weights, &gradients, &velocities});
-    launch([&] { SgdKernel<T>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
+    launch([&] { SgdKernel<T, true>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
     ExpectAll(dtype + " sgd: weight", weights, w, tolerance);
     ExpectAll(dtype + " sgd: velocity", velocities, v, tolerance);
     ExpectAll(dtype + " sgd: gradient", gradients, g, 0);
+  }
+  {
+    auto weights = given.Tensors(kShapes), gradients = given.Tensors(kShapes);
+    auto w = Values(weights);
+    const auto g = Values(gradients);
+    const SgdRule rule{0.1f, 0, 0.01f, false, false};
+    ForAll(w, [&](size_t t, size_t i) { w[t][i] -= 0.1 * (g[t][i] + (0.01 + given.Coefficient(t, i)) * w[t][i]); });
+    const Pointers pointers = PointersTo<T>({&weights, &gradients});
+    launch([&] { SgdKernel<T, false>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
+    ExpectAll(dtype + " sgd without momentum: weight", weights, w, tolerance);
+    ExpectAll(dtype + " sgd without momentum: gradient", gradients, g, 0);
   }
   for (const bool decoupled : {false, true}) {
     auto weights = given.Tensors(kShapes), gradients = given.Tensors(kShapes), means = given.Tensors(kShapes);

@@ -11,7 +11,10 @@ export interface ChecksumReport {
 /** Compares the native files with prebuilds/SHA256SUMS, which a published package has. */
 export function checkSums(root: string, native: NativeFiles): ChecksumReport {
   const prebuilds = join(root, 'prebuilds')
-  const files = [native.loader, ...[...native.cores.values()].flatMap(({ core, ops }) => [core, ops])]
+  const files = [
+    native.loader,
+    ...[...native.cores.values()].flatMap(({ core, ops, cuda }) => [core, ops, ...(cuda ? [cuda] : [])]),
+  ]
   if (!files.every((file) => file.startsWith(`${prebuilds}/`))) return { ok: true, text: 'built here, none to compare' }
   const list = join(prebuilds, 'SHA256SUMS')
   if (!existsSync(list)) return { ok: false, text: `${list} is missing` }

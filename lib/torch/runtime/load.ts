@@ -66,7 +66,7 @@ function load(options: LoadOptions): Runtime {
   if ('error' in resolution) throw resolution.error
   const { libtorch, attempts } = resolution
   const minor = minorOf(libtorch.version)!
-  const { core, ops } = native.cores.get(minor)!
+  const { core, ops, cuda } = native.cores.get(minor)!
 
   const loader = opened(native.loader, () => createRequire(import.meta.url)(native.loader) as Loader)
   // libgomp reads this once, when it is loaded. Its default, spinning, stalls a training step several-fold as soon as two
@@ -74,6 +74,8 @@ function load(options: LoadOptions): Runtime {
   const library = join(libtorch.lib, 'libtorch.so')
   opened(library, () => loader.openWith(library, 'OMP_WAIT_POLICY', 'PASSIVE'))
   opened(ops, () => loader.open(ops))
+  // Before anybody asks LibTorch whether there is CUDA: it remembers its answer.
+  if (cuda !== undefined && libtorch.variant !== 'cpu') opened(cuda, () => loader.open(cuda))
   const module = { exports: {} as NativeBinding }
   opened(core, () => process.dlopen(module, core))
 

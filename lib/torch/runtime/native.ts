@@ -17,6 +17,8 @@ export interface CoreFiles {
   readonly core: string
   /** libespalier_ops-<minor>.so: the operators, registered with LibTorch's dispatcher when it is opened. */
   readonly ops: string
+  /** libespalier_cuda-<minor>.so: the operators on CUDA, where they were built. */
+  readonly cuda: string | undefined
 }
 
 /** The folder with package.json: this file is three levels below it, as source and as product. */
@@ -45,9 +47,13 @@ export function findNative(host: Host, root: string = PACKAGE_ROOT): NativeFiles
   const names = host.list(folder)
   for (const name of names) {
     const minor = /^libespalier_core-(\d+\.\d+)\.so$/.exec(name)?.[1]
-    const ops = `libespalier_ops-${minor}.so`
-    if (minor !== undefined && names.includes(ops))
-      cores.set(minor, { core: join(folder, name), ops: join(folder, ops) })
+    const [ops, cuda] = [`libespalier_ops-${minor}.so`, `libespalier_cuda-${minor}.so`]
+    if (minor === undefined || !names.includes(ops)) continue
+    cores.set(minor, {
+      core: join(folder, name),
+      ops: join(folder, ops),
+      cuda: names.includes(cuda) ? join(folder, cuda) : undefined,
+    })
   }
   if (cores.size === 0)
     throw noPrebuild(host, root, `${folder} has espalier.node but no core library with its operators`, undefined)

@@ -14,7 +14,12 @@ namespace {
 
 // sums[row] = the sum of the values that row names
 template <class Sum>
-void Gather(float* sums, const float* values, const at::Tensor& begin, const at::Tensor& columns, int64_t rows) {
+void Gather(const at::Tensor& to, const at::Tensor& from, const at::Tensor& begin, const at::Tensor& columns) {
+  const int64_t rows = to.numel();
+  CheckRowStarts(begin, rows, columns.numel());
+  CheckColumns(columns, from.numel());
+  float* sums = to.data_ptr<float>();
+  const float* values = from.const_data_ptr<float>();
   const int32_t* first = begin.const_data_ptr<int32_t>();
   const int32_t* column = columns.const_data_ptr<int32_t>();
   for (int64_t row = 0; row < rows; row++) {
@@ -28,17 +33,14 @@ void RegScatter(const at::Tensor& coefficients, const at::Tensor& reg, const at:
                 const at::Tensor& units) {
   CheckVector(coefficients, at::kFloat, "coefficients");
   CheckVector(reg, at::kFloat, "reg");
-  CheckSparse(begin, units, coefficients.numel(), reg.numel());
-  Gather<float>(coefficients.data_ptr<float>(), reg.const_data_ptr<float>(), begin, units, coefficients.numel());
+  Gather<float>(coefficients, reg, begin, units);
   Written({coefficients});
 }
 
 at::Tensor UnitSums(const at::Tensor& norms, const at::Tensor& begin, const at::Tensor& slots) {
   CheckVector(norms, at::kFloat, "norms");
-  const int64_t units = begin.numel() - 1;
-  CheckSparse(begin, slots, units, norms.numel());
-  const at::Tensor sums = at::empty({units}, at::kFloat);
-  Gather<double>(sums.data_ptr<float>(), norms.const_data_ptr<float>(), begin, slots, units);
+  const at::Tensor sums = at::empty({std::max<int64_t>(0, begin.numel() - 1)}, at::kFloat);
+  Gather<double>(sums, norms, begin, slots);
   return sums;
 }
 

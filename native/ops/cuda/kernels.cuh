@@ -10,33 +10,14 @@
 
 #include <cstdint>
 
-#include "ops/cuda/tables.h"
+#include "ops/cuda/launch.h"
 
 namespace espalier::cuda {
 
-// Memory of the tensors of a launch, as kernel parameters: up to 32,764 bytes of these since CUDA 12.1.
-constexpr uint32_t kMaxPointers = 3840;
+// Memory of the tensors of a launch, as kernel parameters.
 struct Pointers {
   void* of[kMaxPointers];  // tensor by tensor
 };
-
-struct SgdRule {
-  float lr, momentum, weight_decay;
-  bool nesterov;
-  bool decoupled;
-};
-
-struct AdamwRule {
-  float beta1, rest1, beta2, rest2;
-  float size;  // lr / (1 - beta1^step)
-  float root;  // sqrt(1 - beta2^step)
-  float eps;
-  float decay;  // lr * weight decay
-  float lr;
-  bool decoupled;
-};
-
-enum class Norm : uint32_t { kAbs, kSquare, kTimesGradient };
 
 __device__ inline uint32_t Divide(uint32_t n, const Divisor& by) {
 #ifdef __CUDA_ARCH__
@@ -153,6 +134,7 @@ __device__ void ForChunk(TensorDesc& tensor, const TensorDesc* __restrict__ tens
   T* arrays[kArrays];
 #pragma unroll
   for (int a = 0; a < kArrays; a++) arrays[a] = static_cast<T*>(pointers.of[kArrays * index + a]);
+  if (arrays[0] == nullptr) return;
 #ifdef BUG_CHUNK
   const uint32_t begin = (blockIdx.x - tensor.first_chunk + 1) * kChunk;
 #else
@@ -172,19 +154,25 @@ __global__ void __launch_bounds__(kThreads)
                        [scale](float(&x)[2], float coefficient) { x[1] += scale * coefficient * x[0]; });
 }
 
-// pointers: weight, gradient, velocity
-template <class T>
+// pointers: weight, gradient, and with momentum the velocity
+template <class T, bool kMomentum>
 __global__ void __launch_bounds__(kThreads)
     SgdKernel(const TensorDesc* __restrict__ tensors, const uint32_t* __restrict__ chunks,
               const float* __restrict__ arena, const __grid_constant__ Pointers pointers, SgdRule rule) {
   __shared__ TensorDesc tensor;
-  ForChunk<T, 3, 0b101>(tensor, tensors, chunks, arena, pointers, [rule](float(&x)[3], float coefficient) {
-    const float gradient = x[1] + (rule.weight_decay + (rule.decoupled ? 0.f : coefficient)) * x[0];
-    const float velocity = rule.momentum * x[2] + gradient;
-    const float move = rule.nesterov ? gradient + rule.momentum * velocity : velocity;
-    x[2] = velocity;
-    x[0] = x[0] - (rule.decoupled ? rule.lr * coefficient * x[0] : 0.f) - rule.lr * move;
-  });
+  constexpr int kArrays = kMomentum ? 3 : 2;
+  constexpr unsigned kWrites = kMomentum ? 0b101 : 0b1;
+  ForChunk<T, kArrays, kWrites>(tensor, tensors, chunks, arena, pointers,
+                                [rule](float(&x)[kArrays], float coefficient) {
+                                  float move = x[1] + (rule.weight_decay + (rule.decoupled ? 0.f : coefficient)) * x[0];
+                                  if constexpr (kMomentum) {
+                                    const float gradient = move;
+                                    const float velocity = rule.momentum * x[2] + gradient;
+                                    x[2] = velocity;
+                                    move = rule.nesterov ? gradient + rule.momentum * velocity : velocity;
+                                  }
+                                  x[0] = x[0] - (rule.decoupled ? rule.lr * coefficient * x[0] : 0.f) - rule.lr * move;
+                                });
 }
 
 // pointers: weight, gradient, mean, square
@@ -217,6 +205,7 @@ __global__ void __launch_bounds__(kThreads)
   const uint32_t index = tiles[blockIdx.x];
   ReadDesc(tensor, tensors + index);
   const T* weight = static_cast<const T*>(pointers.of[2 * index]);
+  if (weight == nullptr) return;
   const T* gradient = norm == Norm::kTimesGradient ? static_cast<const T*>(pointers.of[2 * index + 1]) : weight;
   const uint32_t tile = blockIdx.x - tensor.first_tile;
   const uint32_t down = Divide(tile, tensor.tiles_across);
@@ -281,10 +270,6 @@ __global__ void __launch_bounds__(kThreads)
   for (int32_t k = begin[row]; k < begin[row + 1]; k++) sum += values[columns[k]];
   sums[row] = sum;
 }
-
-struct Group {
-  int32_t first, size;
-};
 
 __device__ inline float WarpMin(float x) {
   for (uint32_t step = kWarp / 2; step > 0; step /= 2) x = fminf(x, __shfl_xor_sync(0xffffffffu, x, step));

@@ -39,6 +39,13 @@ it('there is a core for each LibTorch minor', () => {
   expect([...findNative(realHost(), root).cores.keys()].sort()).toEqual(['2.13', '2.14'])
 })
 
+it('the CUDA operators are there where they were built', () => {
+  put(...PREBUILDS, ...['core', 'ops', 'cuda'].map((part) => `prebuilds/linux-x64/libespalier_${part}-2.14.so`))
+  const { cores } = findNative(realHost(), root)
+  expect(cores.get('2.14')?.cuda).toBe(join(root, 'prebuilds/linux-x64/libespalier_cuda-2.14.so'))
+  expect(cores.get('2.13')?.cuda).toBe(undefined)
+})
+
 it('a platform without a prebuild is an error that names those there are', () => {
   put('prebuilds/plan9-mips/espalier.glibc.node')
   expect(() => findNative(realHost(), root)).toThrow(

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const empty = mkdtempSync(join(tmpdir(), 'espalier-cuda-'))
+afterAll(() => rmSync(empty, { recursive: true, force: true }))
+
+const script = (name: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
+  spawnSync(process.execPath, [join(root, 'scripts', name), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, LIBTORCH: undefined, ...env },
+  })
+
+describe('npm run build:cuda', () => {
+  it('says what it needs when no LibTorch is named, or one without CUDA', () => {
+    const unnamed = script('build.mjs', {}, '--cuda')
+    expect(unnamed.status).toBe(1)
+    expect(unnamed.stderr).toBe(
+      'build:cuda needs a CUDA LibTorch: pip install torch==2.14.1, then LIBTORCH=<site-packages>/torch npm run build:cuda\n',
+    )
+    const other = script('build.mjs', { LIBTORCH: empty }, '--cuda')
+    expect(other.status).toBe(1)
+    expect(other.stderr).toContain(`${empty} is no CUDA LibTorch, it has no lib/libtorch_cuda.so`)
+  })
+})
+
+describe('npm run test:gpu', () => {
+  it('says why it is skipped where there is no GPU', () => {
+    const { status, stdout } = script('gpu.mjs', { PATH: empty })
+    expect(status).toBe(0)
+    expect(stdout).toBe('test:gpu: skipped, there is no GPU here (nvidia-smi -L names none)\n')
+  })
+})

@@ -1,13 +1,18 @@
 // Runs the kernels on the emulator and compares them with references in double that go by indices and know nothing of
 // layouts. Arrays are allocated to their exact size, so that AddressSanitizer sees any step beyond.
 //
-//   main [forward|reverse|shuffled]     status 0: all agree; 1: some differ, with a line for each
+//   main [forward|reverse|shuffled] [--record FILE]     status 0: all agree; 1: some differ, with a line for each
 //
-// -DQUICK: fewer tensors, float only. Types of two bytes differ only in what is read and written.
+// --record writes every launch, with all memory before and after it, a line of JSON each: for the test that runs the
+// same launches on what nvcc makes of the kernels.
+//
+// -DQUICK: fewer tensors, float only, as types of two bytes differ only in what is read and written; -DALL_TYPES: those
+// too.
 
 #include "kernels/emulator.h"
 // The macros of the emulator come first.
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -24,14 +29,68 @@ namespace {
 emulator::Order order = emulator::Order::kForward;
 int failures = 0;
 
+// All arrays there are, by their address.
+std::map<const void*, size_t> memory;
+std::FILE* recording = nullptr;
+
+std::string Hex(const void* data, size_t size) {
+  static const char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (size_t i = 0; i < size; i++) {
+    const unsigned char byte = static_cast<const unsigned char*>(data)[i];
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
+template <class T>
+std::string Bytes(const T& value) {
+  return Hex(&value, sizeof(T));
+}
+
+std::vector<std::string> Contents() {
+  std::vector<std::string> contents;
+  for (const auto& [address, size] : memory) contents.push_back(Hex(address, size));
+  return contents;
+}
+
+// Launches a kernel on the emulator. `name` is what its name has in PTX and no other's has.
+template <class... Parameters, class... Arguments>
+void Run(const std::string& name, void (*kernel)(Parameters...), size_t blocks, const Arguments&... arguments) {
+  const auto launch = [&] {
+    emulator::Launch(static_cast<unsigned>(blocks), kThreads, order, [&] { kernel(arguments...); });
+  };
+  if (recording == nullptr) return launch();
+  const std::vector<std::string> before = Contents();
+  launch();
+  const std::vector<std::string> after = Contents();
+  std::fprintf(recording, "{\"kernel\":\"%s\",\"blocks\":%zu,\"arguments\":[", name.c_str(), blocks);
+  std::string all;
+  // Each as the parameter that it becomes.
+  ((all += "\"" + Bytes<Parameters>(arguments) + "\","), ...);
+  all.pop_back();
+  std::fprintf(recording, "%s],\"arrays\":[", all.c_str());
+  size_t k = 0;
+  for (const auto& [address, size] : memory) {
+    std::fprintf(recording, "%s{\"address\":\"%zu\",\"before\":\"%s\",\"after\":\"%s\"}", k == 0 ? "" : ",",
+                 reinterpret_cast<size_t>(address), before[k].c_str(), after[k].c_str());
+    k++;
+  }
+  std::fprintf(recording, "]}\n");
+}
+
 // Memory of exactly that many elements, `shift` elements past an aligned address.
 template <class T>
 class Array {
  public:
-  explicit Array(size_t size, size_t shift = 0)
-      : size_(size), memory_(Allocate(size + shift)), data_(memory_ + shift) {}
+  explicit Array(size_t size, size_t shift = 0) : size_(size), memory_(Allocate(size + shift)), data_(memory_ + shift) {
+    if (size > 0) memory[data_] = size * sizeof(T);
+  }
   Array(Array&& other) : size_(other.size_), memory_(std::exchange(other.memory_, nullptr)), data_(other.data_) {}
-  ~Array() { std::free(memory_); }
+  ~Array() {
+    if (memory_ != nullptr) memory.erase(data_);
+    std::free(memory_);
+  }
   T* data() { return data_; }
   T& operator[](size_t i) { return data_[i]; }
   size_t size() const { return size_; }
@@ -164,14 +223,21 @@ void ForAll(const std::vector<std::vector<double>>& like, Change change) {
   }
 }
 
+// The type as C++ names it in symbols.
+template <class T>
+std::string Mangled() {
+  if (std::is_same_v<T, float>) return "f";
+  return std::is_same_v<T, c10::Half> ? "N3c104HalfE" : "N3c108BFloat16E";
+}
+
 template <class T>
 void TestElements(const std::string& dtype, double tolerance) {
   Given<T> given(kShapes);
   Array<TensorDesc> tensors = Exact(given.tables.tensors);
   Array<uint32_t> chunks = Exact(given.tables.chunks);
   Array<float> arena = Exact(given.arena);
-  const auto launch = [&](const std::function<void()>& body) {
-    emulator::Launch(static_cast<unsigned>(chunks.size()), kThreads, order, body);
+  const auto launch = [&](const std::string& name, auto kernel, const Pointers& pointers, const auto& setting) {
+    Run(name, kernel, chunks.size(), tensors.data(), chunks.data(), arena.data(), pointers, setting);
   };
 
   {
@@ -180,7 +246,7 @@ void TestElements(const std::string& dtype, double tolerance) {
     auto g = Values(gradients);
     ForAll(g, [&](size_t t, size_t i) { g[t][i] += 0.5 * given.Coefficient(t, i) * w[t][i]; });
     const Pointers pointers = PointersTo<T>({&weights, &gradients});
-    launch([&] { ApplyKernel<T>(tensors.data(), chunks.data(), arena.data(), pointers, 0.5f); });
+    launch("ApplyKernelI" + Mangled<T>(), ApplyKernel<T>, pointers, 0.5f);
     ExpectAll(dtype + " apply: gradient", gradients, g, tolerance);
     ExpectAll(dtype + " apply: weight", weights, w, 0);
   }
@@ -196,7 +262,7 @@ void TestElements(const std::string& dtype, double tolerance) {
       w[t][i] -= (decoupled ? 0.1 * c * w[t][i] : 0) + 0.1 * (nesterov ? full + 0.9 * v[t][i] : v[t][i]);
     });
     const Pointers pointers = PointersTo<T>({&weights, &gradients, &velocities});
-    launch([&] { SgdKernel<T, true>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
+    launch("SgdKernelI" + Mangled<T>() + "Lb1", SgdKernel<T, true>, pointers, rule);
     ExpectAll(dtype + " sgd: weight", weights, w, tolerance);
     ExpectAll(dtype + " sgd: velocity", velocities, v, tolerance);
     ExpectAll(dtype + " sgd: gradient", gradients, g, 0);
@@ -208,7 +274,7 @@ void TestElements(const std::string& dtype, double tolerance) {
     const SgdRule rule{0.1f, 0, 0.01f, false, false};
     ForAll(w, [&](size_t t, size_t i) { w[t][i] -= 0.1 * (g[t][i] + (0.01 + given.Coefficient(t, i)) * w[t][i]); });
     const Pointers pointers = PointersTo<T>({&weights, &gradients});
-    launch([&] { SgdKernel<T, false>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
+    launch("SgdKernelI" + Mangled<T>() + "Lb0", SgdKernel<T, false>, pointers, rule);
     ExpectAll(dtype + " sgd without momentum: weight", weights, w, tolerance);
     ExpectAll(dtype + " sgd without momentum: gradient", gradients, g, 0);
   }
@@ -236,7 +302,7 @@ void TestElements(const std::string& dtype, double tolerance) {
       w[t][i] -= lr * m[t][i] / correction1 / (std::sqrt(v[t][i] / correction2) + 1e-8);
     });
     const Pointers pointers = PointersTo<T>({&weights, &gradients, &means, &squares});
-    launch([&] { AdamwKernel<T>(tensors.data(), chunks.data(), arena.data(), pointers, rule); });
+    launch("AdamwKernelI" + Mangled<T>(), AdamwKernel<T>, pointers, rule);
     ExpectAll(dtype + " adamw: weight", weights, w, tolerance);
     ExpectAll(dtype + " adamw: mean", means, m, tolerance);
     ExpectAll(dtype + " adamw: square", squares, v, tolerance);
@@ -269,10 +335,9 @@ void TestNorms(const std::string& dtype) {
     Array<float> partials(given.tables.partials), slots(given.arena.size());
     for (size_t i = 0; i < partials.size(); i++) partials[i] = NAN;  // each is written before it is read
     for (size_t i = 0; i < slots.size(); i++) slots[i] = 0;          // a tensor without rows has columns
-    emulator::Launch(static_cast<unsigned>(tiles.size()), kThreads, order,
-                     [&] { NormsKernel<T>(tensors.data(), tiles.data(), partials.data(), pointers, norm); });
-    emulator::Launch(static_cast<unsigned>(blocks.size()), kThreads, order,
-                     [&] { SlotsKernel(tensors.data(), blocks.data(), partials.data(), slots.data()); });
+    Run("NormsKernelI" + Mangled<T>(), NormsKernel<T>, tiles.size(), tensors.data(), tiles.data(), partials.data(),
+        pointers, norm);
+    Run("SlotsKernel", SlotsKernel, blocks.size(), tensors.data(), blocks.data(), partials.data(), slots.data());
     for (size_t slot = 0; slot < sums.size(); slot++) {
       Expect(dtype + " norm " + std::to_string(static_cast<int>(norm)) + ": slot " + std::to_string(slot),
              slots[slot] / (1e-30 + sizes[slot]), sums[slot] / (1e-30 + sizes[slot]), 1e-6);
@@ -302,9 +367,8 @@ void TestGrow() {
   sums[list[2].first + 40] = NAN;        // group 2 sits the step out
   sums[list[3].first + 200] = INFINITY;  // and so does group 3
   for (int unit = 0; unit < 5; unit++) sums[list[5].first + unit] = 0;
-  emulator::Launch(static_cast<unsigned>(groups.size()), kThreads, order, [&] {
-    GrowKernel(groups.data(), sums.data(), importance.data(), reg.data(), skipped.data(), 0.02f, 0.025f);
-  });
+  Run("GrowKernel", GrowKernel, groups.size(), groups.data(), sums.data(), importance.data(), reg.data(),
+      skipped.data(), 0.02f, 0.025f);
   for (size_t g = 0; g < list.size(); g++) {
     const bool skip = g == 2 || g == 3;
     Expect("grow: skipped " + std::to_string(g), skipped[g], skip, 0);
@@ -338,8 +402,8 @@ void TestGather() {
   for (float& number : numbers) number = static_cast<float>(random() % 1000);
   Array<int32_t> begin = Exact(begins), columns = Exact(names);
   Array<float> values = Exact(numbers), sums(rows);
-  emulator::Launch((rows + kThreads - 1) / kThreads, kThreads, order,
-                   [&] { GatherKernel(begin.data(), columns.data(), values.data(), sums.data(), rows); });
+  Run("GatherKernel", GatherKernel, (rows + kThreads - 1) / kThreads, begin.data(), columns.data(), values.data(),
+      sums.data(), static_cast<uint32_t>(rows));
   for (int row = 0; row < rows; row++) {
     double sum = 0;
     for (int32_t k = begins[row]; k < begins[row + 1]; k++) sum += numbers[names[k]];
@@ -367,18 +431,20 @@ int main(int count, char** arguments) {
     const std::string argument = arguments[i];
     if (argument == "reverse") order = emulator::Order::kReverse;
     if (argument == "shuffled") order = emulator::Order::kShuffled;
+    if (argument == "--record") recording = std::fopen(arguments[++i], "w");
   }
   TestDivisors();
   TestGather();
   TestGrow();
   TestElements<float>("float32", 1e-6);
   TestNorms<float>("float32");
-#ifndef QUICK
+#if !defined(QUICK) || defined(ALL_TYPES)
   TestElements<c10::Half>("float16", 1.5e-3);
   TestElements<c10::BFloat16>("bfloat16", 1.2e-2);
   TestNorms<c10::Half>("float16");
   TestNorms<c10::BFloat16>("bfloat16");
 #endif
+  if (recording != nullptr) std::fclose(recording);
   std::printf(failures == 0 ? "all agree\n" : "%d differ\n", failures);
   return failures == 0 ? 0 : 1;
 }

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   ERR_VERIFICATION: 'The cut model does not equal the masked one; nothing was saved.',
   ERR_WRITE: 'An output could not be written.',
   ERR_READ: 'An input could not be read.',
+  ERR_CHECKPOINT: 'A checkpoint is damaged, of a newer version, or of another run.',
   ERR_ABORTED: 'The work was cancelled by its AbortSignal.',
   ERR_TORCH: 'LibTorch reported an error; the detail has its full text.',
 } as const

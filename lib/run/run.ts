@@ -1,10 +1,18 @@
 import { abortIf } from '../abort.js'
 import type { Analysis } from '../graph/index.js'
-import { analyse } from '../graph/index.js'
+import { analyse, type OpRecord } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
 import { count } from '../options.js'
-import { compensate, cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../prune/index.js'
-import type { Regularizer } from '../regularize/index.js'
+import {
+  compensate,
+  cutAndVerify,
+  describePlan,
+  makePlan,
+  type Plan,
+  removedUnits,
+  type Verification,
+} from '../prune/index.js'
+import type { Regularizer, RegularizerState } from '../regularize/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
@@ -14,11 +22,21 @@ import {
   largestStepping,
   phaseLength,
   type TrainOptions,
-  train,
+  type TrainState,
+  train as trainLoop,
 } from '../train/index.js'
+import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import type { Phase, RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'
 
 const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
+
+/** What the regularized phase and the cut leave, apart from the small model. */
+type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'regularizer'>
+
+function afterCut({ removed, regularizer }: RunState, record: OpRecord, verification: Verification): Sparse {
+  const analysis = analyse(record)
+  return { analysis, plan: describePlan(analysis, removedUnits(analysis, { removed })), verification, regularizer }
+}
 
 /**
  * The main job, step by step: record, group, train under the regularizer, plan, cut, verify, fine-tune. Nothing happens
@@ -35,9 +53,13 @@ export class Run implements AsyncIterable<RunRecord> {
   readonly #options: SparsifyOptions
   #model: ScriptModule
   #result: SparsifyResult | undefined
+  readonly #checkpoints: Checkpoints | undefined
+  readonly #history: SparsifyResult['history'] = []
+  readonly #evaluations: SparsifyResult['evaluations'] = {}
 
   constructor(model: ScriptModule, options: SparsifyOptions) {
     this.#options = options
+    this.#checkpoints = options.checkpoint === undefined ? undefined : new Checkpoints(options, options.checkpoint)
     this.#model = model.clone().eval()
   }
 
@@ -53,27 +75,54 @@ export class Run implements AsyncIterable<RunRecord> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RunRecord, void, void> {
-    const { exampleInputs, regularizer: factory, finetune } = this.#options
-    const history: SparsifyResult['history'] = []
-    const evaluations: SparsifyResult['evaluations'] = {}
-    const measure = this.#measure.bind(this, evaluations)
+    const resumed = await this.#checkpoints?.read()
+    if (resumed !== undefined) {
+      this.#model.dispose()
+      this.#model = resumed.model
+      this.#history.push(...resumed.state.history)
+      Object.assign(this.#evaluations, resumed.state.evaluations)
+    }
+    try {
+      const cut = resumed?.state.cut
+      const sparse =
+        resumed === undefined || cut === undefined
+          ? yield* this.#sparsify(resumed)
+          : afterCut(resumed.state, cut.record, cut.verification)
+      const { finetune } = this.#options
+      if (finetune) {
+        yield* this.#train('finetune', finetune, sparse, undefined, cut === undefined ? undefined : resumed?.train)
+        yield* this.#measure('finetuned')
+      }
+      this.#result = { small: this.#model, ...sparse, history: this.#history, evaluations: this.#evaluations }
+    } finally {
+      for (const parts of resumed?.train.optimizer.tensors.values() ?? []) {
+        for (const tensor of Object.values(parts)) tensor.dispose()
+      }
+    }
+  }
 
+  /** The regularized phase and the cut: `#model` is the small one afterwards. */
+  async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunRecord, Sparse, void> {
+    const { exampleInputs, regularizer: factory } = this.#options
     const recording = await this.#model.record(exampleInputs)
     try {
       const analysis = analyse(recording.record)
       yield { kind: 'analysis', analysis }
-      yield* measure('before')
+      if (resumed === undefined) yield* this.#measure('before')
 
       // A plan is made in any case, so that a budget that can't be met is refused before the training.
-      let plan = await this.#plan(analysis)
+      let plan =
+        resumed === undefined
+          ? await this.#plan(analysis)
+          : describePlan(analysis, removedUnits(analysis, { removed: resumed.state.removed }))
       if (factory.picks === 'start') yield { kind: 'plan', plan }
-      const regularizer = await this.#attach(analysis, plan)
+      const regularizer = await this.#attach(analysis, plan, resumed?.state.regularizer)
       try {
-        yield* this.#train('sparse', this.#options.sparse, history, regularizer)
+        yield* this.#train('sparse', this.#options.sparse, { analysis, plan }, regularizer, resumed?.train)
       } finally {
         regularizer.dispose()
       }
-      yield* measure('regularized')
+      yield* this.#measure('regularized')
 
       if (factory.picks !== 'start') {
         const { removed } = regularizer.state
@@ -87,24 +136,19 @@ export class Run implements AsyncIterable<RunRecord> {
       this.#model = cut.eval()
       try {
         yield { kind: 'cut', verification }
-        yield* measure('cut')
+        yield* this.#measure('cut')
         const data = this.#calibration()
         if (data !== undefined) {
           const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data }
           const { small, compensations } = await compensate(job)
           this.#model = small.eval()
           yield { kind: 'compensated', compensations }
-          yield* measure('compensated')
+          yield* this.#measure('compensated')
         }
       } finally {
         full.dispose()
       }
-      const small = this.#model
-      if (finetune) {
-        yield* this.#train('finetune', finetune, history)
-        yield* measure('finetuned')
-      }
-      this.#result = { small, analysis, plan, verification, history, evaluations, regularizer: regularizer.state }
+      return { analysis, plan, verification, regularizer: regularizer.state }
     } finally {
       recording.dispose()
     }
@@ -119,7 +163,7 @@ export class Run implements AsyncIterable<RunRecord> {
     return makePlan(analysis, scores, { budget, minKeep })
   }
 
-  #attach(analysis: Analysis, plan: Plan): Promise<Regularizer> {
+  #attach(analysis: Analysis, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
     const options = this.#trainOptions('sparse', this.#options.sparse)
     return this.#options.regularizer.attach({
       model: this.#model,
@@ -130,6 +174,7 @@ export class Run implements AsyncIterable<RunRecord> {
       iterations: phaseLength(options),
       stepping: largestStepping(options),
       onWarning: this.#options.onWarning,
+      state,
     })
   }
 
@@ -147,12 +192,15 @@ export class Run implements AsyncIterable<RunRecord> {
   async *#train(
     phase: 'sparse' | 'finetune',
     options: Phase,
-    history: SparsifyResult['history'],
+    known: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
     regularizer?: Regularizer,
+    resume?: TrainState,
   ): AsyncGenerator<RunRecord, void, void> {
-    for await (const record of train(this.#model, { ...this.#trainOptions(phase, options), regularizer })) {
+    const train = { ...this.#trainOptions(phase, options), regularizer, resume }
+    const onStep = this.#saver(phase, train, known, regularizer)
+    for await (const record of trainLoop(this.#model, { ...train, onStep })) {
       const own = { ...record, phase }
-      if (own.kind === 'epoch') history.push(own)
+      if (own.kind === 'epoch') this.#history.push(own)
       yield own
       if (own.kind !== 'epoch' || regularizer === undefined) continue
       yield await regularizer.observe()
@@ -161,16 +209,42 @@ export class Run implements AsyncIterable<RunRecord> {
     }
   }
 
+  /** What writes the checkpoints of a phase. */
+  #saver(
+    phase: 'sparse' | 'finetune',
+    options: TrainOptions,
+    { analysis, plan, verification, regularizer: last }: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
+    regularizer: Regularizer | undefined,
+  ): TrainOptions['onStep'] {
+    const checkpoints = this.#checkpoints
+    if (checkpoints === undefined) return undefined
+    const iterations = phaseLength(options)
+    return async (train) => {
+      const state = train()
+      if (!checkpoints.isDue(state.iteration, iterations, options) && !regularizer?.done) return
+      const cut = verification === undefined ? {} : { cut: { record: analysis.record, verification } }
+      const known = {
+        phase,
+        regularizer: (regularizer?.state ?? last) as RegularizerState,
+        removed: plan.removed,
+        history: this.#history,
+        evaluations: this.#evaluations,
+        ...cut,
+      }
+      await checkpoints.write(this.#model, known, state)
+    }
+  }
+
   #trainOptions(phase: 'sparse' | 'finetune', options: Phase): TrainOptions {
     const { data, loss, augment, seed, signal } = this.#options
     return { schedule: DEFAULT_SCHEDULE[phase], ...options, data, loss, augment, seed, signal }
   }
 
-  async *#measure(evaluations: SparsifyResult['evaluations'], stage: Stage): AsyncGenerator<RunRecord, void, void> {
+  async *#measure(stage: Stage): AsyncGenerator<RunRecord, void, void> {
     const { data, loss, signal } = this.#options
     if (data.validation === undefined) return
     const evaluation = await evaluate(this.#model, data.validation, { loss, signal })
-    evaluations[stage] = evaluation
+    this.#evaluations[stage] = evaluation
     yield { kind: 'evaluation', stage, evaluation }
   }
 

@@ -13,6 +13,7 @@ import type {
   OptimizerFactory,
   TrainRecord,
 } from '../train/index.js'
+import type { CheckpointOptions } from './checkpoint.js'
 
 /** One phase of training. */
 export interface Phase {
@@ -48,6 +49,11 @@ export interface SparsifyOptions {
    * the training data, after accuracy right after the cut was measured. Off by default. See {@link compensate}.
    */
   compensate?: boolean | { batches?: number | undefined } | undefined
+  /**
+   * Writes where the run is to a file, so that it can go on from there, bit by bit as if it had never stopped, on the same
+   * machine and thread count.
+   */
+  checkpoint?: CheckpointOptions | undefined
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined

@@ -126,5 +126,11 @@ export interface NativeBinding {
     module: ModuleHandle,
     wanted: (scope: string, operator: string, was: boolean) => boolean,
   ): TrainEvalRepair[]
+  checkpointWrite(path: string, entries: Readonly<Record<string, NativeInput>>): Promise<void>
+  checkpointRead(path: string): Promise<NativeOutput>
+  /** Of LibTorch's generator on the CPU. */
+  randomState(): Promise<TensorHandle>
+  setRandomState(state: TensorHandle): Promise<void>
+
   recordingDispose(recording: RecordingHandle): void
 }

@@ -1,7 +1,7 @@
 import { EspalierError } from '../errors.js'
 import { count } from '../options.js'
 import { type Device, Tensor, type TypedArray } from '../torch/index.js'
-import type { Random } from './random.js'
+import type { Random, RandomState } from './random.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
 export interface ArrayData {
@@ -74,16 +74,19 @@ export interface BatchOptions {
   dropLast?: boolean | undefined
   /** Where the tensors are put; `'cpu'` by default. */
   device?: Device | undefined
+  /** Goes on after so many batches, with `random` as it was then. The order is that of the pass: `random` starts as it did. */
+  resume?: { batch: number; random: RandomState } | undefined
 }
 
 /** The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. */
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
-  const { random, augment, device = 'cpu' } = options
+  const { random, augment, device = 'cpu', resume } = options
   const batchSize = count('batchSize', options.batchSize ?? 64)
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
+  if (random !== undefined && resume !== undefined) random.state = resume.random
   const steps = batchCount(dataset, batchSize, options.dropLast)
-  for (let k = 0; k < steps; k++) {
+  for (let k = resume?.batch ?? 0; k < steps; k++) {
     const arrays = await dataset.batch(order.subarray(k * batchSize, (k + 1) * batchSize))
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {

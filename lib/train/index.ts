@@ -20,6 +20,7 @@ export {
   phaseLength,
   type TrainOptions,
   type TrainRecord,
+  type TrainState,
   train,
 } from './loop.js'
 export { type Loss, type LossFunction, lossFunction } from './loss.js'

@@ -8,8 +8,8 @@ import { type Augment, batchCount, batches, type Dataset, type TensorBatch } fro
 import { type Evaluation, evaluate } from './evaluate.js'
 import { notFiniteGradient } from './gradients.js'
 import { type Loss, lossFunction } from './loss.js'
-import type { OptimizerFactory } from './optimizer.js'
-import { Random } from './random.js'
+import type { OptimizerFactory, OptimizerState } from './optimizer.js'
+import { Random, type RandomState } from './random.js'
 import { constant, type LrSchedule, largestFactor } from './schedule.js'
 
 export interface TrainOptions {
@@ -30,6 +30,30 @@ export interface TrainOptions {
   /** Attached to this model, for {@link phaseLength} iterations. When it is done, the training ends, within an epoch, too. */
   regularizer?: Regularizer | undefined
   signal?: AbortSignal | undefined
+  /**
+   * Goes on from here, bit by bit as if it had never stopped, on the same machine and thread count: with the model, and
+   * the regularizer, as they were. LibTorch's own random numbers are the caller's to restore.
+   */
+  resume?: TrainState | undefined
+  /** Called after every optimizer step, before its record is given; the training waits for it. */
+  onStep?: ((state: () => TrainState) => Promise<void> | void) | undefined
+}
+
+/** Where a training is, apart from the model and its regularizer. */
+export interface TrainState {
+  /** Optimizer steps made. */
+  iteration: number
+  /** The pass of the last step, from 1, and the steps made in it. */
+  epoch: number
+  batch: number
+  /** Sums over the examples of the pass so far. */
+  loss: number
+  examples: number
+  /** Of the order and the augmentation: at the start of the pass, and now. */
+  passRandom: RandomState
+  random: RandomState
+  /** Its tensors are the optimizer's own, and change with its next step. */
+  optimizer: OptimizerState
 }
 
 /** One optimizer step was made. */
@@ -90,25 +114,46 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   const iterations = phaseLength(options)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   const { training: wasTraining, device } = model
+  const { resume, onStep, regularizer } = options
   const stepper = new Stepper(model, options)
-  const random = new Random(seed)
-  manualSeed(seed)
-  let iteration = 0
+  const random = new Random(resume?.passRandom ?? seed)
+  if (resume === undefined) manualSeed(seed)
+  let iteration = resume?.iteration ?? 0
+  const first = resume?.epoch ?? 1
+  // For the record of a pass that was complete, but for its record.
+  if (resume !== undefined)
+    stepper.factor = schedule({ iteration: iteration - 1, iterations, epoch: first - 1, epochs })
   try {
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    for (let epoch = first; epoch <= epochs; epoch++) {
       const start = performance.now()
-      let loss = 0
-      let examples = 0
+      const before = epoch === first ? resume : undefined
+      let { batch: made, loss, examples } = before ?? { batch: 0, loss: 0, examples: 0 }
+      const passRandom = random.state
       model.train()
-      for await (const batch of batches(data.train, { batchSize, random, augment, dropLast, device })) {
+      const passed = { batchSize, random, augment, dropLast, device, resume: before }
+      const rest = before !== undefined && regularizer?.done ? [] : batches(data.train, passed)
+      for await (const batch of rest) {
         abortIf(signal)
         stepper.factor = schedule({ iteration, iterations, epoch: epoch - 1, epochs })
         iteration++
         const batchLoss = await stepper.step(batch, `iteration ${iteration} (epoch ${epoch})`)
         loss += batchLoss * batch.size
         examples += batch.size
+        made++
+        await onStep?.(() => {
+          return {
+            iteration,
+            epoch,
+            batch: made,
+            loss,
+            examples,
+            passRandom,
+            random: random.state,
+            optimizer: stepper.state,
+          }
+        })
         yield { kind: 'batch', epoch, epochs, iteration, iterations, loss: batchLoss, lr: stepper.lr }
-        if (options.regularizer?.done) break
+        if (regularizer?.done) break
       }
       const seconds = (performance.now() - start) / 1000
       const record: EpochRecord = {
@@ -117,7 +162,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       }
       if (data.validation) record.validation = await evaluate(model, data.validation, { loss: options.loss, signal })
       yield record
-      if (options.regularizer?.done) return
+      if (regularizer?.done) return
     }
   } finally {
     stepper.dispose()
@@ -141,7 +186,7 @@ class Stepper {
     this.#options = options
     this.#lossOf = lossFunction(options.loss)
     this.#parameters = model.parameters()
-    this.#optimizer = options.optimizer.bind(this.#parameters)
+    this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
     this.#optimizer.zeroGrad()
   }
 
@@ -151,6 +196,10 @@ class Stepper {
 
   get lr(): number {
     return this.#optimizer.lr
+  }
+
+  get state(): OptimizerState {
+    return this.#optimizer.state()
   }
 
   step({ inputs, targets }: TensorBatch, where: string): Promise<number> {

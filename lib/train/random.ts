@@ -6,10 +6,10 @@ export type RandomState = readonly [number, number, number, number]
  * machine. Not for cryptography.
  */
 export class Random {
-  #a: number
-  #b: number
-  #c: number
-  #counter: number
+  #a = 0
+  #b = 0
+  #c = 0
+  #counter = 0
 
   /**
    * @param seed an integer, or the state of another generator to go on from
@@ -24,7 +24,7 @@ export class Random {
       this.#counter = 1
       for (let i = 0; i < 12; i++) this.next()
     } else {
-      ;[this.#a, this.#b, this.#c, this.#counter] = seed
+      this.state = seed
     }
   }
 
@@ -61,6 +61,10 @@ export class Random {
 
   get state(): RandomState {
     return [this.#a, this.#b, this.#c, this.#counter]
+  }
+
+  set state(state: RandomState) {
+    ;[this.#a, this.#b, this.#c, this.#counter] = state
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "binding/checkpoint.h"
 #include "binding/module.h"
 #include "binding/script.h"
 #include "binding/values.h"
@@ -78,6 +79,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterModule(env, exports);
   RegisterDefine(env, exports);
   RegisterScript(env, exports);
+  RegisterCheckpoint(env, exports);
   return exports;
 }
 

@@ -166,11 +166,8 @@ class ZipDirectory {
   std::string_view bytes_;
 };
 
-const char kExport[] =
-    "save it in Python with torch.jit.script(model).save(path) or torch.jit.trace(model, x).save(path)";
-
-Failure Unreadable(const std::string& name, const std::string& what, const std::string& hint) {
-  return Failure("ERR_MODEL_FILE", name + ": " + what, "", hint);
+Failure Unreadable(const ArchiveKind& kind, const std::string& name, const std::string& what, const std::string& hint) {
+  return Failure(kind.code, name + ": " + what, "", hint);
 }
 
 bool HasRecord(const std::vector<Record>& records, std::string_view part) {
@@ -182,11 +179,21 @@ bool HasRecord(const std::vector<Record>& records, std::string_view part) {
 
 }  // namespace
 
-std::string ReadModelFile(const std::string& path) {
-  const auto fail = [&path](int error) {
-    return Failure("ERR_MODEL_FILE", path + ": can't be read: " + ErrorText(error), "",
-                   "give the path of a file that torch.jit.save wrote");
-  };
+const ArchiveKind kModelArchive = {
+    "ERR_MODEL_FILE",
+    "a TorchScript archive",
+    {"constants.pkl", "code/"},
+    "an archive without a TorchScript program; torch.save writes such files",
+    "save it in Python with torch.jit.script(model).save(path) or torch.jit.trace(model, x).save(path)"};
+
+const ArchiveKind kCheckpointArchive = {"ERR_CHECKPOINT",
+                                        "a checkpoint",
+                                        {"data.pkl"},
+                                        "an archive without a checkpoint's data",
+                                        "give the path of a checkpoint that this package wrote"};
+
+std::string ReadFile(const std::string& path, const ArchiveKind& kind) {
+  const auto fail = [&](int error) { return Unreadable(kind, path, "can't be read: " + ErrorText(error), kind.hint); };
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) throw fail(errno);
   struct stat info;
@@ -204,18 +211,20 @@ std::string ReadModelFile(const std::string& path) {
   }
 }
 
-std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name) {
-  if (bytes.empty()) throw Unreadable(name, "the file is empty", kExport);
+std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name,
+                                                                     const ArchiveKind& kind) {
+  if (bytes.empty()) throw Unreadable(kind, name, "the file is empty", kind.hint);
   auto reader = std::make_shared<BytesReader>(std::move(bytes));
   const std::vector<Record> records = ZipDirectory(reader->view()).Records();
   if (!reader->view().starts_with("PK")) {
-    throw Unreadable(name, "not a TorchScript archive", kExport);
+    throw Unreadable(kind, name, std::string("not ") + kind.noun, kind.hint);
   }
   if (records.empty()) {
-    throw Unreadable(name, "the archive is truncated or damaged: its table of contents is missing", "copy it again");
+    throw Unreadable(kind, name, "the archive is truncated or damaged: its table of contents is missing",
+                     "copy it again");
   }
-  if (!HasRecord(records, "constants.pkl") || !HasRecord(records, "code/")) {
-    throw Unreadable(name, "an archive without a TorchScript program; torch.save writes such files", kExport);
+  for (const char* part : kind.records) {
+    if (!HasRecord(records, part)) throw Unreadable(kind, name, kind.missing, kind.hint);
   }
   static const Crc32 crc;
   caffe2::serialize::PyTorchStreamReader archive(reader);
@@ -232,7 +241,7 @@ std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string
       }
     }
     if (!whole) {
-      throw Unreadable(name, "the archive is damaged: the checksum of its record '" + record.name + "' is wrong",
+      throw Unreadable(kind, name, "the archive is damaged: the checksum of its record '" + record.name + "' is wrong",
                        "copy it again");
     }
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace caffe2::serialize {
 class ReadAdapterInterface;
@@ -10,13 +11,25 @@ class ReadAdapterInterface;
 
 namespace espalier {
 
-// The bytes of a file. Throws ERR_MODEL_FILE with the system's reason.
-std::string ReadModelFile(const std::string& path);
+// What an archive is expected to be, and what is said when it isn't.
+struct ArchiveKind {
+  const char* code;
+  const char* noun;
+  std::vector<const char*> records;  // that it must have: the starts of their names
+  const char* missing;               // what it is without them
+  const char* hint;                  // how such a file is made
+};
+extern const ArchiveKind kModelArchive;       // ERR_MODEL_FILE
+extern const ArchiveKind kCheckpointArchive;  // ERR_CHECKPOINT
 
-// A reader over bytes that LibTorch can load from. Checks first that they are a whole TorchScript archive and that
-// every record has its checksum: LibTorch itself does not, and parses damaged records. Throws ERR_MODEL_FILE; `name` is
-// the file's name in the message.
-std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name);
+// The bytes of a file. Throws the kind's error with the system's reason.
+std::string ReadFile(const std::string& path, const ArchiveKind& kind);
+
+// A reader over bytes that LibTorch can load from. Checks first that they are a whole archive of the kind and that
+// every record has its checksum: LibTorch itself does not, and parses damaged records. Throws the kind's error; `name`
+// is the file's name in the message.
+std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name,
+                                                                     const ArchiveKind& kind = kModelArchive);
 
 // A file that appears under its name whole or not at all: written beside it under another name, synced, renamed.
 class AtomicFile {

@@ -148,7 +148,7 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [=, bytes = std::move(bytes)](const JobContext&) mutable -> Runner::Settle {
-                       auto module = Load(from_file ? ReadModelFile(path) : std::move(bytes), name, device);
+                       auto module = Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device);
                        return [module](Napi::Env env) { return WrapModule(env, module); };
                      });
 }

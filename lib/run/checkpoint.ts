@@ -1,0 +1,171 @@
+import { existsSync } from 'node:fs'
+import { EspalierError } from '../errors.js'
+import type { OpRecord } from '../graph/index.js'
+import { count } from '../options.js'
+import type { Plan, Verification } from '../prune/index.js'
+import type { RegularizerState } from '../regularize/index.js'
+import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
+import { load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
+import type { SparsifyOptions, SparsifyResult } from './types.js'
+
+export interface CheckpointOptions {
+  /** The file; it is always the last whole checkpoint, whenever the process ends. */
+  path: string
+  /** Optimizer steps between two checkpoints, 1 or more; one pass over the data by default. Each phase ends with one, too. */
+  every?: number | undefined
+  /** Go on from the file, if it is there. Without it a run starts afresh, and replaces the file. */
+  resume?: boolean | undefined
+}
+
+/** Everything that a run knows and that is no tensor: plain data. */
+export interface RunState {
+  schema: 1
+  /** What has to be the same in the run that goes on. */
+  job: Readonly<Record<string, string | number>>
+  phase: 'sparse' | 'finetune'
+  train: Omit<TrainState, 'optimizer'> & { steps: number }
+  regularizer: RegularizerState
+  /** The units of the plan. */
+  removed: Plan['removed']
+  history: SparsifyResult['history']
+  evaluations: SparsifyResult['evaluations']
+  /** Of the full model; once it was cut. */
+  cut?: { record: OpRecord; verification: Verification }
+}
+
+/** A checkpoint as it was read: dispose of the model. */
+export interface Resumed {
+  state: RunState
+  model: ScriptModule
+  train: TrainState
+}
+
+const SCHEMA = 1
+const MODEL = 'model'
+const RANDOM = 'random'
+const STATE = 'state'
+const OPTIMIZER = 'optimizer/'
+
+/**
+ * Writes and reads the checkpoints of a run: one file, a dict of tensors (`model`: the bytes of a `.pt` of the module in work;
+ * `optimizer/<part>/<parameter>`; `random`: LibTorch's generator) and one text of JSON, `state`, a {@link RunState}.
+ */
+export class Checkpoints {
+  readonly #options: SparsifyOptions
+  readonly #own: CheckpointOptions
+
+  constructor(options: SparsifyOptions, own: CheckpointOptions) {
+    this.#options = options
+    this.#own = own
+    if (typeof own.path !== 'string') {
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `'checkpoint.path' must be a path, not ${String(own.path)}`)
+    }
+    if (own.every !== undefined) count('checkpoint.every', own.every)
+  }
+
+  /** Whether there is one to be written after this step. */
+  isDue(iteration: number, iterations: number, { data, batchSize = 64, dropLast }: TrainOptions): boolean {
+    const every = this.#own.every ?? batchCount(data.train, batchSize, dropLast)
+    return iteration % every === 0 || iteration === iterations
+  }
+
+  async write(
+    model: ScriptModule,
+    state: Omit<RunState, 'schema' | 'job' | 'train'>,
+    train: TrainState,
+  ): Promise<void> {
+    const { optimizer, ...position } = train
+    const whole: RunState = {
+      schema: SCHEMA,
+      job: this.#job(),
+      ...state,
+      train: { ...position, steps: optimizer.steps },
+    }
+    const bytes = await model.toBuffer()
+    await scope(async () => {
+      const entries: Record<string, Tensor | string> = {
+        [STATE]: JSON.stringify(whole),
+        [MODEL]: Tensor.from(bytes, [bytes.length]),
+        [RANDOM]: await randomState(),
+      }
+      for (const [name, parts] of optimizer.tensors) {
+        for (const [part, tensor] of Object.entries(parts)) entries[`${OPTIMIZER}${part}/${name}`] = tensor
+      }
+      await writeEntries(this.#own.path, entries)
+    })
+  }
+
+  /**
+   * The last one, when it is there and wanted; LibTorch's random numbers go on from it.
+   *
+   * @throws ERR_CHECKPOINT when it is damaged, of a newer version or of another run
+   */
+  async read(): Promise<Resumed | undefined> {
+    const { path, resume = false } = this.#own
+    if (!resume || !existsSync(path)) return undefined
+    const entries = await readEntries(path)
+    const state = this.#checked(entries[STATE])
+    const [bytes, random] = [entries[MODEL], entries[RANDOM]]
+    if (!(bytes instanceof Tensor && random instanceof Tensor)) throw this.#broken('it has no model or no random state')
+    const model = await load(bytes.data() as Uint8Array, { repair: false })
+    await setRandomState(random)
+    bytes.dispose()
+    random.dispose()
+    const { steps, ...position } = state.train
+    return { state, model, train: { ...position, optimizer: { steps, tensors: optimizerTensors(entries) } } }
+  }
+
+  #checked(text: Tensor | string | undefined): RunState {
+    if (typeof text !== 'string') throw this.#broken('it has no state')
+    let state: RunState
+    try {
+      state = JSON.parse(text)
+    } catch {
+      throw this.#broken('its state is no JSON')
+    }
+    if (state.schema !== SCHEMA) {
+      throw this.#broken(`it has schema ${String(state.schema)}, this version reads ${SCHEMA}`)
+    }
+    for (const [what, value] of Object.entries(this.#job())) {
+      const saved = state.job?.[what]
+      if (saved === value) continue
+      throw this.#broken(`it is of another run: ${what} is ${String(saved)} there, and ${value} here`)
+    }
+    return state
+  }
+
+  #broken(why: string): EspalierError {
+    return new EspalierError('ERR_CHECKPOINT', `${this.#own.path}: ${why}`, {
+      hint: 'Give the options of the run that wrote it, or start afresh without resume.',
+    })
+  }
+
+  #job(): RunState['job'] {
+    const { data, sparse, finetune, regularizer, seed = 0 } = this.#options
+    const phase = (name: string, options: SparsifyOptions['sparse'] | undefined) => ({
+      [`${name}.epochs`]: options?.epochs ?? 0,
+      [`${name}.batchSize`]: options?.batchSize ?? 64,
+      [`${name}.optimizer`]: options?.optimizer.name ?? 'none',
+      [`${name}.lr`]: options?.optimizer.lr ?? 0,
+    })
+    return {
+      regularizer: regularizer.name,
+      seed,
+      examples: data.train.size,
+      ...phase('sparse', sparse),
+      ...phase('finetune', finetune),
+    }
+  }
+}
+
+function optimizerTensors(entries: Entries): TrainState['optimizer']['tensors'] {
+  const tensors = new Map<string, Record<string, Tensor>>()
+  for (const [key, tensor] of Object.entries(entries)) {
+    if (!key.startsWith(OPTIMIZER) || !(tensor instanceof Tensor)) continue
+    const slash = key.indexOf('/', OPTIMIZER.length)
+    const [part, name] = [key.slice(OPTIMIZER.length, slash), key.slice(slash + 1)]
+    tensors.set(name, { ...tensors.get(name), [part]: tensor })
+  }
+  return tensors
+}

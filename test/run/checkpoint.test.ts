@@ -1,0 +1,144 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Random, type SparsifyOptions, sparsify } from 'espalier'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { python } from '../support/python.js'
+
+const program = fileURLToPath(new URL('job.mjs', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'espalier-checkpoint-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const start = (...args: string[]) => spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' })
+const file = (name: string) => join(folder, name)
+
+describe('a run that goes on from a checkpoint ends as one that never stopped, bit by bit', {
+  timeout: 120_000,
+}, () => {
+  it.each(['greg1', 'greg2', 'growing', 'lasso'])('from every step of %s', (regularizer) => {
+    const { status, stdout, stderr } = start('every', regularizer, mkdtempSync(file(regularizer)))
+    expect(status, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({ steps: 20, bad: [] })
+  })
+
+  it('killed at random moments, again and again', async () => {
+    const wanted = start('run', 'greg1').stdout
+    const random = new Random(Date.now())
+    const path = file('killed.ckpt')
+    let kills = 0
+    let out = ''
+    while (out === '') {
+      const child = spawn(process.execPath, [program, 'run', 'greg1', path], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let text = ''
+      child.stdout.on('data', (part) => {
+        text += part
+      })
+      const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+      // Later and later, so that it comes to an end at last.
+      const killer = new AbortController()
+      setTimeout(random.integer(300, 700 + 40 * kills), undefined, { signal: killer.signal }).then(
+        () => child.kill('SIGKILL'),
+        () => undefined,
+      )
+      if ((await ended) === 0) out = text
+      else kills++
+      killer.abort()
+      expect(kills).toBeLessThan(100)
+    }
+    expect(kills).toBeGreaterThan(0)
+    expect(out === wanted).toBe(true)
+    // What a kill left half written lies beside it, and is never read.
+    expect(readdirSync(folder).filter((name) => name.startsWith('killed.ckpt') && !name.endsWith('.part'))).toEqual([
+      'killed.ckpt',
+    ])
+  })
+})
+
+describe('the file', () => {
+  const path = file('run.ckpt')
+  beforeAll(() => {
+    const { status, stderr } = start('run', 'greg1', path)
+    expect(status, stderr).toBe(0)
+  })
+
+  it.skipIf(python === undefined)('opens with torch.load(weights_only=True); its model with torch.jit.load', () => {
+    const script = `
+import io, json, sys, torch
+entries = torch.load(sys.argv[1], weights_only=True)
+model = torch.jit.load(io.BytesIO(entries["model"].numpy().tobytes()))
+state = json.loads(entries["state"])
+velocity = entries["optimizer/velocity/c1.weight"]
+print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocity.shape), list(model.state_dict()["c1.weight"].shape)]))
+`
+    const [names, schema, phase, velocity, weight] = JSON.parse(
+      execFileSync(python!, ['-W', 'ignore', '-c', script, path], { encoding: 'utf8' }),
+    )
+    expect(names).toEqual(expect.arrayContaining(['model', 'random', 'state', 'optimizer/velocity/fc.bias']))
+    expect([schema, phase]).toEqual([1, 'finetune'])
+    expect(velocity).toEqual(weight)
+    expect(velocity[0]).toBeLessThan(12)
+  })
+
+  const resumed = async (from: string, over: Partial<SparsifyOptions> = {}) => {
+    const espalier = await import('espalier')
+    const { job } = await import('./job.mjs')
+    const { model, options } = await job(espalier, 'greg1', from, over)
+    return sparsify(model, options)
+  }
+  const changed = (name: string, change: (bytes: Buffer) => Uint8Array): string => {
+    writeFileSync(file(name), change(readFileSync(path)))
+    return file(name)
+  }
+
+  it.each<[string, () => string, RegExp]>([
+    ['is empty', () => changed('empty', () => Buffer.alloc(0)), /the file is empty/],
+    ['is text', () => changed('text', () => Buffer.from('nothing')), /not a checkpoint/],
+    ['is cut off', () => changed('short', (bytes) => bytes.subarray(0, bytes.length / 2)), /truncated or damaged/],
+    [
+      'has a flipped bit',
+      () => changed('flipped', (bytes) => flip(bytes, bytes.indexOf('"iteration"') + 3)),
+      /checksum/,
+    ],
+    [
+      'is a model',
+      () => fileURLToPath(new URL('../../examples/data/resnet8.script.pt', import.meta.url)),
+      /unknown type/,
+    ],
+  ])('a file that %s is ERR_CHECKPOINT', async (_what, from, message) => {
+    await expect(resumed(from())).rejects.toMatchObject({
+      code: 'ERR_CHECKPOINT',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  it('one of another run is refused, with what differs', async () => {
+    await expect(resumed(path, { seed: 4 })).rejects.toMatchObject({
+      code: 'ERR_CHECKPOINT',
+      message: `${path}: it is of another run: seed is 3 there, and 4 here`,
+    })
+  })
+
+  it('without resume, or without a file, a run starts afresh', async () => {
+    const own = file('fresh.ckpt')
+    expect(existsSync(own)).toBe(false)
+    const kinds: string[] = []
+    const { small } = await resumed(own, { onRecord: (record) => kinds.push(record.kind) })
+    small.dispose()
+    expect(kinds.filter((kind) => kind === 'batch')).toHaveLength(20)
+    expect(existsSync(own)).toBe(true)
+  })
+
+  it('a place that can not be written is ERR_WRITE, and the run says so at once', async () => {
+    const own = file('missing-folder/run.ckpt')
+    await expect(resumed(own)).rejects.toMatchObject({ code: 'ERR_WRITE' })
+  })
+})
+
+function flip(bytes: Buffer, at: number): Buffer {
+  expect(at).toBeGreaterThan(3)
+  bytes[at]! ^= 1
+  return bytes
+}

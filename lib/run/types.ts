@@ -26,6 +26,10 @@ export interface Phase {
   batchSize?: number | undefined
   /** Leave out a last batch that is not full; false by default. */
   dropLast?: boolean | undefined
+  /** As in the options of `train`, as are the two that follow. */
+  microBatches?: number | undefined
+  clipNorm?: number | undefined
+  lossScale?: number | undefined
 }
 
 export interface SparsifyOptions {

@@ -1,5 +1,38 @@
 import { run, scope, type Tensor } from '../torch/index.js'
 
+type Parameters = ReadonlyMap<string, Tensor>
+
+const gradientsOf = (parameters: Parameters): Tensor[] =>
+  [...new Set(parameters.values())].flatMap(({ grad }) => (grad === null ? [] : [grad]))
+
+/** Divides all gradients. */
+export async function unscale(parameters: Parameters, scale: number): Promise<void> {
+  await scope(async () => {
+    const gradients = gradientsOf(parameters)
+    if (gradients.length > 0)
+      await run([{ op: 'aten::_foreach_mul_.Scalar', args: [gradients, 1 / scale] }], { returns: [] })
+  })
+}
+
+/** Scales all gradients so that their L2 norm together is at most `most`. */
+export async function clip(parameters: Parameters, most: number): Promise<void> {
+  await scope(async () => {
+    const gradients = gradientsOf(parameters)
+    if (gradients.length === 0) return
+    const [total] = await run(
+      [
+        { op: 'aten::_foreach_norm.Scalar', args: [gradients, 2] },
+        { op: 'aten::stack', args: [{ result: 0 }] },
+        { op: 'aten::norm.Scalar', args: [{ result: 1 }, 2] },
+      ],
+      { returns: [2] },
+    )
+    const norm = (total as Tensor).item()
+    if (norm <= most) return
+    await run([{ op: 'aten::_foreach_mul_.Scalar', args: [gradients, most / norm] }], { returns: [] })
+  })
+}
+
 /**
  * Name of the first parameter whose gradient holds a NaN or an infinity; `undefined` when all are finite. One job for all
  * parameters.

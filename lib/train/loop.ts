@@ -3,14 +3,14 @@ import { EspalierError } from '../errors.js'
 import { count } from '../options.js'
 import type { Regularizer } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
-import { manualSeed, type ScriptModule, scope } from '../torch/index.js'
-import { type Augment, batchCount, batches, type Dataset, type TensorBatch } from './dataset.js'
+import { manualSeed, type ScriptModule } from '../torch/index.js'
+import { type Augment, batchCount, batches, type Dataset } from './dataset.js'
 import { type Evaluation, evaluate } from './evaluate.js'
-import { notFiniteGradient } from './gradients.js'
-import { type Loss, lossFunction } from './loss.js'
+import type { Loss } from './loss.js'
 import type { OptimizerFactory, OptimizerState } from './optimizer.js'
 import { Random, type RandomState } from './random.js'
 import { constant, type LrSchedule, largestFactor } from './schedule.js'
+import { Stepper } from './stepper.js'
 
 export interface TrainOptions {
   data: { train: Dataset; validation?: Dataset | undefined }
@@ -24,6 +24,15 @@ export interface TrainOptions {
   batchSize?: number | undefined
   /** Leave out a last batch that is not full; false by default. */
   dropLast?: boolean | undefined
+  /**
+   * Backward passes for one optimizer step, 1 or more; 1 by default. A batch is run in so many parts, one after the other, and the
+   * step is that of the whole batch (but for batch norm, which sees a part): for batches that don't fit into memory.
+   */
+  microBatches?: number | undefined
+  /** Largest L2 norm of all gradients together, above 0: longer ones are scaled down to it, before the penalty; none by default. */
+  clipNorm?: number | undefined
+  /** The loss is multiplied by this before, and the gradients divided by it after the backward pass; for float16. 1 by default. */
+  lossScale?: number | undefined
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
@@ -167,73 +176,5 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   } finally {
     stepper.dispose()
     model.train(wasTraining)
-  }
-}
-
-/** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
-const FLUSH = { flushDenormals: true } as const
-
-/** One optimizer step at a time: forward, loss, backward, penalty, step. */
-class Stepper {
-  readonly #model: ScriptModule
-  readonly #options: TrainOptions
-  readonly #lossOf
-  readonly #parameters
-  readonly #optimizer
-
-  constructor(model: ScriptModule, options: TrainOptions) {
-    this.#model = model
-    this.#options = options
-    this.#lossOf = lossFunction(options.loss)
-    this.#parameters = model.parameters()
-    this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
-    this.#optimizer.zeroGrad()
-  }
-
-  set factor(factor: number) {
-    this.#optimizer.lr = this.#options.optimizer.lr * factor
-  }
-
-  get lr(): number {
-    return this.#optimizer.lr
-  }
-
-  get state(): OptimizerState {
-    return this.#optimizer.state()
-  }
-
-  step({ inputs, targets }: TensorBatch, where: string): Promise<number> {
-    const { signal } = this.#options
-    return scope(async () => {
-      const output = await this.#model.forwardWith(inputs, { grad: true, signal, ...FLUSH })
-      const loss = await this.#lossOf(output, targets)
-      const value = loss.item()
-      if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
-      await loss.backward({ signal, ...FLUSH })
-      const broken = await notFiniteGradient(this.#parameters)
-      if (broken !== undefined) {
-        throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
-      }
-      await this.#move()
-      this.#optimizer.zeroGrad()
-      return value
-    })
-  }
-
-  /** The step, with the penalty in the same pass where there is such a one. */
-  async #move(): Promise<void> {
-    const { regularizer } = this.#options
-    if (regularizer === undefined) return this.#optimizer.step()
-    if (regularizer.term === undefined) {
-      await regularizer.apply({ lr: this.lr })
-      return this.#optimizer.step()
-    }
-    await this.#optimizer.step(regularizer.term)
-    await regularizer.advance()
-  }
-
-  dispose(): void {
-    this.#optimizer.zeroGrad()
-    this.#optimizer.dispose()
   }
 }

@@ -1,0 +1,112 @@
+import { EspalierError } from '../errors.js'
+import { atLeast, count } from '../options.js'
+import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
+import type { TensorBatch } from './dataset.js'
+import { clip, notFiniteGradient, unscale } from './gradients.js'
+import type { TrainOptions } from './loop.js'
+import { lossFunction } from './loss.js'
+import type { OptimizerState } from './optimizer.js'
+
+/** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
+const FLUSH = { flushDenormals: true } as const
+
+/** One optimizer step at a time: forward, loss, backward; unscale, clip, penalty, step. */
+export class Stepper {
+  readonly #model: ScriptModule
+  readonly #options: TrainOptions
+  readonly #lossOf
+  readonly #parameters
+  readonly #optimizer
+  readonly #microBatches: number
+  readonly #lossScale: number
+  readonly #clipNorm: number | undefined
+
+  constructor(model: ScriptModule, options: TrainOptions) {
+    const { microBatches = 1, lossScale = 1, clipNorm } = options
+    this.#microBatches = count('microBatches', microBatches)
+    this.#lossScale = atLeast('lossScale', lossScale, Number.MIN_VALUE)
+    this.#clipNorm = clipNorm === undefined ? undefined : atLeast('clipNorm', clipNorm, Number.MIN_VALUE)
+    this.#model = model
+    this.#options = options
+    this.#lossOf = lossFunction(options.loss)
+    this.#parameters = model.parameters()
+    this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
+    this.#optimizer.zeroGrad()
+  }
+
+  set factor(factor: number) {
+    this.#optimizer.lr = this.#options.optimizer.lr * factor
+  }
+
+  get lr(): number {
+    return this.#optimizer.lr
+  }
+
+  get state(): OptimizerState {
+    return this.#optimizer.state()
+  }
+
+  /** The mean loss over the batch, before the step. */
+  step(batch: TensorBatch, where: string): Promise<number> {
+    return scope(async () => {
+      let loss = 0
+      for (const part of parts(batch, this.#microBatches))
+        loss += await this.#backward(part, part.size / batch.size, where)
+      if (this.#lossScale !== 1) await unscale(this.#parameters, this.#lossScale)
+      const broken = await notFiniteGradient(this.#parameters)
+      if (broken !== undefined) {
+        throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
+      }
+      if (this.#clipNorm !== undefined) await clip(this.#parameters, this.#clipNorm)
+      await this.#move()
+      this.#optimizer.zeroGrad()
+      return loss
+    })
+  }
+
+  /** Adds the gradients of a part of a batch; gives its share of the loss. */
+  #backward({ inputs, targets }: TensorBatch, share: number, where: string): Promise<number> {
+    const { signal } = this.#options
+    return scope(async () => {
+      const output = await this.#model.forwardWith(inputs, { grad: true, signal, ...FLUSH })
+      const loss = await this.#lossOf(output, targets)
+      const value = loss.item()
+      if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
+      const factor = share * this.#lossScale
+      const scaled = factor === 1 ? loss : (call('aten::mul.Scalar', [loss, factor]) as Tensor)
+      await scaled.backward({ signal, ...FLUSH })
+      return value * share
+    })
+  }
+
+  /** The step, with the penalty in the same pass where there is such a one. Once, whatever the number of backward passes. */
+  async #move(): Promise<void> {
+    const { regularizer } = this.#options
+    if (regularizer === undefined) return this.#optimizer.step()
+    if (regularizer.term === undefined) {
+      await regularizer.apply({ lr: this.lr })
+      return this.#optimizer.step()
+    }
+    await this.#optimizer.step(regularizer.term)
+    await regularizer.advance()
+  }
+
+  dispose(): void {
+    this.#optimizer.zeroGrad()
+    this.#optimizer.dispose()
+  }
+}
+
+/** The examples of a batch in `count` parts, of equal size but for the last; fewer when there are fewer examples. */
+function* parts(batch: TensorBatch, count: number): Generator<TensorBatch> {
+  if (count === 1) {
+    yield batch
+    return
+  }
+  const length = Math.ceil(batch.size / count)
+  for (let start = 0; start < batch.size; start += length) {
+    const size = Math.min(length, batch.size - start)
+    const part = (tensor: Tensor) => call('aten::narrow', [tensor, 0, start, size]) as Tensor
+    yield { inputs: batch.inputs.map(part), targets: part(batch.targets), size }
+  }
+}

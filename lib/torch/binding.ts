@@ -14,6 +14,9 @@ export interface ModuleHandle {
 export interface RecordingHandle {
   readonly [kind]: 'recording'
 }
+export interface HookHandle {
+  readonly [kind]: 'hook'
+}
 export interface CancelHandle {
   readonly [kind]: 'cancel'
 }
@@ -75,6 +78,9 @@ export interface NativeBinding {
     options: JobOptions,
   ): Promise<void>
   tensorBackwardSync(tensor: TensorHandle, gradient: TensorHandle | null, retainGraph: boolean): void
+
+  tensorRegisterHook(tensor: TensorHandle, hook: (gradient: TensorHandle) => TensorHandle | undefined): HookHandle
+  hookRemove(hook: HookHandle): void
 
   call(op: string, args: readonly NativeInput[], grad: boolean): NativeOutput
   run(

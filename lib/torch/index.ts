@@ -32,4 +32,12 @@ export {
 export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
-export { type BackwardOptions, type Device, Tensor, type TensorOptions, type TypedArray } from './tensor.js'
+export {
+  type BackwardOptions,
+  type Device,
+  type GradientHook,
+  type HookRegistration,
+  Tensor,
+  type TensorOptions,
+  type TypedArray,
+} from './tensor.js'

@@ -4,7 +4,7 @@ import { type RunOptions, withSignal } from './abort.js'
 import type { TensorHandle } from './binding.js'
 import { toElements } from './elements.js'
 import { binding } from './runtime/index.js'
-import { track, untrack } from './scope.js'
+import { scope, track, untrack } from './scope.js'
 
 export type TypedArray =
   | Float32Array
@@ -31,6 +31,15 @@ export interface BackwardOptions extends Pick<RunOptions, 'signal' | 'flushDenor
   gradient?: Tensor | undefined
   /** Keep what autograd saved, for another backward. Default false. */
   retainGraph?: boolean | undefined
+}
+
+/** Reads a gradient, and may give another in its place. Synchronous. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
+export type GradientHook = (gradient: Tensor) => Tensor | undefined | void
+
+export interface HookRegistration {
+  /** The hook isn't called any more. May be called again. */
+  remove(): void
 }
 
 /** @internal Set once, by the class below: what only lib/torch may do. */
@@ -193,6 +202,23 @@ export class Tensor {
   /** As {@link Tensor.backward}, blocking the event loop until it is done. */
   backwardSync(options: Omit<BackwardOptions, 'signal' | 'flushDenormals'> = {}): void {
     binding().tensorBackwardSync(this.#handle, optional(options.gradient), options.retainGraph ?? false)
+  }
+
+  /**
+   * Calls `hook` with the gradient of this tensor in every backward pass, before it is added to `grad` or passed on; what it
+   * returns, of the same shape, dtype and device, takes the gradient's place. Tensors made in it are disposed of after it, as is
+   * the gradient: `keep` them. The backward pass waits for it; what it throws rejects `backward()`.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT when the tensor doesn't require grad
+   * @example const hook = weight.registerHook((gradient) => call('aten::clamp', [gradient, -1, 1]) as Tensor)
+   */
+  registerHook(hook: GradientHook): HookRegistration {
+    // A tensor of the enclosing scope would be gone when the hook is called: it has a scope of its own.
+    const handle = binding().tensorRegisterHook(this.#handle, (gradient) => {
+      const result = scope(() => hook(wrapTensor(gradient)))
+      return result === undefined ? undefined : tensorHandle(result as Tensor)
+    })
+    return { remove: () => binding().hookRemove(handle) }
   }
 
   /** Lets go of the memory. May be called again. Work in progress that uses the tensor is not disturbed. */

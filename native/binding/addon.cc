@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "binding/checkpoint.h"
+#include "binding/hooks.h"
 #include "binding/module.h"
 #include "binding/script.h"
 #include "binding/values.h"
@@ -80,6 +81,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterDefine(env, exports);
   RegisterScript(env, exports);
   RegisterCheckpoint(env, exports);
+  RegisterHooks(env, exports);
   return exports;
 }
 

@@ -2,7 +2,9 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+#include <unordered_map>
 
 #include "binding/errors.h"
 #include "binding/handle.h"
@@ -20,6 +22,17 @@ struct Addon {
   Napi::FunctionReference error_class;  // EspalierError
   std::shared_ptr<StorageLedger> ledger;
   Runner runner;
+
+  // What callbacks threw, by number, until it is told.
+  Napi::Object Thrown(Napi::Env env) {
+    if (thrown.IsEmpty()) thrown = Napi::Persistent(Napi::Object::New(env));
+    return thrown.Value();
+  }
+  Napi::ObjectReference thrown;
+  uint64_t thrown_count = 0;
+  // Functions of the hooks on tensors, by number.
+  std::unordered_map<uint64_t, Napi::FunctionReference> hooks;
+  uint64_t hook_count = 0;
 };
 
 // Each noun puts its functions into the exports, with Export<Function>(exports, "name") of errors.h.

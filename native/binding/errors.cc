@@ -52,8 +52,23 @@ Failure CurrentFailure() {
   }
 }
 
+Failure ThrownByCallback(const Napi::Error& error) {
+  Failure failure("ERR_TORCH", error.Message());
+  Addon& addon = Addon::Of(error.Env());
+  failure.thrown = ++addon.thrown_count;
+  addon.Thrown(error.Env()).Set(static_cast<uint32_t>(failure.thrown), error.Value());
+  return failure;
+}
+
 Napi::Error ToError(Napi::Env env, const Failure& failure) {
   Addon& addon = Addon::Of(env);
+  if (failure.thrown != 0) {
+    Napi::Object thrown = addon.Thrown(env);
+    const auto number = static_cast<uint32_t>(failure.thrown);
+    const Napi::Value value = thrown.Get(number);
+    thrown.Delete(number);
+    return Napi::Error(env, value);
+  }
   Napi::HandleScope scope(env);
   if (addon.error_class.IsEmpty()) {  // before init()
     return Napi::Error::New(env, failure.code + ": " + failure.message);

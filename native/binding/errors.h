@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <utility>
@@ -17,9 +18,13 @@ struct Failure : std::exception {
 
   std::string code;
   std::string message;
-  std::string detail;  // the full text behind the message; empty for none
-  std::string hint;    // what to do about it; empty for none
+  std::string detail;   // the full text behind the message; empty for none
+  std::string hint;     // what to do about it; empty for none
+  uint64_t thrown = 0;  // what JavaScript threw, by its number in Addon::thrown; 0 for none
 };
+
+// What a callback threw, so that it can go on through native code. JS thread only.
+Failure ThrownByCallback(const Napi::Error& error);
 
 inline Failure InvalidArgument(std::string message) { return Failure("ERR_INVALID_ARGUMENT", std::move(message)); }
 
@@ -27,7 +32,7 @@ inline Failure InvalidArgument(std::string message) { return Failure("ERR_INVALI
 // message and the full text as the detail. Call it in a catch block.
 Failure CurrentFailure();
 
-// The EspalierError for a failure. JS thread only.
+// The EspalierError for a failure, or what the callback threw. JS thread only.
 Napi::Error ToError(Napi::Env env, const Failure& failure);
 
 // Every function that JavaScript can call goes through this: no C++ exception may leave it.

@@ -68,6 +68,12 @@ struct Runner::Job {
   std::optional<Failure> failure;
 };
 
+struct Runner::Question {
+  std::function<void(Napi::Env)> work;
+  std::optional<Failure> failure;
+  bool done = false;  // guarded by mutex_
+};
+
 Runner::Runner() = default;
 Runner::~Runner() { Stop(); }
 
@@ -114,7 +120,50 @@ void Runner::Stop() {
     queue_.clear();
   }
   wake_.notify_all();
+  answered_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+void Runner::OnJsThread(std::function<void(Napi::Env)> work) {
+  if (blocking_) {
+    if (std::this_thread::get_id() == js_thread_) return work(env_);
+    throw Failure("ERR_UNSUPPORTED", "a callback can't run on this device while the JavaScript thread is blocked", "",
+                  "use backward() in place of backwardSync()");
+  }
+  auto question = std::make_shared<Question>();
+  question->work = std::move(work);
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) throw Aborted();
+    questions_.push_back(question);
+  }
+  napi_call_threadsafe_function(settled_, nullptr, napi_tsfn_nonblocking);
+  std::unique_lock lock(mutex_);
+  answered_.wait(lock, [&] { return question->done || stopping_; });
+  if (!question->done) throw Aborted();
+  if (question->failure) throw *question->failure;
+}
+
+void Runner::Answer(Napi::Env env) {
+  std::deque<std::shared_ptr<Question>> asked;
+  {
+    std::lock_guard lock(mutex_);
+    asked.swap(questions_);
+  }
+  for (const std::shared_ptr<Question>& question : asked) {
+    Napi::HandleScope scope(env);
+    try {
+      question->work(env);
+    } catch (...) {
+      question->failure = CurrentFailure();
+    }
+    question->work = nullptr;  // what it holds of JavaScript is freed here
+    {
+      std::lock_guard lock(mutex_);
+      question->done = true;
+    }
+    answered_.notify_all();
+  }
 }
 
 void Runner::Start(Napi::Env env) {
@@ -172,6 +221,7 @@ void Runner::OnSettled(napi_env env, napi_value, void* context, void*) {
 }
 
 void Runner::Settled(Napi::Env env) {
+  Answer(env);
   std::deque<std::unique_ptr<Job>> done;
   {
     std::lock_guard lock(mutex_);

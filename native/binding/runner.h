@@ -68,6 +68,15 @@ class Runner {
   // Sets the flag and rejects the jobs with this flag that still wait in the queue. JS thread only.
   void Cancel(Napi::Env env, const std::shared_ptr<CancelFlag>& flag);
 
+  // Runs `work` on the JS thread and waits until it is done: for callbacks out of a job, on any thread of it. What it
+  // throws is thrown here. `work` may outlive the wait: when the environment ends meanwhile, ERR_ABORTED is thrown.
+  void OnJsThread(std::function<void(Napi::Env)> work);
+  // While one lives, the JS thread waits for work that runs in its own call: nothing else can be done on it.
+  class Blocking;
+
+  // Whether no job waits or runs. JS thread only.
+  bool Idle() const { return pending_ == 0; }
+
   // Drops the queue, asks the running job to stop, and joins the thread. Idempotent; later submissions are rejected.
   // Called when the environment ends: LibTorch's static destructors race with a live thread and abort the process.
   void Stop();
@@ -77,6 +86,8 @@ class Runner {
 
  private:
   struct Job;
+  struct Question;
+  void Answer(Napi::Env env);
   void Start(Napi::Env env);
   void Loop();
   void Post(std::unique_ptr<Job> job);
@@ -86,12 +97,30 @@ class Runner {
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Job>> queue_;  // guarded by mutex_
-  std::deque<std::unique_ptr<Job>> done_;   // guarded by mutex_
+  std::deque<std::unique_ptr<Job>> queue_;           // guarded by mutex_
+  std::deque<std::unique_ptr<Job>> done_;            // guarded by mutex_
+  std::deque<std::shared_ptr<Question>> questions_;  // guarded by mutex_
+  std::condition_variable answered_;
+  std::thread::id js_thread_;  // guarded by being set before any job
+  napi_env env_ = nullptr;
+  std::atomic<bool> blocking_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<int> threads_{0};  // 0: LibTorch's default
   napi_threadsafe_function settled_ = nullptr;
   int64_t pending_ = 0;  // JS thread only
+};
+
+class Runner::Blocking {
+ public:
+  explicit Blocking(Runner& runner, napi_env env) : runner_(runner) {
+    runner_.js_thread_ = std::this_thread::get_id();
+    runner_.env_ = env;
+    runner_.blocking_ = true;
+  }
+  ~Blocking() { runner_.blocking_ = false; }
+
+ private:
+  Runner& runner_;
 };
 
 }  // namespace espalier

@@ -241,7 +241,9 @@ Napi::Value TensorBackward(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TensorBackwardSync(const Napi::CallbackInfo& info) {
-  Backward(info).Run();
+  const Backward backward(info);
+  const Runner::Blocking blocking(Addon::Of(info.Env()).runner, info.Env());
+  backward.Run();
   return info.Env().Undefined();
 }
 

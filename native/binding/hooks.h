@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+namespace espalier {
+
+void RegisterHooks(Napi::Env env, Napi::Object exports);
+
+}  // namespace espalier

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type {
   CancelHandle,
+  HookHandle,
   ModuleHandle,
   NativeBinding,
   RecordingHandle,
@@ -30,6 +31,7 @@ describe('a wrong handle is refused and corrupts nothing', () => {
     ['a module to dispose of', (handle: ModuleHandle) => native.moduleDispose(handle)],
     ['a recording', (handle: RecordingHandle) => native.recordingDispose(handle)],
     ['a cancel handle', (handle: CancelHandle) => native.cancel(handle)],
+    ['a hook', (handle: HookHandle) => native.hookRemove(handle)],
   ]
   const impostors: [string, () => unknown, RegExp | undefined][] = [
     ['a tensor', () => tensor, /tensor/],
@@ -60,7 +62,7 @@ describe('a wrong handle is refused and corrupts nothing', () => {
 
 test('functions called with nothing at all throw', async () => {
   const noise = Object.entries(native as unknown as Record<string, (...args: unknown[]) => unknown>).filter(
-    ([name]) => !['torchVersion', 'threads', 'createCancel', 'init'].includes(name),
+    ([name]) => !['torchVersion', 'threads', 'createCancel', 'randomState', 'init'].includes(name),
   )
   expect(noise.length).toBeGreaterThan(25)
   for (const [name, call] of noise) {

@@ -42,6 +42,10 @@ export type NativeOutput =
   | NativeOutput[]
   | Map<NativeOutput, NativeOutput>
 
+/** `place` is the tensor's number in the output of a module; 0 for a tensor. `undefined`: nothing takes the value's place. */
+export type NativeGradientHook = (gradient: TensorHandle, place: number) => TensorHandle | undefined
+export type NativeForwardHook = (output: NativeOutput, inputs: NativeOutput[]) => NativeInput | undefined
+
 /** A tensor with every name it has, in state_dict order. */
 export interface NamedHandle {
   names: string[]
@@ -79,7 +83,9 @@ export interface NativeBinding {
   ): Promise<void>
   tensorBackwardSync(tensor: TensorHandle, gradient: TensorHandle | null, retainGraph: boolean): void
 
-  tensorRegisterHook(tensor: TensorHandle, hook: (gradient: TensorHandle) => TensorHandle | undefined): HookHandle
+  tensorRegisterHook(tensor: TensorHandle, hook: NativeGradientHook): HookHandle
+  moduleRegisterHook(module: ModuleHandle, name: string, kind: 'forward', hook: NativeForwardHook): HookHandle
+  moduleRegisterHook(module: ModuleHandle, name: string, kind: 'backward', hook: NativeGradientHook): HookHandle
   hookRemove(hook: HookHandle): void
 
   call(op: string, args: readonly NativeInput[], grad: boolean): NativeOutput

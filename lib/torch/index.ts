@@ -11,6 +11,7 @@ export {
   type Reduction,
   softmax,
 } from './functional.js'
+export type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
 export {
   type LoadModelOptions,
   load,
@@ -35,8 +36,6 @@ export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
 export {
   type BackwardOptions,
   type Device,
-  type GradientHook,
-  type HookRegistration,
   Tensor,
   type TensorOptions,
   type TypedArray,

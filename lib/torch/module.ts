@@ -4,6 +4,14 @@ import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
+import {
+  type ForwardHook,
+  forwardHook,
+  type GradientHook,
+  gradientHook,
+  type HookRegistration,
+  registration,
+} from './hooks.js'
 import { type CutRequest, type Recording, recordingHandleOf, type TrainEvalRepair, wrapRecording } from './recording.js'
 import { binding } from './runtime/index.js'
 import { type Device, type Tensor, wrapOwned } from './tensor.js'
@@ -155,6 +163,30 @@ export class ScriptModule {
       binding().moduleForward(this.#handle, inputs.map(lower), job),
     )
     return lift(output)
+  }
+
+  /**
+   * Calls `hook` with what a submodule gives, and with its inputs, whenever {@link ScriptModule.forward} has run it; what the
+   * hook returns, of the same type, takes the output's place. Tensors made in it are disposed of after it, as are those that it
+   * gets: `keep` them. The run waits for it; what it throws rejects `forward()`. Copies of the module (`clone`, `to`, `cut`)
+   * have no hooks; recording, counting and verification don't call any.
+   *
+   * @param name qualified name of a submodule, as in `layer1.0.conv1`; `''` for the module itself
+   * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is none. `forward` throws ERR_UNSUPPORTED when it never calls
+   * that submodule
+   * @example module.registerForwardHook('layer1', (output) => { activations.push(keep(output as Tensor)) })
+   */
+  registerForwardHook(name: string, hook: ForwardHook): HookRegistration {
+    return registration(binding().moduleRegisterHook(this.#handle, name, 'forward', forwardHook(hook)))
+  }
+
+  /**
+   * Calls `hook` with the gradient of a submodule's output in every backward pass through a `forward` that was started after
+   * this; what it returns, of the same shape, dtype and device, takes the gradient's place. Of an output of several tensors
+   * each has a call, with its number. See {@link Tensor.registerHook} and {@link ScriptModule.registerForwardHook}.
+   */
+  registerBackwardHook(name: string, hook: GradientHook): HookRegistration {
+    return registration(binding().moduleRegisterHook(this.#handle, name, 'backward', gradientHook(hook)))
   }
 
   /** A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load. */

@@ -3,8 +3,9 @@ import type { DType } from '../graph/record.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { TensorHandle } from './binding.js'
 import { toElements } from './elements.js'
+import { type GradientHook, gradientHook, type HookRegistration, registration } from './hooks.js'
 import { binding } from './runtime/index.js'
-import { scope, track, untrack } from './scope.js'
+import { track, untrack } from './scope.js'
 
 export type TypedArray =
   | Float32Array
@@ -31,15 +32,6 @@ export interface BackwardOptions extends Pick<RunOptions, 'signal' | 'flushDenor
   gradient?: Tensor | undefined
   /** Keep what autograd saved, for another backward. Default false. */
   retainGraph?: boolean | undefined
-}
-
-/** Reads a gradient, and may give another in its place. Synchronous. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
-export type GradientHook = (gradient: Tensor) => Tensor | undefined | void
-
-export interface HookRegistration {
-  /** The hook isn't called any more. May be called again. */
-  remove(): void
 }
 
 /** @internal Set once, by the class below: what only lib/torch may do. */
@@ -213,12 +205,7 @@ export class Tensor {
    * @example const hook = weight.registerHook((gradient) => call('aten::clamp', [gradient, -1, 1]) as Tensor)
    */
   registerHook(hook: GradientHook): HookRegistration {
-    // A tensor of the enclosing scope would be gone when the hook is called: it has a scope of its own.
-    const handle = binding().tensorRegisterHook(this.#handle, (gradient) => {
-      const result = scope(() => hook(wrapTensor(gradient)))
-      return result === undefined ? undefined : tensorHandle(result as Tensor)
-    })
-    return { remove: () => binding().hookRemove(handle) }
+    return registration(binding().tensorRegisterHook(this.#handle, gradientHook(hook)))
   }
 
   /** Lets go of the memory. May be called again. Work in progress that uses the tensor is not disturbed. */

@@ -10,6 +10,7 @@
 #include "binding/checkpoint.h"
 #include "binding/hooks.h"
 #include "binding/module.h"
+#include "binding/module_hooks.h"
 #include "binding/script.h"
 #include "binding/values.h"
 
@@ -82,6 +83,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterScript(env, exports);
   RegisterCheckpoint(env, exports);
   RegisterHooks(env, exports);
+  RegisterModuleHooks(env, exports);
   return exports;
 }
 

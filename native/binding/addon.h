@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 
 #include "binding/errors.h"
 #include "binding/handle.h"
+#include "binding/hooks.h"
 #include "binding/runner.h"
 #include "binding/tensor.h"
 
@@ -30,9 +30,7 @@ struct Addon {
   }
   Napi::ObjectReference thrown;
   uint64_t thrown_count = 0;
-  // Functions of the hooks on tensors, by number.
-  std::unordered_map<uint64_t, Napi::FunctionReference> hooks;
-  uint64_t hook_count = 0;
+  HookFunctions hooks;
 };
 
 // Each noun puts its functions into the exports, with Export<Function>(exports, "name") of errors.h.

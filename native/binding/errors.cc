@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "binding/addon.h"
+#include "script/error.h"
 
 namespace espalier {
 namespace {
@@ -41,6 +42,8 @@ Failure CurrentFailure() {
     throw;
   } catch (const Failure& failure) {
     return failure;
+  } catch (const script::Error& error) {
+    return Failure(error.code, error.message, error.detail);
   } catch (const c10::Error& error) {
     return TorchFailure(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {

@@ -1,10 +1,5 @@
 #include "binding/hooks.h"
 
-#include <ATen/core/Tensor.h>
-
-#include <atomic>
-#include <memory>
-
 #include "binding/addon.h"
 #include "binding/errors.h"
 #include "binding/tensor.h"
@@ -13,12 +8,11 @@
 namespace espalier {
 namespace {
 
-// One hook; the tensor and the handle in JavaScript's hands share it. The function itself belongs to the environment.
-struct Hook {
+// The handle of a Hook (see handle.h).
+struct NativeHook {
   static constexpr napi_type_tag kTag = {0x51c7be0a93f2468d, 0xb6e40d7cf8a91532};
   static constexpr const char* kNoun = "hook";
-  uint64_t number = 0;
-  std::shared_ptr<std::atomic<bool>> active = std::make_shared<std::atomic<bool>>(true);
+  std::weak_ptr<Hook> hook;
 };
 
 void CheckReplacement(const at::Tensor& given, const at::Tensor& gradient) {
@@ -31,60 +25,84 @@ void CheckReplacement(const at::Tensor& given, const at::Tensor& gradient) {
                         c10::str(gradient.sizes()));
 }
 
-// Calls the function with the gradient. Undefined: the gradient stays as it is.
-at::Tensor Ask(Addon& addon, const Hook& hook, const at::Tensor& gradient) {
-  auto replacement = std::make_shared<at::Tensor>();
-  addon.runner.OnJsThread([&addon, hook, gradient, replacement](Napi::Env env) {
-    const auto found = addon.hooks.find(hook.number);
-    if (found == addon.hooks.end()) return;
-    try {
-      const Napi::Value result = found->second.Call({WrapTensor(env, gradient)});
-      if (result.IsUndefined()) return;
-      const at::Tensor given = UnwrapTensor(result, "what a hook gives");
-      CheckReplacement(given, gradient);
-      *replacement = given.detach();
-    } catch (const Napi::Error& error) {
-      throw ThrownByCallback(error);
-    }
-  });
-  return *replacement;
-}
-
 // tensorRegisterHook(tensor, function): a handle of the hook
 Napi::Value TensorRegisterHook(const Napi::CallbackInfo& info) {
   Addon& addon = Addon::Of(info.Env());
   const at::Tensor tensor = UnwrapTensor(info[0], "tensor");
   if (!info[1].IsFunction()) throw InvalidArgument("registerHook needs a function, not " + Describe(info[1]));
   if (!tensor.requires_grad()) throw InvalidArgument("registerHook needs a tensor that requires grad");
-  auto handle = std::make_unique<Hook>();
-  handle->number = ++addon.hook_count;
-  addon.hooks.emplace(handle->number, Napi::Persistent(info[1].As<Napi::Function>()));
-  const auto add = [&addon, tensor, hook = *handle] {
-    tensor.register_hook([&addon, hook](const at::Tensor& gradient) {
-      return *hook.active ? Ask(addon, hook, gradient) : at::Tensor();
-    });
-  };
+  std::shared_ptr<Hook> hook = addon.hooks.Add(info[1].As<Napi::Function>());
+  const Napi::Object handle = WrapHook(info.Env(), hook);
   // A backward pass that runs now must not see the list of hooks change.
-  if (addon.runner.Idle()) {
-    add();
-  } else {
-    addon.runner.Submit(info.Env(), {}, [add](const JobContext&) -> Runner::Settle {
-      add();
-      return [](Napi::Env env) { return env.Undefined(); };
-    });
-  }
-  return MakeHandle(info.Env(), std::move(handle));
+  addon.runner.Between(info.Env(), [&addon, tensor, hook] { HookGradient(addon, tensor, hook, 0); });
+  return handle;
 }
 
 // hookRemove(hook): it isn't called any more; may be called again
 Napi::Value HookRemove(const Napi::CallbackInfo& info) {
-  const Hook& hook = FromHandle<Hook>(info[0], "hook");
-  *hook.active = false;
-  Addon::Of(info.Env()).hooks.erase(hook.number);
+  const std::shared_ptr<Hook> hook = FromHandle<NativeHook>(info[0], "hook").hook.lock();
+  if (hook == nullptr) return info.Env().Undefined();
+  hook->active = false;
+  Addon::Of(info.Env()).hooks.Erase(hook->number);
   return info.Env().Undefined();
 }
 
 }  // namespace
+
+std::shared_ptr<Hook> HookFunctions::Add(Napi::Function function) {
+  {
+    std::lock_guard lock(ended_->mutex);
+    for (const uint64_t number : ended_->numbers) functions_.erase(number);
+    ended_->numbers.clear();
+  }
+  auto hook = std::make_shared<Hook>(++count_, ended_);
+  functions_.emplace(hook->number, Napi::Persistent(function));
+  return hook;
+}
+
+const Napi::FunctionReference* HookFunctions::Find(uint64_t number) const {
+  const auto found = functions_.find(number);
+  return found == functions_.end() ? nullptr : &found->second;
+}
+
+void CallHook(Addon& addon, const Hook& hook, std::function<std::vector<napi_value>(Napi::Env)> arguments,
+              std::function<void(Napi::Value)> take) {
+  if (!hook.active) return;
+  const uint64_t number = hook.number;
+  addon.runner.OnJsThread([&addon, number, arguments = std::move(arguments), take = std::move(take)](Napi::Env env) {
+    const Napi::FunctionReference* function = addon.hooks.Find(number);
+    if (function == nullptr) return;
+    try {
+      // The hook may remove itself: the function must not go while it runs.
+      const Napi::Function called = function->Value();
+      const Napi::Value result = called.Call(arguments(env));
+      if (!result.IsUndefined()) take(result);
+    } catch (const Napi::Error& error) {
+      throw ThrownByCallback(error);
+    }
+  });
+}
+
+void HookGradient(Addon& addon, const at::Tensor& tensor, std::shared_ptr<Hook> hook, int64_t place) {
+  tensor.register_hook([&addon, hook = std::move(hook), place](const at::Tensor& gradient) {
+    const auto replacement = std::make_shared<at::Tensor>();
+    CallHook(
+        addon, *hook,
+        [gradient, place](Napi::Env env) -> std::vector<napi_value> {
+          return {WrapTensor(env, gradient), Napi::Number::New(env, static_cast<double>(place))};
+        },
+        [gradient, replacement](Napi::Value result) {
+          const at::Tensor given = UnwrapTensor(result, "what a hook gives");
+          CheckReplacement(given, gradient);
+          *replacement = given.detach();
+        });
+    return *replacement;
+  });
+}
+
+Napi::Object WrapHook(Napi::Env env, const std::shared_ptr<Hook>& hook) {
+  return MakeHandle(env, std::make_unique<NativeHook>(NativeHook{hook}));
+}
 
 void RegisterHooks(Napi::Env, Napi::Object exports) {
   Export<TensorRegisterHook>(exports, "tensorRegisterHook");

@@ -16,7 +16,8 @@ namespace espalier {
 
 // The graph is run as it is, on the plain interpreter: the profiling executor specialises and recompiles during the
 // first runs, which costs seconds on large models.
-c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs) {
+c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks) {
+  if (hooks != nullptr) return hooked_.Run(module, std::move(inputs), *hooks);
   if (!code_) {
     auto graph = module.get_method("forward").graph()->copy();
     torch::jit::Inline(*graph);
@@ -36,10 +37,20 @@ std::shared_ptr<const script::PreparedGraph> ModuleState::Prepared() {
   return prepared_;
 }
 
-ModuleUse::Locked::Locked(ModuleState& state, std::optional<bool> mode) : lock_(state.mutex), state_(state) {
-  if (!mode || state.mode_ == mode) return;
-  state.module.train(*mode);
-  state.mode_ = mode;
+ModuleUse::Locked::Locked(const ModuleUse& use) : state_(*use.state_), hooks_(use.hooks_.get()) {
+  if (!use.mode_ || state_.mode_ == use.mode_) return;
+  state_.module.train(*use.mode_);
+  state_.mode_ = use.mode_;
+}
+
+ModuleUse::Locked ModuleUse::Lock() const {
+  state_->free.acquire();
+  return Locked(*this);
+}
+
+ModuleUse::Locked ModuleUse::LockHere(Napi::Env env) const {
+  Addon::Of(env).runner.Until(env, [this] { return state_->free.try_acquire(); });
+  return Locked(*this);
 }
 
 NativeModule::NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger)
@@ -245,12 +256,15 @@ Napi::Value ModuleForward(const Napi::CallbackInfo& info) {
 Napi::Value ModuleForwardSync(const Napi::CallbackInfo& info) {
   ForwardCall call(info);
   at::AutoGradMode grad(JobOptions::From(info[2]).grad);
-  return FromIValue(info.Env(), call.use.Lock().Forward(std::move(call.inputs)));
+  auto locked = call.use.LockHere(info.Env());
+  const Runner::Blocking blocking(Addon::Of(info.Env()).runner, info.Env());
+  return FromIValue(info.Env(), locked.Forward(std::move(call.inputs)));
 }
 
 // moduleClone(module): module
 Napi::Value ModuleClone(const Napi::CallbackInfo& info) {
-  return WrapModule(info.Env(), Copy(FromHandle<NativeModule>(info[0], "module").Use().Lock().module()));
+  const ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  return WrapModule(info.Env(), Copy(use.LockHere(info.Env()).module()));
 }
 
 // moduleTo(module, device | null, dtype | null): Promise<module>

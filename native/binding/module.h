@@ -5,11 +5,12 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <semaphore>
 #include <vector>
 
 #include "binding/handle.h"
+#include "binding/module_hooks.h"
 #include "binding/tensor.h"
 #include "script/prepare.h"
 
@@ -22,11 +23,11 @@ class ModuleState {
   explicit ModuleState(torch::jit::Module module) : module(std::move(module)) {}
 
   // Whoever reads or runs the module holds the lock and the mode it was asked for; see NativeModule::Use.
-  std::mutex mutex;
+  std::binary_semaphore free{1};
   torch::jit::Module module;
 
   // Runs `forward`. `inputs` without self, checked against the schema. Under the lock.
-  c10::IValue Forward(std::vector<c10::IValue> inputs);
+  c10::IValue Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks);
 
   // `forward` as it is recorded, made at the first call; it holds for any example inputs. Under the lock.
   std::shared_ptr<const script::PreparedGraph> Prepared();
@@ -34,32 +35,41 @@ class ModuleState {
  private:
   friend class ModuleUse;
   std::optional<torch::jit::Code> code_;  // made at the first run
-  std::optional<bool> mode_;              // what train()/eval() was applied last
+  HookedForward hooked_;
+  std::optional<bool> mode_;  // what train()/eval() was applied last
   std::shared_ptr<const script::PreparedGraph> prepared_;
 };
 
-// Access to a module for one piece of work: locked, and in the train/eval mode that held when the work was asked for.
+// Access to a module for one piece of work: locked, and with the train/eval mode and the hooks that held when the work
+// was asked for.
 class ModuleUse {
  public:
-  ModuleUse(std::shared_ptr<ModuleState> state, std::optional<bool> mode) : state_(std::move(state)), mode_(mode) {}
+  ModuleUse(std::shared_ptr<ModuleState> state, std::optional<bool> mode, std::shared_ptr<const ModuleHooks> hooks)
+      : state_(std::move(state)), mode_(mode), hooks_(std::move(hooks)) {}
 
-  // Copyable into a job; lock() on the thread that works.
   class Locked {
    public:
-    Locked(ModuleState& state, std::optional<bool> mode);
+    // Of a module that is free no longer: the caller has acquired it.
+    Locked(const ModuleUse& use);
+    ~Locked() { state_.free.release(); }
+    Locked(const Locked&) = delete;
     torch::jit::Module& module() { return state_.module; }
-    c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs)); }
+    c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs), hooks_); }
     std::shared_ptr<const script::PreparedGraph> Prepared() { return state_.Prepared(); }
 
    private:
-    std::lock_guard<std::mutex> lock_;
     ModuleState& state_;
+    const ModuleHooks* hooks_;
   };
-  Locked Lock() const { return Locked(*state_, mode_); }
+  // On the runner's thread.
+  Locked Lock() const;
+  // On the JS thread: hooks of a job that has the module are answered meanwhile. Throws ERR_UNSUPPORTED in such a hook.
+  Locked LockHere(Napi::Env env) const;
 
  private:
   std::shared_ptr<ModuleState> state_;
   std::optional<bool> mode_;
+  std::shared_ptr<const ModuleHooks> hooks_;
 };
 
 // A handle's module.
@@ -80,12 +90,14 @@ class NativeModule {
   NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger);
   ~NativeModule();
 
-  ModuleUse Use() const { return ModuleUse(state_, mode); }
+  ModuleUse Use() const { return ModuleUse(state_, mode, Active(hooks)); }
   // The module without lock or mode: for reading what never changes (types, names, schema, tensors' identity).
   const torch::jit::Module& module() const { return state_->module; }
 
   // What train()/eval() was called last; none: as it was loaded. Applied by Use().Lock().
   std::optional<bool> mode;
+  // None: null.
+  std::shared_ptr<const ModuleHooks> hooks;
 
  private:
   std::shared_ptr<ModuleState> state_;

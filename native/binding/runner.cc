@@ -4,7 +4,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
+#include <chrono>
 #include <optional>
+#include <utility>
 
 #include "binding/addon.h"
 #include "binding/errors.h"
@@ -30,6 +32,15 @@ class FlushDenormals {
     at::globalContext().setFlushDenormal(on);
   }
   bool on_;
+};
+
+class InCallback {
+ public:
+  explicit InCallback(int& depth) : depth_(depth) { ++depth_; }
+  ~InCallback() { --depth_; }
+
+ private:
+  int& depth_;
 };
 
 bool Flag(const Napi::Object& options, const char* key) {
@@ -124,11 +135,53 @@ void Runner::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Runner::Until(Napi::Env env, const std::function<bool()>& reached) {
+  while (!reached()) {
+    if (callbacks_ > 0) {
+      throw Failure("ERR_UNSUPPORTED", "a hook can't use the module that waits for it", "", "use it after the hook");
+    }
+    Answer(env);
+    // There is no signal for what `reached` looks at.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void Runner::Between(Napi::Env env, std::function<void()> change) {
+  if (blocking_) {
+    changes_.push_back(std::move(change));
+  } else if (pending_ == 0) {
+    change();
+  } else {
+    Submit(env, {}, [change = std::move(change)](const JobContext&) -> Settle {
+      change();
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
+  }
+}
+
+Runner::Blocking::Blocking(Runner& runner, Napi::Env env) : runner_(runner), env_(env), before_(runner.blocking_) {
+  runner_.js_thread_ = std::this_thread::get_id();
+  runner_.env_ = env;
+  runner_.blocking_ = true;
+}
+
+Runner::Blocking::~Blocking() {
+  runner_.blocking_ = before_;
+  if (before_) return;
+  for (auto& change : std::exchange(runner_.changes_, {})) runner_.Between(env_, std::move(change));
+}
+
 void Runner::OnJsThread(std::function<void(Napi::Env)> work) {
   if (blocking_) {
-    if (std::this_thread::get_id() == js_thread_) return work(env_);
-    throw Failure("ERR_UNSUPPORTED", "a callback can't run on this device while the JavaScript thread is blocked", "",
-                  "use backward() in place of backwardSync()");
+    if (std::this_thread::get_id() == js_thread_) {
+      const InCallback in(callbacks_);
+      return work(env_);
+    }
+    // A job's callback can wait for the end of that call; one of the call itself, out of another thread, can't.
+    if (std::this_thread::get_id() != thread_.get_id()) {
+      throw Failure("ERR_UNSUPPORTED", "a callback can't run on this device while the JavaScript thread is blocked", "",
+                    "use backward() in place of backwardSync()");
+    }
   }
   auto question = std::make_shared<Question>();
   question->work = std::move(work);
@@ -152,6 +205,7 @@ void Runner::Answer(Napi::Env env) {
   }
   for (const std::shared_ptr<Question>& question : asked) {
     Napi::HandleScope scope(env);
+    const InCallback in(callbacks_);
     try {
       question->work(env);
     } catch (...) {

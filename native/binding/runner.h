@@ -74,8 +74,13 @@ class Runner {
   // While one lives, the JS thread waits for work that runs in its own call: nothing else can be done on it.
   class Blocking;
 
-  // Whether no job waits or runs. JS thread only.
-  bool Idle() const { return pending_ == 0; }
+  // Waits until `reached` gives true, and answers the callbacks of the job that runs meanwhile: it may need the JS
+  // thread before it gets there. Throws ERR_UNSUPPORTED in such a callback: it would wait for itself. JS thread only.
+  void Until(Napi::Env env, const std::function<bool()>& reached);
+
+  // Makes a change that no job, nor call that blocks, may see happen: at once when there is none, else when those that
+  // were asked for before are done. JS thread only.
+  void Between(Napi::Env env, std::function<void()> change);
 
   // Drops the queue, asks the running job to stop, and joins the thread. Idempotent; later submissions are rejected.
   // Called when the environment ends: LibTorch's static destructors race with a live thread and abort the process.
@@ -104,23 +109,23 @@ class Runner {
   std::thread::id js_thread_;  // guarded by being set before any job
   napi_env env_ = nullptr;
   std::atomic<bool> blocking_{false};
+  int callbacks_ = 0;  // JS thread only: how many are being answered
   std::atomic<bool> stopping_{false};
   std::atomic<int> threads_{0};  // 0: LibTorch's default
   napi_threadsafe_function settled_ = nullptr;
-  int64_t pending_ = 0;  // JS thread only
+  int64_t pending_ = 0;                         // JS thread only
+  std::vector<std::function<void()>> changes_;  // JS thread only: to be made when the call that blocks is over
 };
 
 class Runner::Blocking {
  public:
-  explicit Blocking(Runner& runner, napi_env env) : runner_(runner) {
-    runner_.js_thread_ = std::this_thread::get_id();
-    runner_.env_ = env;
-    runner_.blocking_ = true;
-  }
-  ~Blocking() { runner_.blocking_ = false; }
+  explicit Blocking(Runner& runner, Napi::Env env);
+  ~Blocking();
 
  private:
   Runner& runner_;
+  Napi::Env env_;
+  const bool before_;  // a call that blocks can be in a callback of another one
 };
 
 }  // namespace espalier

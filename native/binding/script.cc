@@ -31,16 +31,6 @@ class NativeRecording {
   std::shared_ptr<const script::Recording> recording_;
 };
 
-// Calls into native/script, whose errors know nothing of Node.
-template <class Call>
-auto Translated(Call call) {
-  try {
-    return call();
-  } catch (const script::Error& error) {
-    throw Failure(error.code, error.message, error.detail);
-  }
-}
-
 // moduleRecord(module, inputs, {execute}): Promise<{record, handle}>
 Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
@@ -53,10 +43,8 @@ Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), {}, [use, inputs, execute](const JobContext& context) -> Runner::Settle {
         auto locked = use.Lock();
-        auto [record, recording] = Translated([&] {
-          return script::RecordModule(locked.module(), locked.Prepared(), inputs,
-                                      {execute, [&context] { context.ThrowIfCancelled(); }});
-        });
+        auto [record, recording] = script::RecordModule(locked.module(), locked.Prepared(), inputs,
+                                                        {execute, [&context] { context.ThrowIfCancelled(); }});
         auto text = std::make_shared<std::string>(script::ToJson(record));
         auto kept = std::make_shared<const script::Recording>(std::move(recording));
         return [text, kept](Napi::Env env) {
@@ -192,9 +180,7 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), {}, [use, recording, request](const JobContext& context) -> Runner::Settle {
         auto locked = use.Lock();
-        auto module = Translated([&] {
-          return script::Cut(locked.module(), *recording, *request, [&context] { context.ThrowIfCancelled(); });
-        });
+        auto module = script::Cut(locked.module(), *recording, *request, [&context] { context.ThrowIfCancelled(); });
         return [module](Napi::Env env) { return WrapModule(env, module); };
       });
 }
@@ -215,10 +201,8 @@ Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
       .runner.Submit(info.Env(), JobOptions::From(info[4]),
                      [use, recording, inputs, watched](const JobContext& context) -> Runner::Settle {
                        auto locked = use.Lock();
-                       auto moments = Translated([&] {
-                         return script::Observe(locked.module(), *recording, inputs, watched,
-                                                [&context] { context.ThrowIfCancelled(); });
-                       });
+                       auto moments = script::Observe(locked.module(), *recording, inputs, watched,
+                                                      [&context] { context.ThrowIfCancelled(); });
                        return [moments](Napi::Env env) {
                          Napi::Array array = Napi::Array::New(env, moments.size());
                          for (size_t i = 0; i < moments.size(); ++i) {
@@ -247,7 +231,7 @@ Napi::Value ModuleRepair(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   if (!info[1].IsFunction()) throw InvalidArgument("repair must be a function, not " + Describe(info[1]));
   const Napi::Function wanted = info[1].As<Napi::Function>();
-  auto locked = use.Lock();
+  auto locked = use.LockHere(env);
   const auto modes = script::FindBakedModes(locked.module());
   std::set<size_t> places;
   Napi::Array repairs = Napi::Array::New(env);

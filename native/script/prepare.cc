@@ -14,6 +14,7 @@
 
 #include "script/dead_loops.h"
 #include "script/error.h"
+#include "script/inline.h"
 #include "script/open_attention.h"
 #include "script/scope.h"
 
@@ -21,7 +22,6 @@ namespace espalier::script {
 
 using c10::IValue;
 using torch::jit::Block;
-using torch::jit::Function;
 using torch::jit::Graph;
 using torch::jit::Module;
 using torch::jit::Node;
@@ -30,72 +30,6 @@ namespace prim = c10::prim;
 namespace attr = c10::attr;
 
 namespace {
-
-// TorchScript forbids recursion, but a file can hold anything.
-constexpr int kMaxCallDepth = 200;
-constexpr size_t kMaxNodes = 1'000'000;
-
-// LibTorch's own Inline loses which module a call was for (and optimises every method first, which is slow).
-class Inliner {
- public:
-  Inliner(const Module& module, Graph& graph) : module_(module), graph_(graph) {}
-
-  void Run(Block* block) { Range(block->nodes().front(), block->return_node(), "", 0); }
-
- private:
-  void Range(Node* node, Node* end, const std::string& scope, int depth) {
-    while (node != end) {
-      Node* next = node->next();
-      Visit(node, scope, depth);
-      node = next;
-    }
-  }
-
-  void Visit(Node* node, const std::string& scope, int depth) {
-    if (++count_ > kMaxNodes) throw Error("ERR_UNSUPPORTED", "The model's program is too long to be inlined");
-    SetScope(node, JoinPath(scope, ScopeFromSource(node).value_or("")));
-    for (Block* block : node->blocks()) Range(block->nodes().front(), block->return_node(), scope, depth);
-    if (node->kind() == prim::CallMethod) {
-      if (Function* method = Method(node)) {
-        Replace(node, *method, node->inputs(), ModulePath(node->input(0)).value_or(scope), depth);
-      }
-    } else if (node->kind() == prim::CallFunction) {
-      const auto type = node->input(0)->type()->expect<c10::FunctionType>();
-      Replace(node, *type->function(), node->inputs().slice(1), scope, depth);
-    }
-  }
-
-  // The method that a CallMethod calls; null when it belongs to no graph (a class written in C++).
-  Function* Method(Node* node) {
-    const std::string& name = node->s(attr::name);
-    if (const auto type = node->input(0)->type()->cast<c10::ClassType>()) return type->findMethod(name);
-    // A module interface: the object that is there decides.
-    const auto object = AttributeOf(module_, node->input(0));
-    if (object && object->isObject()) return object->toObject()->type()->findMethod(name);
-    throw Error("ERR_UNSUPPORTED", "The model calls " + name + " of " + node->input(0)->type()->repr_str() +
-                                       ", which is known only while it runs");
-  }
-
-  void Replace(Node* node, Function& callee, at::ArrayRef<Value*> inputs, const std::string& scope, int depth) {
-    auto* function = torch::jit::tryToGraphFunction(callee);
-    if (function == nullptr) return;
-    if (depth >= kMaxCallDepth) throw Error("ERR_UNSUPPORTED", "The model calls itself: " + callee.name());
-    function->ensure_defined();
-    Node* before = node->prev();
-    std::vector<Value*> outputs;
-    {
-      torch::jit::WithInsertPoint guard(node);
-      outputs = torch::jit::insertGraph(graph_, *function->graph(), inputs);
-    }
-    for (size_t i = 0; i < outputs.size(); ++i) node->output(i)->replaceAllUsesWith(outputs[i]);
-    Range(before->next(), node, scope, depth + 1);
-    node->destroy();
-  }
-
-  const Module& module_;
-  Graph& graph_;
-  size_t count_ = 0;
-};
 
 void Walk(Block* block, const std::function<void(Node*)>& visit) {
   for (Node* node : block->nodes()) {
@@ -186,7 +120,7 @@ PreparedGraph Prepare(const Module& module) {
   PreparedGraph prepared;
   prepared.graph = function->graph()->copy();
   Graph& graph = *prepared.graph;
-  Inliner(module, graph).Run(graph.block());
+  InlineCalls(module, graph);
   torch::jit::InlineForkWait(prepared.graph);
   FoldAttributes(module, graph);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.

@@ -2,7 +2,7 @@ import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
 import { scoredMembers } from '../importance/magnitude.js'
 import { isParameter } from '../importance/weights.js'
-import { call, keep, type OpCall, run, scope, Tensor } from '../torch/index.js'
+import { call, keep, type OpCall, PenaltyHook, run, scope, Tensor } from '../torch/index.js'
 import type { ApplyOptions, Coupling, PenaltyTerm, Reg } from './types.js'
 
 /** What the kernels know of the model: see native/ops/plan.h. */
@@ -23,6 +23,8 @@ export interface Penalty {
   set(reg: Reg): Promise<void>
   /** Adds it once. */
   apply(options: ApplyOptions): Promise<void>
+  /** Adds it as gradients arrive; absent for a penalty that can't. */
+  hook?(): PenaltyHook
   dispose(): void
 }
 
@@ -99,6 +101,10 @@ export class UnitPenalty implements Penalty {
     const factor = decoupled ? -(lr as number) : scale
     const args = [decoupled ? parameters : [], parameters, this.#active, this.#coefficients, factor]
     await run([{ op: 'espalier::reg_apply_', args }], NOTHING)
+  }
+
+  hook(): PenaltyHook {
+    return new PenaltyHook([...this.term.layouts.keys()], this.#active, this.#coefficients)
   }
 
   /** Sums of |w| or w² over the weights of each unit, by group id. */

@@ -1,5 +1,6 @@
 import { EspalierError } from '../errors.js'
 import { type Scores, weightsOf } from '../importance/index.js'
+import type { PenaltyHook } from '../torch/index.js'
 import { largestCoefficient } from './coefficients.js'
 import { observe } from './observe.js'
 import { type Penalty, UnitPenalty } from './penalty.js'
@@ -38,6 +39,7 @@ class Scheduled<Memory> implements Regularizer {
   #updates = 0
   #growth: Growth<Memory>
   #skipped: number[]
+  #hook: PenaltyHook | undefined
 
   private constructor(
     schedule: Schedule<Memory>,
@@ -74,7 +76,23 @@ class Scheduled<Memory> implements Regularizer {
   }
 
   get term() {
-    return this.#penalty.term
+    return this.#hooked === undefined ? this.#penalty.term : undefined
+  }
+
+  hook(): PenaltyHook {
+    if (this.#hooked !== undefined) return this.#hooked
+    if (this.coupling === 'decoupled' || this.#penalty.hook === undefined) {
+      const why =
+        this.coupling === 'decoupled' ? 'a decoupled penalty is not part of a gradient' : 'only apply() adds it'
+      throw new EspalierError('ERR_UNSUPPORTED', `'${this.name}' has no hook here: ${why}`)
+    }
+    this.#hook = this.#penalty.hook()
+    return this.#hook
+  }
+
+  /** The hook, as long as it is on. */
+  get #hooked(): PenaltyHook | undefined {
+    return this.#hook?.removed ? undefined : this.#hook
   }
 
   async apply(options: ApplyOptions = {}): Promise<void> {
@@ -84,7 +102,8 @@ class Scheduled<Memory> implements Regularizer {
         `a decoupled penalty needs the learning rate of the step: apply({ lr }), not ${options.lr}`,
       )
     }
-    await this.#penalty.apply(options)
+    if (this.#hooked === undefined) await this.#penalty.apply(options)
+    else await this.#hooked.finish(options.scale ?? 1)
     await this.advance()
   }
 
@@ -165,6 +184,7 @@ class Scheduled<Memory> implements Regularizer {
   }
 
   dispose(): void {
+    this.#hook?.remove()
     this.#penalty.dispose()
     this.#units.dispose()
   }

@@ -1,6 +1,6 @@
 import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
-import type { Tensor } from '../torch/index.js'
+import type { PenaltyHook, Tensor } from '../torch/index.js'
 import type { Stepping } from './stability.js'
 
 /** The units of one group that a plan removes. */
@@ -65,16 +65,24 @@ export interface ApplyOptions {
  *
  * Call `apply()` once per optimizer step: after `backward()` (and after unscaling and clipping), before `step()`. With
  * gradient accumulation that is once for all the backward passes of a step. Or give `term` to `step()` of an optimizer of
- * this package, which takes it in its own pass, and call `advance()`.
+ * this package, which takes it in its own pass, and call `advance()`. Or let the backward pass add it: {@link Regularizer.hook}.
  */
 export interface Regularizer {
   readonly name: string
   readonly coupling: Coupling
   /** Whether the schedule has come to its end: more iterations would change nothing of the penalty. */
   readonly done: boolean
-  /** For {@link Optimizer.step}; absent for a penalty that no optimizer of this package takes in. */
+  /** For {@link Optimizer.step}; absent for a penalty that no optimizer of this package takes in, and while a hook adds it. */
   readonly term: PenaltyTerm | undefined
   readonly state: RegularizerState
+  /**
+   * From now on backward passes add the penalty themselves; `apply()` is called once per step as before. The penalty is in the
+   * gradients before they are unscaled or clipped then: tell `hook.scale`, and don't clip. The same hook until it is removed.
+   *
+   * @throws ERR_UNSUPPORTED for a decoupled penalty, which is none of the gradient's, and for `bnScale`; ERR_INVALID_ARGUMENT
+   *   when another regularizer has a hook on a parameter
+   */
+  hook(): PenaltyHook
   /** Adds the penalty exactly once, then {@link Regularizer.advance}s. */
   apply(options?: ApplyOptions): Promise<void>
   /** Counts one optimizer step; every `updateEvery` steps the schedule goes on. */

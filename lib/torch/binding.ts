@@ -17,6 +17,9 @@ export interface RecordingHandle {
 export interface HookHandle {
   readonly [kind]: 'hook'
 }
+export interface PenaltyHookHandle {
+  readonly [kind]: 'penalty hook'
+}
 export interface CancelHandle {
   readonly [kind]: 'cancel'
 }
@@ -87,6 +90,13 @@ export interface NativeBinding {
   moduleRegisterHook(module: ModuleHandle, name: string, kind: 'forward', hook: NativeForwardHook): HookHandle
   moduleRegisterHook(module: ModuleHandle, name: string, kind: 'backward', hook: NativeGradientHook): HookHandle
   hookRemove(hook: HookHandle): void
+
+  /** `layout` is int64 [parameters, 4], as `espalier::reg_plan` gives it. */
+  penaltyHook(parameters: readonly TensorHandle[], layout: TensorHandle, coefficients: TensorHandle): PenaltyHookHandle
+  penaltyHookSet(hook: PenaltyHookHandle, armed: boolean, scale: number): void
+  penaltyHookFinish(hook: PenaltyHookHandle, scale: number, options: JobOptions): Promise<void>
+  penaltyHookReset(hook: PenaltyHookHandle): void
+  penaltyHookRemove(hook: PenaltyHookHandle): void
 
   call(op: string, args: readonly NativeInput[], grad: boolean): NativeOutput
   run(

@@ -30,6 +30,7 @@ export {
   type ResultReference,
   run,
 } from './operators.js'
+export { PenaltyHook } from './penalty-hook.js'
 export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setThreads, threads, torchVersion } from './settings.js'

@@ -11,6 +11,7 @@
 #include "binding/hooks.h"
 #include "binding/module.h"
 #include "binding/module_hooks.h"
+#include "binding/penalty_hook.h"
 #include "binding/script.h"
 #include "binding/values.h"
 
@@ -84,6 +85,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterCheckpoint(env, exports);
   RegisterHooks(env, exports);
   RegisterModuleHooks(env, exports);
+  RegisterPenaltyHook(env, exports);
   return exports;
 }
 

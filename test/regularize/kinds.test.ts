@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Analysis, analyse } from '../../lib/graph/index.js'
 import { constantL2 } from '../../lib/regularize/index.js'
-import { type Recording, type ScriptModule, Tensor } from '../../lib/torch/index.js'
+import { call, type Recording, type ScriptModule, Tensor } from '../../lib/torch/index.js'
 import { integers, network } from '../support/networks.js'
 
 const SOURCE = `
@@ -78,6 +78,22 @@ describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
     regularizer.dispose()
     typed.dispose()
   })
+})
+
+it('a hook adds to each what apply() adds', async () => {
+  const after = async (isHooked: boolean) => {
+    const copy = model.clone()
+    for (const each of copy.parameters().values()) each.requiresGrad = true
+    const regularizer = await constantL2({ reg: 1 }).attach({ model: copy, groups, iterations: 1 })
+    if (isHooked) regularizer.hook()
+    const output = (await copy.forwardWith([Tensor.full([2, 3, 5, 5], 0.5), integers([1, 2])], {
+      grad: true,
+    })) as Tensor
+    await (call('aten::sum', [output]) as Tensor).backward()
+    if (!isHooked) await regularizer.apply()
+    return [...copy.parameters()].map(([name, { grad }]) => [name, [...(grad!.data() as Float32Array)]])
+  }
+  expect(await after(true)).toEqual(await after(false))
 })
 
 it('statistics receive none, and what is not trained neither', async () => {

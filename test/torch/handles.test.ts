@@ -4,6 +4,7 @@ import type {
   HookHandle,
   ModuleHandle,
   NativeBinding,
+  PenaltyHookHandle,
   RecordingHandle,
   TensorHandle,
 } from '../../lib/torch/binding.js'
@@ -32,6 +33,7 @@ describe('a wrong handle is refused and corrupts nothing', () => {
     ['a recording', (handle: RecordingHandle) => native.recordingDispose(handle)],
     ['a cancel handle', (handle: CancelHandle) => native.cancel(handle)],
     ['a hook', (handle: HookHandle) => native.hookRemove(handle)],
+    ['a penalty hook', (handle: PenaltyHookHandle) => native.penaltyHookReset(handle)],
   ]
   const impostors: [string, () => unknown, RegExp | undefined][] = [
     ['a tensor', () => tensor, /tensor/],

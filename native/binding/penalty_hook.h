@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+namespace espalier {
+
+void RegisterPenaltyHook(Napi::Env env, Napi::Object exports);
+
+}  // namespace espalier

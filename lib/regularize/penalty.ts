@@ -19,7 +19,7 @@ type Norm = 'abs' | 'square'
 /** A penalty on the units of all groups. */
 export interface Penalty {
   readonly term: PenaltyTerm | undefined
-  /** Takes over new penalties. */
+  /** Takes over these penalties, unless they are the very ones that it holds. */
   set(reg: Reg): Promise<void>
   /** Adds it once. */
   apply(options: ApplyOptions): Promise<void>
@@ -43,6 +43,8 @@ export class UnitPenalty implements Penalty {
   /** Layout of the parameters that train. */
   readonly #active: Tensor
   readonly term: PenaltyTerm
+  /** The penalties that the coefficients come from. */
+  #held: Reg | undefined
 
   private constructor(
     groups: ChannelGroups,
@@ -84,13 +86,10 @@ export class UnitPenalty implements Penalty {
   }
 
   async set(reg: Reg): Promise<void> {
-    const { scatterBegin, scatterUnits } = this.#plan
-    await scope(() =>
-      run(
-        [{ op: 'espalier::reg_scatter_', args: [this.#coefficients, this.#flat(reg), scatterBegin, scatterUnits] }],
-        NOTHING,
-      ),
-    )
+    if (reg === this.#held) return
+    this.#held = undefined
+    await scope(() => run([this.#scatter(this.#flat(reg))], NOTHING))
+    this.#held = reg
   }
 
   async apply({ scale = 1, lr }: ApplyOptions): Promise<void> {
@@ -116,22 +115,26 @@ export class UnitPenalty implements Penalty {
     return this.#split(data)
   }
 
-  /** One growth step by group L2, on a copy of `reg`. */
+  /** One growth step by group L2, from a copy of `reg`; it holds the new penalties then. */
   async grown(reg: Reg, deltaReg: number, ceiling: number): Promise<{ reg: Float32Array[]; skipped: number[] }> {
-    return scope(async () => {
+    this.#held = undefined
+    const result = await scope(async () => {
       const grown = this.#flat(reg)
       const device = grown.device
       const skipped = Tensor.zeros([reg.length], { dtype: 'int32' }).to(device)
       const starts = offsetsOf(this.#groups)
       const table = Int32Array.from(this.#groups.groups.flatMap(({ size }, g) => [starts[g]!, size]))
       const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2]).to(device), deltaReg, ceiling]
-      await run([...this.#measure('square'), { op: 'espalier::reg_grow_', args }], NOTHING)
+      const grow = { op: 'espalier::reg_grow_', args }
+      await run([...this.#measure('square'), grow, this.#scatter(grown)], NOTHING)
       const counts = Array.from(skipped.data() as Int32Array)
       return {
         reg: this.#split(grown.data() as Float32Array),
         skipped: [...counts.keys()].filter((g) => counts[g]! > 0),
       }
     })
+    this.#held = result.reg
+    return result
   }
 
   dispose(): void {
@@ -145,6 +148,11 @@ export class UnitPenalty implements Penalty {
       { op: 'espalier::norms', args: [this.#parameters, layout, this.#coefficients.numel, norm] },
       { op: 'espalier::unit_sums', args: [{ result: 0 }, gatherBegin, gatherSlots] },
     ]
+  }
+
+  #scatter(reg: Tensor): OpCall {
+    const { scatterBegin, scatterUnits } = this.#plan
+    return { op: 'espalier::reg_scatter_', args: [this.#coefficients, reg, scatterBegin, scatterUnits] }
   }
 
   /** One after the other, where the weights are. */

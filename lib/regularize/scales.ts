@@ -11,6 +11,7 @@ export class ScalePenalty implements Penalty {
   readonly #scales: ChannelGroups
   readonly #parameters: ReadonlyMap<string, Tensor>
   #terms: readonly { parameter: Tensor; coefficient: Tensor }[] = []
+  #held: Reg | undefined
   readonly term = undefined
 
   constructor(model: ParameterOwner, groups: ChannelGroups) {
@@ -19,7 +20,9 @@ export class ScalePenalty implements Penalty {
   }
 
   async set(reg: Reg): Promise<void> {
+    if (reg === this.#held) return
     this.dispose()
+    this.#held = reg
     this.#terms = [...dimensionCoefficients(this.#scales, reg)].flatMap(([name, dimensions]) => {
       const parameter = this.#parameters.get(name)
       if (!parameter?.requiresGrad) return []

@@ -10,7 +10,6 @@ import { checkStability } from './stability.js'
 import type {
   ApplyOptions,
   Coupling,
-  Reg,
   Regularizer,
   RegularizerContext,
   RegularizerFactory,
@@ -115,10 +114,13 @@ class Scheduled<Memory> implements Regularizer {
   async update(): Promise<void> {
     if (this.done) return
     this.#updates++
-    const before = this.#growth
-    this.#growth = await this.#schedule.grow(before, this.#moment())
-    for (const group of this.#growth.skipped ?? []) this.#skipped[group]!++
-    if (!same(before.reg, this.#growth.reg)) await this.#penalty.set(this.#growth.reg)
+    try {
+      this.#growth = await this.#schedule.grow(this.#growth, this.#moment())
+      for (const group of this.#growth.skipped ?? []) this.#skipped[group]!++
+    } finally {
+      // A step that fails, or was only tried by the schedule, leaves nothing behind.
+      await this.#penalty.set(this.#growth.reg)
+    }
   }
 
   async observe(): Promise<RegularizerRecord> {
@@ -199,5 +201,3 @@ function byGroup(sums: readonly Float32Array[]): Scores {
     }),
   )
 }
-
-const same = (a: Reg, b: Reg): boolean => a.every((reg, g) => reg.every((r, unit) => r === b[g]![unit]))

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/plan.h"
 
@@ -79,21 +80,23 @@ void CheckRowStarts(const at::Tensor& begins, int64_t rows, int64_t columns) {
   TORCH_CHECK_VALUE(rows >= 0 && begins.numel() == rows + 1, "there must be ", rows + 1, " row starts, not ",
                     begins.numel());
   const int32_t* begin = begins.const_data_ptr<int32_t>();
-  bool rising = begin[0] == 0 && begin[rows] == columns;
-  for (int64_t row = 0; row < rows; row++) rising &= begin[row] <= begin[row + 1];
-  TORCH_CHECK_VALUE(rising, "row starts must rise from 0 to ", columns);
+  int32_t falls = begin[0] != 0 || begin[rows] != columns;
+  for (int64_t row = 0; row < rows; row++) falls |= begin[row] > begin[row + 1];
+  TORCH_CHECK_VALUE(falls == 0, "row starts must rise from 0 to ", columns);
 }
 
 void CheckColumns(const at::Tensor& columns, int64_t limit) {
   CheckVector(columns, at::kInt, "an index");
   const int32_t* column = columns.const_data_ptr<int32_t>();
-  int32_t least = 0, most = -1;
-  for (int64_t k = 0; k < columns.numel(); k++) {
-    least = std::min(least, column[k]);
-    most = std::max(most, column[k]);
+  const int64_t count = columns.numel();
+  const auto last = static_cast<int32_t>(std::min<int64_t>(limit, std::numeric_limits<int32_t>::max()) - 1);
+  int32_t outside = 0;
+  for (int64_t k = 0; k < count; k++) outside |= (column[k] < 0) | (column[k] > last);
+  if (outside == 0) return;
+  for (int64_t k = 0; k < count; k++) {
+    TORCH_CHECK_VALUE(column[k] >= 0, "index ", column[k], " is below 0");
+    TORCH_CHECK_VALUE(column[k] < limit, "index ", column[k], " isn't below ", limit);
   }
-  TORCH_CHECK_VALUE(least >= 0, "index ", least, " is below 0");
-  TORCH_CHECK_VALUE(most < limit, "index ", most, " isn't below ", limit);
 }
 
 void CheckGrow(const at::Tensor& reg, const at::Tensor& skipped, const at::Tensor& sums, const at::Tensor& groups) {

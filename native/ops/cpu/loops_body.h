@@ -146,10 +146,24 @@ void Adamw(const Weights& weights, int64_t begin, int64_t end, const AdamwRule& 
   });
 }
 
-// A row's sum is kept in this many partial sums; a column's in float over this many rows, then in double.
-constexpr int64_t kLanes = 32;
+#if defined(__AVX__)
+constexpr int64_t kWidth = 8;
+#else
+constexpr int64_t kWidth = 4;
+#endif
+typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
+
+inline Vector LoadVector(const float* from) {
+  Vector values;
+  std::memcpy(&values, from, sizeof values);
+  return values;
+}
+
+// A column's sum is kept in float over this many rows, then in double; a row's in kWidth parts over this many columns,
+// then in one float.
 constexpr int64_t kRowBlock = 64;
-constexpr int64_t kStrip = 8192;  // columns at a time: their sums stay in the nearest cache
+constexpr int64_t kStrip = 2048;
+constexpr int64_t kRows = 4;  // at a time: a load and a store of the columns' sums serves them all
 
 template <Norm kNorm, class W>
 inline float NormOf(W weight, W gradient) {
@@ -158,45 +172,75 @@ inline float NormOf(W weight, W gradient) {
   return static_cast<float>(weight < 0 ? -weight : weight);
 }
 
+template <Norm kNorm, class T>
+inline Vector NormsAt(const T* weight, const T* gradient) {
+  float norms[kWidth];
+  for (int64_t lane = 0; lane < kWidth; lane++) norms[lane] = NormOf<kNorm>(Load(weight[lane]), Load(gradient[lane]));
+  return LoadVector(norms);
+}
+
+template <Norm kNorm>
+inline Vector NormsAt(const float* weight, const float* gradient) {
+  const Vector own = LoadVector(weight);
+  if (kNorm == Norm::kSquare) return own * own;
+  if (kNorm == Norm::kTimesGradient) return own * LoadVector(gradient);
+  return own < 0 ? -own : own;
+}
+
+// `count` rows, `width` columns of each: adds to the sums of the rows, and to those of the columns in `strip`.
+template <Norm kNorm, int64_t kCount, class T>
+inline void NormsOfRows(const T* w, const T* g, int64_t columns, int64_t width, float* row_sums, float* strip) {
+  Vector rows[kCount] = {};
+  int64_t i = 0;
+  for (; i + kWidth <= width; i += kWidth) {
+    Vector sums = LoadVector(strip + i);
+    for (int64_t row = 0; row < kCount; row++) {
+      const Vector norms = NormsAt<kNorm>(w + row * columns + i, g + row * columns + i);
+      rows[row] += norms;
+      sums += norms;
+    }
+    std::memcpy(strip + i, &sums, sizeof sums);
+  }
+  for (int64_t row = 0; row < kCount; row++) {
+    float sum = 0;
+    for (int64_t k = i; k < width; k++) {
+      const float norm = NormOf<kNorm>(Load(w[row * columns + k]), Load(g[row * columns + k]));
+      sum += norm;
+      strip[k] += norm;
+    }
+    for (int64_t half = kWidth / 2; half > 0; half /= 2) {
+      for (int64_t lane = 0; lane < half; lane++) rows[row][lane] += rows[row][lane + half];
+    }
+    row_sums[row] += rows[row][0] + sum;
+  }
+}
+
 template <class T, Norm kNorm>
 void NormsOf(const Weights& weights, int64_t begin, int64_t end, float* row_sums, double* column_sums) {
   const int64_t columns = weights.layout.columns;
   const T* w = static_cast<const T*>(weights.weight);
-  const T* g = static_cast<const T*>(weights.gradient);
-  float strip[kStrip];
-  if (row_sums != nullptr) std::memset(row_sums + begin, 0, (end - begin) * sizeof(float));
+  const T* g = kNorm == Norm::kTimesGradient ? static_cast<const T*>(weights.gradient) : w;
+  float strip[kStrip], block[kRowBlock];
   for (int64_t first = begin; first < end; first += kRowBlock) {
-    const int64_t last = first + kRowBlock < end ? first + kRowBlock : end;
+    const int64_t rows = first + kRowBlock < end ? kRowBlock : end - first;
+    std::memset(block, 0, rows * sizeof(float));
     for (int64_t left = 0; left < columns; left += kStrip) {
       const int64_t width = left + kStrip < columns ? kStrip : columns - left;
+      const int64_t at = first * columns + left;
       std::memset(strip, 0, width * sizeof(float));
-      for (int64_t row = first; row < last; row++) {
-        const T* from = w + row * columns + left;
-        const T* times = kNorm == Norm::kTimesGradient ? g + row * columns + left : from;
-        float lanes[kLanes] = {};
-        int64_t i = 0;
-        for (; i + kLanes <= width; i += kLanes) {
-          for (int64_t lane = 0; lane < kLanes; lane++) {
-            const float norm = NormOf<kNorm>(Load(from[i + lane]), Load(times[i + lane]));
-            lanes[lane] += norm;
-            strip[i + lane] += norm;
-          }
-        }
-        float sum = 0;
-        for (; i < width; i++) {
-          const float norm = NormOf<kNorm>(Load(from[i]), Load(times[i]));
-          sum += norm;
-          strip[i] += norm;
-        }
-        if (row_sums == nullptr) continue;
-        for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-          for (int64_t lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
-        }
-        row_sums[row] += lanes[0] + sum;
+      int64_t row = 0;
+      for (; row + kRows <= rows; row += kRows) {
+        const int64_t from = at + row * columns;
+        NormsOfRows<kNorm, kRows>(w + from, g + from, columns, width, block + row, strip);
+      }
+      for (; row < rows; row++) {
+        const int64_t from = at + row * columns;
+        NormsOfRows<kNorm, 1>(w + from, g + from, columns, width, block + row, strip);
       }
       if (column_sums == nullptr) continue;
       for (int64_t i = 0; i < width; i++) column_sums[left + i] += strip[i];
     }
+    if (row_sums != nullptr) std::memcpy(row_sums + first, block, rows * sizeof(float));
   }
 }
 

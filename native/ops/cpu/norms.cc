@@ -10,7 +10,7 @@ namespace {
 
 // Elements of a chunk of whole rows. The columns' sums of a chunk are kept until all are done, so that they are added
 // in one order however many threads there are.
-constexpr int64_t kNormChunk = 262144;
+constexpr int64_t kNormChunk = 524288;
 
 at::Tensor Norms(at::TensorList weights, const at::Tensor& layout, int64_t slots, std::string_view norm,
                  std::optional<at::TensorList> gradients) {

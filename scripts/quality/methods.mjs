@@ -22,6 +22,9 @@ export const RECOMMENDED = 'growing, target: plan'
 /** Learning rate: held while the penalty grows, or as long, then down. */
 const annealed = cosine({ hold: 0.6, floor: 0.05 })
 
+/** As published up to the point where all groups are done; then not held for 10,000 iterations, but 200. */
+const PUBLISHED_GROWTH = { ...GREG1_PUBLISHED, stabilize: 200 }
+
 /** @type {Record<string, Method>} */
 export const METHODS = {
   'L1, one shot': { spends: 'one-shot', importance: groupL1() },
@@ -61,6 +64,19 @@ export const METHODS = {
   'greg-1, published preset': {
     spends: 'regularized',
     regularizer: () => greg1(GREG1_PUBLISHED),
+    epochs: 4000,
+    budgets: [2, 4],
+  },
+  // What growth in a closed loop saves: both end by themselves.
+  'greg-1, published growth': {
+    spends: 'regularized',
+    regularizer: () => greg1(PUBLISHED_GROWTH),
+    epochs: 4000,
+    budgets: [2, 4],
+  },
+  'greg-1, published growth, closed loop': {
+    spends: 'regularized',
+    regularizer: () => greg1({ ...PUBLISHED_GROWTH, closedLoop: {} }),
     epochs: 4000,
     budgets: [2, 4],
   },

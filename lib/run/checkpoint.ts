@@ -142,10 +142,14 @@ export class Checkpoints {
   }
 
   #job(): RunState['job'] {
-    const { data, sparse, finetune, regularizer, seed = 0 } = this.#options
+    const { data, budget, minKeep = 'default', sparse, finetune, regularizer, seed = 0 } = this.#options
     const phase = (name: string, options: SparsifyOptions['sparse'] | undefined) => ({
       [`${name}.epochs`]: options?.epochs ?? 0,
       [`${name}.batchSize`]: options?.batchSize ?? 64,
+      [`${name}.dropLast`]: String(options?.dropLast ?? false),
+      [`${name}.microBatches`]: options?.microBatches ?? 1,
+      [`${name}.clipNorm`]: options?.clipNorm ?? 'none',
+      [`${name}.lossScale`]: options?.lossScale ?? 1,
       [`${name}.optimizer`]: options?.optimizer.name ?? 'none',
       [`${name}.lr`]: options?.optimizer.lr ?? 0,
     })
@@ -153,6 +157,9 @@ export class Checkpoints {
       regularizer: regularizer.name,
       seed,
       examples: data.train.size,
+      'budget.macs': budget.macs ?? 'none',
+      'budget.params': budget.params ?? 'none',
+      minKeep,
       ...phase('sparse', sparse),
       ...phase('finetune', finetune),
     }

@@ -114,10 +114,18 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     })
   })
 
-  it('one of another run is refused, with what differs', async () => {
-    await expect(resumed(path, { seed: 4 })).rejects.toMatchObject({
+  it.each<[string, (options: SparsifyOptions) => Partial<SparsifyOptions>]>([
+    ['seed is 3 there, and 4 here', () => ({ seed: 4 })],
+    ['budget.macs is 0.6 there, and none here', () => ({ budget: { params: 0.5 } })],
+    ['minKeep is default there, and 0.2 here', () => ({ minKeep: 0.2 })],
+    ['sparse.microBatches is 1 there, and 2 here', ({ sparse }) => ({ sparse: { ...sparse, microBatches: 2 } })],
+    ['sparse.clipNorm is none there, and 5 here', ({ sparse }) => ({ sparse: { ...sparse, clipNorm: 5 } })],
+  ])('one of another run is refused, with what differs: %s', async (what, changes) => {
+    const espalier = await import('espalier')
+    const { options } = await (await import('./job.mjs')).job(espalier, 'greg1', path)
+    await expect(resumed(path, changes(options))).rejects.toMatchObject({
       code: 'ERR_CHECKPOINT',
-      message: `${path}: it is of another run: seed is 3 there, and 4 here`,
+      message: `${path}: it is of another run: ${what}`,
     })
   })
 

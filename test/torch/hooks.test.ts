@@ -152,6 +152,12 @@ describe('a hook', () => {
   })
 })
 
+it('hooks end with the tensors, graphs and modules that call them: nothing holds their functions', () => {
+  const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', program, 'held'], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(stdout.trim()).toBe('0')
+})
+
 describe('while a pass waits in a hook', () => {
   const run = (ending: string) => {
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ending], {

@@ -12,9 +12,8 @@ export {
   softmax,
 } from './functional.js'
 export type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
+export { type LoadModelOptions, load } from './load.js'
 export {
-  type LoadModelOptions,
-  load,
   type ModuleInput,
   type ModuleOutput,
   type Observation,

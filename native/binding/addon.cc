@@ -80,6 +80,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterTensor(env, exports);
   RegisterOperators(env, exports);
   RegisterModule(env, exports);
+  RegisterModuleFile(env, exports);
   RegisterDefine(env, exports);
   RegisterScript(env, exports);
   RegisterCheckpoint(env, exports);

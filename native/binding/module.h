@@ -109,6 +109,7 @@ class NativeModule {
 Napi::Object WrapModule(Napi::Env env, torch::jit::Module module);
 
 void RegisterModule(Napi::Env env, Napi::Object exports);
+void RegisterModuleFile(Napi::Env env, Napi::Object exports);
 void RegisterDefine(Napi::Env env, Napi::Object exports);
 
 }  // namespace espalier

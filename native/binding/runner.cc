@@ -1,6 +1,5 @@
 #include "binding/runner.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
@@ -10,29 +9,12 @@
 
 #include "binding/addon.h"
 #include "binding/errors.h"
+#include "binding/flush.h"
 
 namespace espalier {
 namespace {
 
 Failure Aborted() { return Failure("ERR_ABORTED", "the work was cancelled"); }
-
-// Flush-to-zero is a state of each thread: it is set on the pool's threads too.
-class FlushDenormals {
- public:
-  explicit FlushDenormals(bool on) : on_(on) {
-    if (on_) Set(true);
-  }
-  ~FlushDenormals() {
-    if (on_) Set(false);
-  }
-
- private:
-  static void Set(bool on) {
-    at::parallel_for(0, at::get_num_threads(), 1, [on](int64_t, int64_t) { at::globalContext().setFlushDenormal(on); });
-    at::globalContext().setFlushDenormal(on);
-  }
-  bool on_;
-};
 
 class InCallback {
  public:

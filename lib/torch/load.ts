@@ -1,0 +1,40 @@
+import { basename, resolve } from 'node:path'
+import { withSignal } from './abort.js'
+import { type ScriptModule, wrapModule } from './module.js'
+import type { TrainEvalRepair } from './recording.js'
+import { binding } from './runtime/index.js'
+import type { Device } from './tensor.js'
+
+export interface LoadModelOptions {
+  /** Where the tensors go, whatever device they were saved from. Default `cpu`. */
+  device?: Device | undefined
+  /**
+   * Whether operators of a traced model, whose mode tracing has made a constant, follow train() and eval() again: all
+   * (`true`, the default), none, or those for which a function says so (keep a batch norm out that was frozen on purpose).
+   * What was repaired is in {@link ScriptModule.repairs}. Dropout inside of an attention operator can't be.
+   */
+  repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Loads a TorchScript model, saved by `torch.jit.save`.
+ *
+ * A TorchScript file contains a program: load only files that you trust.
+ *
+ * @param source path of a `.pt` file, or its bytes
+ * @throws EspalierError ERR_MODEL_FILE when it is missing, truncated, damaged or no TorchScript archive;
+ * ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
+ * @example const model = await load('resnet8.script.pt')
+ */
+export async function load(source: string | Uint8Array, options: LoadModelOptions = {}): Promise<ScriptModule> {
+  const name = typeof source === 'string' ? basename(source) : 'model'
+  const path = typeof source === 'string' ? resolve(source) : source
+  const handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
+  const { repair = true } = options
+  const wanted = typeof repair === 'function' ? repair : () => repair
+  return wrapModule(
+    handle,
+    binding().moduleRepair(handle, (scope, operator, was) => wanted({ scope, operator, was })),
+  )
+}

@@ -77,7 +77,8 @@ export interface Regularizer {
   readonly state: RegularizerState
   /**
    * From now on backward passes add the penalty themselves; `apply()` is called once per step as before. The penalty is in the
-   * gradients before they are unscaled or clipped then: tell `hook.scale`, and don't clip. The same hook until it is removed.
+   * gradients before they are unscaled or clipped then: tell `hook.scale`, and don't clip. For loops of your own; `train` has
+   * better ways. The same hook until it is removed.
    *
    * @throws ERR_UNSUPPORTED for a decoupled penalty, which is none of the gradient's, and for `bnScale`; ERR_INVALID_ARGUMENT
    *   when another regularizer has a hook on a parameter

@@ -29,8 +29,15 @@ KEEP = {
 class Net(nn.Module):
     """`wrong` is a constant of the class, so the saved file holds one way of going wrong, or none."""
 
-    def __init__(self, units=4, outer=6, classes=5, wrong="", normed=False):
+    def __init__(self, units=4, outer=6, classes=5, wrong="", normed=False, kind=""):
         super().__init__()
+        self.noisy: bool = kind == "noisy"
+        self.counting: bool = kind == "counting"
+        self.half: bool = kind == "half"
+        self.register_buffer("seen", torch.zeros(1))
+        if kind == "saturated":
+            classes = 1
+        self.saturated: bool = kind == "saturated"
         self.conv1 = nn.Conv2d(3, 2 * units, 3)
         self.bn1 = nn.BatchNorm2d(2 * units)
         self.norm_weight = nn.Parameter(torch.ones(outer, 1, 1))
@@ -46,6 +53,8 @@ class Net(nn.Module):
         self.hidden: float = 0.0 if wrong == "hidden" else 1.0
 
     def forward(self, x):
+        if self.half:
+            x = x.to(torch.bfloat16)
         x = self.bn1(self.conv1(x))
         value, gate = x[:, : self.units], x[:, self.units :]
         if self.swapped:
@@ -54,7 +63,15 @@ class Net(nn.Module):
         x = x.mean([2, 3]) * self.tiny * self.hidden
         if self.normed:
             x = torch.nn.functional.layer_norm(x, [x.shape[1]])
-        return self.fc(x.view(2, -1) if self.one_example else x.flatten(1))
+        x = self.fc(x.view(2, -1) if self.one_example else x.flatten(1))
+        if self.noisy:
+            x = x + torch.randn_like(x)
+        if self.counting:
+            self.seen += 1
+            x = x * self.seen
+        if self.saturated:
+            x = torch.sigmoid(20 * x)
+        return x.float() if self.half else x
 
 
 def fill(net):
@@ -62,6 +79,7 @@ def fill(net):
     for name, tensor in net.state_dict().items():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand(tensor.shape, generator=generator) + (0.5 if "var" in name else -0.5))
+    net.seen.zero_()
     return net
 
 
@@ -74,7 +92,7 @@ def cut(original, keep, **options):
             tensor = tensor.index_select(dim, torch.tensor(indices))
         kept[name] = tensor
     small.load_state_dict(kept)
-    return small
+    return small.to(original.conv1.weight.dtype)
 
 
 def count(net):
@@ -103,11 +121,14 @@ def main(folder):
 
     net, hidden, silent, normed = fill(Net()), fill(Net(wrong="hidden")), fill(Net()), fill(Net(normed=True))
     silent.norm_weight.zero_()
-    originals = {"net": net, "hidden": hidden, "silent": silent, "normed": normed}
+    kinds = {kind: fill(Net(kind=kind)) for kind in ("noisy", "counting", "saturated")}
+    kinds["half"] = fill(Net(kind="half")).to(torch.bfloat16)
+    originals = {"net": net, "hidden": hidden, "silent": silent, "normed": normed, **kinds}
     for name, original in originals.items():
         torch.jit.script(original.eval()).save(folder / f"original {name}.pt")
         x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(8))
         y = original(x)
+        original.seen.zero_()
         (folder / f"{name}.io.bin").write_bytes(x.numpy().tobytes() + y.numpy().tobytes())
         header = {
             "inputs": [{"shape": list(x.shape), "dtype": "float32", "offset": 0}],
@@ -140,6 +161,10 @@ def main(folder):
     # A scale of zero in the file hides everything behind it; with refilled weights it must show.
     add("silent and right", cut(silent, KEEP), original="silent")
     add("silent and wrong", cut(silent, KEEP, wrong="swapped halves"), original="silent")
+
+    for kind, original in kinds.items():
+        add(f"{kind} and right", cut(original, KEEP, kind=kind), original=kind)
+        add(f"{kind} and wrong", cut(original, KEEP, kind=kind, wrong="swapped halves"), original=kind)
 
     (folder / "requests.jsonl").write_text("".join(json.dumps(request) + "\n" for request in requests.values()))
 

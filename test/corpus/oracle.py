@@ -13,8 +13,12 @@ buffers stay. One JSON request a line on stdin, one JSON answer a line on stdout
 A trace taken in train mode computes something else in eval mode, so it can't be its own measure: `reference` then
 names a trace of the same network taken in eval mode. It gets the original's parameters and buffers by name, and with
 them it must give the outputs in io/.
+
+Every run starts from the state in the file and with the same random numbers. Models whose weights are half as wide are
+compared in their own dtype and, with every cast to a narrower one taken out, in float64.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,14 +30,17 @@ import numpy
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Largest |masked - pruned| over largest |masked|.
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
+# Largest |masked - pruned| over largest |masked|. In half precision: a few roundings.
+HALVES = (torch.float16, torch.bfloat16)
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, **{dtype: 8 * torch.finfo(dtype).eps for dtype in HALVES}}
 # Largest |masked - pruned| over what the mask itself changes: equality of two things that hardly matter proves nothing.
 SENSITIVITY_SHARE = 1e-3
 # A mask that changes less of a refilled model's output than this leaves the question open, and open is not passed.
 LEAST_SENSITIVITY = 1e-6
-# The references in io/ were computed by another version of torch, in float32.
-REFERENCE_TOLERANCE = 1e-4
+# Weights that saturate what is behind them leave it open; smaller ones are tried then.
+REFILLS = (1, 0.5, 0.25, 0.1)
+# The references in io/ were computed by another version of torch, in float32 or narrower.
+REFERENCE_TOLERANCE = {torch.float32: 1e-4, **{dtype: TOLERANCE[dtype] for dtype in HALVES}}
 
 
 def main():
@@ -65,37 +72,115 @@ def judge(request):
 
 
 def judge_together(request, answers):
-    """Cuts of one original share its runs: (weights of the file | refilled) x (float32 | float64) x inputs."""
+    """Cuts of one original share its runs: (weights of the file | refilled) x (own dtype | float64) x inputs."""
     original = load(request["original"])
     graph = with_state_of(load(request["reference"]), original) if request.get("reference") else original
     inputs, outputs = read_io(request["io"])
-    distance, _ = difference(flatten(graph(*copies(inputs))), outputs)
-    if not distance <= REFERENCE_TOLERANCE:
-        raise ValueError(f"it gives other outputs than io/, relative error {distance:.2g}")
+    program = Program(graph, inputs)
+    if not program.random:
+        distance, _ = difference(program(inputs), outputs)
+        if not distance <= REFERENCE_TOLERANCE[program.dtype]:
+            raise ValueError(f"it gives other outputs than io/, relative error {distance:.2g}")
     examples = [("io", inputs)] + [(f"seed {seed}", seeded_like(inputs, seed)) for seed in (1, 2)]
-    other = other_batch(graph, inputs, outputs)
+    other = other_batch(program, inputs, outputs)
     if other is not None:
         examples.append(("batch 2", other))
-    larger = other_size(graph, inputs)
+    larger = other_size(program, inputs)
     if larger is not None:
         examples.append(("size 2", larger))
+    doubles = allows_double(program, inputs)
+    dtypes = (program.dtype, torch.float64) if doubles else (program.dtype,)
     for answer in answers:
-        answer.attempt("loading", lambda: answer.open(graph))
+        answer.attempt("loading", lambda: answer.open(program))
+        answer.double = doubles
         answer.others = {name: answer.pruned is not None for name, _ in examples if name in ("batch 2", "size 2")}
 
-    doubles = allows_double(graph, inputs)
-    for weights in ("file", "refilled"):
-        if weights == "refilled":
-            refill(graph, seed=int(hashlib.sha256(os.path.basename(request["original"]).encode()).hexdigest()[:8], 16))
+    compare_all(program, answers, examples, "file", dtypes)
+    seed = int(hashlib.sha256(os.path.basename(request["original"]).encode()).hexdigest()[:8], 16)
+    unclear = answers
+    for k, scale in enumerate(REFILLS):
+        refill(graph, seed + k, scale)
+        for answer in unclear:
+            answer.forget("refilled")
+            answer.attempt("refilling", lambda: answer.copy_kept(graph))
+        compare_all(program, unclear, examples, "refilled", dtypes)
+        unclear = [answer for answer in unclear if any("inconclusive" in problem for problem in answer.problems)]
+        if not unclear:
+            break
+
+
+def compare_all(program, answers, examples, weights, dtypes):
+    for dtype in dtypes:
+        with program.in_dtype(dtype):
+            full = {name: program(x) for name, x in examples}
             for answer in answers:
-                answer.attempt("refilling", lambda: answer.copy_kept(graph))
-        for dtype in (torch.float32, torch.float64) if doubles else (torch.float32,):
-            graph.to(dtype)
-            full = {name: flatten(graph(*to_dtype(x, dtype))) for name, x in examples}
-            for answer in answers:
-                answer.double = doubles
-                answer.attempt(f"{weights} weights, {str(dtype)[6:]}", lambda: answer.compare(graph, full, examples, weights, dtype))
-        graph.to(torch.float32)
+                what = f"{weights} weights, {str(dtype)[6:]}"
+                answer.attempt(what, lambda: answer.compare(program, full, examples, weights, dtype))
+
+
+class Program:
+    """A module that runs from the same state and with the same random numbers every time, in a dtype of choice."""
+
+    def __init__(self, module, inputs=None, like=None):
+        self.module = module
+        self.own = {name: tensor.dtype for name, tensor in tensors_of(module).items()}
+        widths = {dtype for dtype in self.own.values() if dtype.is_floating_point}
+        self.dtype = next((dtype for dtype in HALVES if dtype in widths), torch.float32)
+        self.current = self.dtype
+        self.stateful = like.stateful if like else self.changes(inputs)
+        self.random = like.random if like else self.differs(inputs)
+
+    def __call__(self, inputs, seed=0, modes=()):
+        run = self.module._c.__deepcopy__({})._get_method("forward") if self.stateful else self.module
+        torch.manual_seed(seed)
+        promoted = [Promote()] if self.current == torch.float64 and self.dtype in HALVES else []
+        with contextlib.ExitStack() as stack:
+            for mode in [*promoted, *modes]:
+                stack.enter_context(mode)
+            return flatten(run(*self.prepared(inputs)))
+
+    def prepared(self, inputs):
+        wide = self.current == torch.float64
+        return [tensor.double() if wide and tensor.is_floating_point() else tensor.clone() for tensor in inputs]
+
+    @contextlib.contextmanager
+    def in_dtype(self, dtype):
+        try:
+            self.cast({name: dtype if dtype == torch.float64 and own.is_floating_point else own for name, own in self.own.items()})
+            self.current = dtype
+            yield
+        finally:
+            self.current = self.dtype
+            self.cast(self.own)
+
+    def cast(self, dtypes):
+        # In place: a scripted LSTM holds its weights a second time, in a list.
+        for name, tensor in tensors_of(self.module).items():
+            tensor.data = tensor.data.to(dtypes[name])
+
+    def changes(self, inputs):
+        """Whether a second run from where the first has ended gives something else, or leaves another state."""
+        copy = self.module._c.__deepcopy__({})
+        before = {name: tensor.clone() for name, tensor in buffers_of(copy)}
+        outputs = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            outputs.append(flatten(copy._get_method("forward")(*copies(inputs))))
+        same = all(torch.equal(tensor, before[name]) for name, tensor in buffers_of(copy))
+        return not same or not equal(*outputs)
+
+    def differs(self, inputs):
+        return not equal(self(inputs, seed=0), self(inputs, seed=1))
+
+
+class Promote(TorchDispatchMode):
+    """Whatever asks for a narrower float gets float64."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if kwargs.get("dtype") in (*HALVES, torch.float32):
+            kwargs["dtype"] = torch.float64
+        return function(*args, **kwargs)
 
 
 class Answer:
@@ -116,8 +201,14 @@ class Answer:
         except Exception as error:
             self.problem(f"{what}: {words(error)}")
 
-    def open(self, graph):
+    def forget(self, weights):
+        """What runs with these weights have shown."""
+        self.problems = [problem for problem in self.problems if not problem.startswith(weights)]
+        self.runs = [run for run in self.runs if run["weights"] != weights]
+
+    def open(self, program):
         """Loads the cut and compares what can be compared without running it: names, order, shapes, kept values."""
+        graph = program.module
         with open(self.cut["manifest"], encoding="utf-8") as file:
             manifest = json.load(file)
         if manifest.get("schema") != 1:
@@ -140,22 +231,24 @@ class Answer:
             self.problem(f"the manifest counts {manifest.get('params')} parameters, the files hold {self.params}")
         if self.params[1] >= self.params[0]:
             self.problem("nothing was removed")
-        self.pruned = pruned
+        self.pruned = Program(pruned, like=program)
 
     def copy_kept(self, graph):
-        target = tensors_of(self.pruned)
+        target = tensors_of(self.pruned.module)
         for name, tensor in tensors_of(graph).items():
             if tensor.is_floating_point():
                 target[name].copy_(select(tensor, self.keep.get(name, {})))
 
-    def compare(self, graph, full, examples, weights, dtype):
-        self.pruned.to(dtype)
-        masked = run_masked(graph, self.keep, self.norms, examples, dtype)
+    def compare(self, program, full, examples, weights, dtype):
+        masked = run_masked(program, self.keep, self.norms, examples)
+        with self.pruned.in_dtype(dtype):
+            cut = {name: caught(self.pruned, inputs) for name, inputs in examples}
         strictest = dtype == torch.float64 or not self.double
-        for name, inputs in examples:
+        for name, small in cut.items():
             where = f"{weights} weights, {str(dtype)[6:]}, {name}"
             try:
-                small = flatten(self.pruned(*to_dtype(inputs, dtype)))
+                if isinstance(small, Exception):
+                    raise small
                 error, size = difference(small, masked[name])
             except Exception as failure:
                 error = float("inf")
@@ -174,8 +267,7 @@ class Answer:
                 self.problem(f"{where}: inconclusive, the mask changes only {sensitivity:.2g}")
 
     def to_json(self, ms):
-        strict = "float64" if self.double else "float32"
-        runs = [run for run in self.runs if run["dtype"] == strict]
+        runs = [run for run in self.runs if (run["dtype"] == "float64") == self.double]
         return {
             "id": self.cut["id"], "ok": not self.problems, "problems": self.problems, "params": self.params,
             "error": max((run["error"] for run in runs), default=None),
@@ -191,6 +283,14 @@ def load(path):
 
 def tensors_of(module):
     return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
+
+
+def buffers_of(module, prefix=""):
+    """Of a module of C++, by name."""
+    found = [(prefix + name, tensor) for name, tensor in torch._C.BufferDict(module).items()]
+    for name, inner in torch._C.ModuleDict(module).items():
+        found += buffers_of(inner, f"{prefix}{name}.")
+    return found
 
 
 def with_state_of(graph, source):
@@ -228,9 +328,16 @@ def select(tensor, dims):
     return tensor
 
 
-def run_masked(graph, keep, norms, examples, dtype):
+def caught(program, inputs):
+    try:
+        return program(inputs)
+    except Exception as error:
+        return error
+
+
+def run_masked(program, keep, norms, examples):
     """Runs the original with every removed slice of its parameters at zero, and puts the weights back."""
-    parameters = {name: tensor for name, tensor in graph.named_parameters() if name in keep}
+    parameters = {name: tensor for name, tensor in program.module.named_parameters() if name in keep}
     saved = {name: tensor.clone() for name, tensor in parameters.items()}
     try:
         for name, tensor in parameters.items():
@@ -239,8 +346,8 @@ def run_masked(graph, keep, norms, examples, dtype):
                 tensor.index_fill_(dim, removed, 0)
         outputs = {}
         for name, inputs in examples:
-            with KeptNorms(norms) as mode:
-                outputs[name] = flatten(graph(*to_dtype(inputs, dtype)))
+            mode = KeptNorms(norms)
+            outputs[name] = program(inputs, modes=[mode])
             mode.check()
         return outputs
     finally:
@@ -326,8 +433,8 @@ class KeptNorms(TorchDispatchMode):
         return (self.put_back(result[0], x, cuts), *result[1:])
 
 
-def refill(graph, seed):
-    """Other weights than the file's: an initial zero or a layer scale of 1e-6 hides whole branches."""
+def refill(graph, seed, scale):
+    """Other weights than the file's: an initial zero or a layer scale of 1e-6 hides whole branches. `scale`: of matrices."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(tensor, low, high):
@@ -343,11 +450,11 @@ def refill(graph, seed):
             tensor.copy_(uniform(tensor, 0.5, 2))
         elif last == "running_mean" or "bias" in last or "beta" in last:
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
-        elif sum(size > 1 for size in tensor.shape) <= 1:  # gamma, layer scale, gates
-            tensor.copy_(uniform(tensor, 0.5, 1.5))
+        elif sum(size > 1 for size in tensor.shape) <= 1 and not (last.startswith("weight") and tensor.dim() > 1):
+            tensor.copy_(uniform(tensor, 0.5, 1.5))  # gamma, layer scale, gates
         else:
             fan_in = tensor.numel() / tensor.shape[0]
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / fan_in) ** 0.5)
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * scale * (2 / fan_in) ** 0.5)
 
 
 def read_io(paths):
@@ -377,12 +484,12 @@ def seeded_like(inputs, seed, shapes=None):
     return result
 
 
-def other_batch(graph, inputs, outputs):
+def other_batch(program, inputs, outputs):
     """The example at another batch size, where the original takes it and answers with as many rows."""
     batch = 3 if inputs[0].shape[0] != 3 else 2
     other = seeded_like(inputs, 3, [[batch, *tensor.shape[1:]] for tensor in inputs])
     try:
-        shapes = [tensor.shape for tensor in flatten(graph(*copies(other)))]
+        shapes = [tensor.shape for tensor in program(other)]
     except Exception:
         return None
     rows = [tensor.shape[0] * batch // inputs[0].shape[0] for tensor in outputs]
@@ -393,7 +500,7 @@ def other_batch(graph, inputs, outputs):
 RESIZED = {2: [(1,)], 3: [(1,), (2,)], 4: [(2, 3)], 5: [(3, 4)]}
 
 
-def other_size(graph, inputs):
+def other_size(program, inputs):
     """The example with images of another size or sequences of another length, where the original takes them."""
     ranks = {tensor.dim() for tensor in inputs}
     for dims in RESIZED.get(max(ranks), []) if len(ranks) == 1 else []:
@@ -403,14 +510,14 @@ def other_size(graph, inputs):
                 continue
             other = seeded_like(inputs, 4, shapes=shapes)
             try:
-                graph(*copies(other))
+                program(other)
             except Exception:
                 continue
             return other
     return None
 
 
-def allows_double(graph, inputs):
+def allows_double(program, inputs):
     """Whether all of it is computed in float64 once weights and inputs are: many traces hold `to(float32)`."""
 
     class Watch(TorchDispatchMode):
@@ -424,23 +531,21 @@ def allows_double(graph, inputs):
                 self.narrowed = True
             return result
 
-    graph.to(torch.float64)
     try:
-        with Watch() as watch:
-            outputs = flatten(graph(*to_dtype(inputs, torch.float64)))
+        with program.in_dtype(torch.float64):
+            watch = Watch()
+            outputs = program(inputs, modes=[watch])
         return not watch.narrowed and all(t.dtype == torch.float64 for t in outputs if t.is_floating_point())
     except Exception:
         return False
-    finally:
-        graph.to(torch.float32)
 
 
 def copies(inputs):
     return [tensor.clone() for tensor in inputs]
 
 
-def to_dtype(inputs, dtype):
-    return [tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone() for tensor in inputs]
+def equal(given, expected):
+    return len(given) == len(expected) and all(torch.equal(a, b) for a, b in zip(given, expected))
 
 
 def flatten(value):

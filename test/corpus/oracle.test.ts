@@ -52,6 +52,20 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     expect(verdicts.get('norm over what is kept')!.problems).toEqual([])
   })
 
+  it.each([
+    ['noisy', 'with random numbers'],
+    ['counting', 'with state that every run changes'],
+    ['saturated', 'whose output saturates'],
+    ['half', 'in half precision, of which float64 proves the rest'],
+  ])('passes a right cut and fails a wrong one of a %s network, %s', (kind) => {
+    expect(verdicts.get(`${kind} and right`)!.problems).toEqual([])
+    expect(verdicts.get(`${kind} and right`)!.double).toBe(true)
+    expect(verdicts.get(`${kind} and right`)!.sensitivity).toBeGreaterThan(1e-6)
+    expect(verdicts.get(`${kind} and wrong`)!.problems).toContainEqual(
+      expect.stringMatching(/^refilled weights, float64, io: relative error/),
+    )
+  })
+
   const wrong: [name: string, problem: RegExp][] = [
     ['permuted rows', /^file weights, float64, io: relative error/],
     ['permuted rows', /^conv1.weight does not hold the kept slices/],

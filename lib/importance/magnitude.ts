@@ -1,3 +1,4 @@
+import { describes } from '../describe.js'
 import type { ChannelGroup, Member, MemberUse } from '../graph/groups.js'
 import type { Importance } from './types.js'
 import { isParameter, sumPerCoordinate, type WeightSource } from './weights.js'
@@ -33,8 +34,7 @@ function magnitude(name: string, value: (w: number) => number): Importance {
     const sums = memoizedSums(weights, value)
     return new Map(groups.groups.map((group) => [group.id, groupMagnitude(group, sums)]))
   }
-  Object.defineProperty(importance, 'name', { value: name })
-  return importance
+  return describes(importance, { name })
 }
 
 /** One score per unit; raw sums, not checked for NaN: the caller decides what a NaN means. */

@@ -1,4 +1,5 @@
 import type { ChannelGroups } from '../graph/groups.js'
+import { func } from '../schema/index.js'
 import type { WeightSource } from './weights.js'
 
 export interface ImportanceContext {
@@ -14,3 +15,6 @@ export type Scores = ReadonlyMap<number, ArrayLike<number>>
  * out as a NaN in that group's scores (the planner refuses it, the growing regularizer skips the group).
  */
 export type Importance = (context: ImportanceContext) => Promise<Scores>
+
+/** @internal */
+export const IMPORTANCE = func<Importance>('a criterion, such as groupL2()')

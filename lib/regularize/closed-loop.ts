@@ -1,5 +1,5 @@
 /** Growth that looks at what it does: faster while held-out accuracy stays, at a halt while it is gone. */
-import { atLeast, count } from '../options.js'
+import { count, maybe, number, object } from '../schema/index.js'
 import type { Moment } from './schedule.js'
 
 export interface ClosedLoopOptions {
@@ -10,6 +10,13 @@ export interface ClosedLoopOptions {
   /** A step is never more than this many times the schedule's own, 1 or more; 8 by default. */
   most?: number | undefined
 }
+
+/** @internal */
+export const CLOSED_LOOP = object<ClosedLoopOptions>({
+  slack: maybe(number({ min: 0 })),
+  checkEvery: maybe(count()),
+  most: maybe(number({ min: 1 })),
+})
 
 /** What the loop remembers: plain data. */
 export interface LoopMemory {
@@ -24,13 +31,14 @@ export interface ClosedLoop {
   look(memory: LoopMemory, moment: Moment): Promise<LoopMemory>
 }
 
+/** @internal The options with their defaults. */
+export const filledIn = ({ slack = 0.01, checkEvery = 5, most = 8 }: ClosedLoopOptions) => ({ slack, checkEvery, most })
+
 /** Doubles the speed at each look within the slack, stops the growth outside of it. Without options: speed 1 always. */
 export function closedLoop(options: ClosedLoopOptions | undefined): ClosedLoop {
   const start: LoopMemory = { base: null, speed: 1 }
   if (options === undefined) return { start, look: async (memory) => memory }
-  const slack = atLeast('slack', options.slack ?? 0.01, 0)
-  const checkEvery = count('checkEvery', options.checkEvery ?? 5)
-  const most = atLeast('most', options.most ?? 8, 1)
+  const { slack, checkEvery, most } = filledIn(options)
   return {
     start,
     async look(memory, moment) {

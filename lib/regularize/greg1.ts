@@ -1,10 +1,10 @@
 import { EspalierError } from '../errors.js'
-import { atLeast, count, inRange } from '../options.js'
-import type { ClosedLoopOptions } from './closed-loop.js'
-import { type PushMemory, push, pushed } from './push.js'
+import { count, maybe, number, object, signature } from '../schema/index.js'
+import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
+import { describePush, type PushMemory, push, pushed } from './push.js'
 import { filled, marked } from './reg.js'
 import { scheduled } from './scheduled.js'
-import type { Coupling, RegularizerContext, RegularizerFactory } from './types.js'
+import { COUPLING, type Coupling, type RegularizerContext, type RegularizerFactory } from './types.js'
 
 export interface GReg1Options {
   /** Penalty at the end of the growth, above 0; 1 by default. The unit of weight decay. */
@@ -33,6 +33,22 @@ export interface GReg1Options {
   coupling?: Coupling | undefined
 }
 
+/** @internal */
+export const GREG1 = signature('greg1', [
+  'options',
+  object<GReg1Options>({
+    finalReg: maybe(number({ above: 0 })),
+    updateEvery: maybe(count()),
+    growFraction: maybe(number({ above: 0, max: 1 })),
+    granularity: maybe(number({ above: 0 })),
+    warmup: maybe(count(0)),
+    ratio: maybe(number({ min: 1 })),
+    stabilize: maybe(count(0)),
+    closedLoop: maybe(CLOSED_LOOP),
+    coupling: maybe(COUPLING),
+  }),
+])
+
 /**
  * The published preset of GReg-1, for phases of 10^4 to 10^5 iterations: `greg1(GREG1_PUBLISHED)`.
  *
@@ -56,22 +72,24 @@ export const GREG1_PUBLISHED = {
  * @throws ERR_INVALID_ARGUMENT for an option out of its range, a phase shorter than one growth step, or no chosen units
  */
 export function greg1(options: GReg1Options = {}): RegularizerFactory {
-  const ceiling = atLeast('finalReg', options.finalReg ?? 1, Number.MIN_VALUE)
-  const updateEvery = count('updateEvery', options.updateEvery ?? 5)
-  const growFraction = inRange('growFraction', options.growFraction ?? 0.6, Number.MIN_VALUE, 1)
-  const warmup = count('warmup', options.warmup ?? 0, 0)
+  GREG1.check(options)
+  const { finalReg: ceiling = 1, updateEvery = 5, growFraction = 0.6, granularity, warmup = 0, coupling } = options
+  const { ratio, stabilize, closedLoop } = options
   if (options.granularity !== undefined && options.growFraction !== undefined) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', "'granularity' and 'growFraction' exclude each other")
+    throw new EspalierError('ERR_INVALID_ARGUMENT', "greg1: 'granularity' and 'growFraction' exclude each other")
   }
-  const granularity =
-    options.granularity === undefined ? undefined : atLeast('granularity', options.granularity, Number.MIN_VALUE)
-  const rule = push({ ceiling, ratio: options.ratio, stabilize: options.stabilize, closedLoop: options.closedLoop })
+  const rule = push({ ceiling, ratio, stabilize, closedLoop })
 
   /** The growth steps in which a phase of that length reaches the end. */
   const stepsOf = ({ iterations }: RegularizerContext): number =>
     Math.max(1, Math.floor((iterations * growFraction) / updateEvery))
   return scheduled<PushMemory>({
-    ...{ name: 'greg-1', picks: 'start', updateEvery, coupling: options.coupling },
+    ...{ name: 'greg-1', picks: 'start', updateEvery, coupling },
+    description: {
+      ...{ name: 'greg-1', finalReg: ceiling, updateEvery, warmup, coupling: coupling ?? null },
+      ...(granularity === undefined ? { growFraction } : { granularity }),
+      ...describePush({ ratio, stabilize, closedLoop }),
+    },
     start({ groups, removed, iterations }) {
       if (removed === undefined) {
         const words = "greg1 needs the units to remove: pass 'removed', a plan's choice"

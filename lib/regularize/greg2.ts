@@ -1,9 +1,10 @@
-import { atLeast, count } from '../options.js'
-import type { ClosedLoopOptions } from './closed-loop.js'
-import { type PushMemory, push } from './push.js'
+import { EspalierError } from '../errors.js'
+import { count, maybe, number, object, signature } from '../schema/index.js'
+import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
+import { describePush, type PushMemory, push } from './push.js'
 import { filled } from './reg.js'
 import { scheduled } from './scheduled.js'
-import type { Coupling, RegularizerFactory } from './types.js'
+import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
 
 export interface GReg2Options {
   /** Optimizer steps between two growth steps, 1 or more; 5 by default. */
@@ -29,6 +30,24 @@ export interface GReg2Options {
   coupling?: Coupling | undefined
 }
 
+/** @internal */
+export const GREG2 = signature('greg2', [
+  'options',
+  object<GReg2Options>({
+    updateEvery: maybe(count()),
+    pickGranularity: maybe(number({ above: 0 })),
+    pickCeiling: maybe(number({ above: 0 })),
+    granularity: maybe(number({ above: 0 })),
+    finalReg: maybe(number({ above: 0 })),
+    recover: maybe(number({ min: 0 })),
+    warmup: maybe(count(0)),
+    ratio: maybe(number({ min: 1 })),
+    stabilize: maybe(count(0)),
+    closedLoop: maybe(CLOSED_LOOP),
+    coupling: maybe(COUPLING),
+  }),
+])
+
 /** The published preset of GReg-2, for phases of 10^4 to 10^5 iterations: `greg2(GREG2_PUBLISHED)`. */
 export const GREG2_PUBLISHED = {
   updateEvery: 5,
@@ -51,16 +70,20 @@ export const GREG2_PUBLISHED = {
  * @throws ERR_INVALID_ARGUMENT for an option out of its range
  */
 export function greg2(options: GReg2Options = {}): RegularizerFactory {
-  const updateEvery = count('updateEvery', options.updateEvery ?? 5)
-  const pickGranularity = atLeast('pickGranularity', options.pickGranularity ?? 1e-5, Number.MIN_VALUE)
-  const pickCeiling = atLeast('pickCeiling', options.pickCeiling ?? 1e-2, Number.MIN_VALUE)
-  const granularity = atLeast('granularity', options.granularity ?? 1e-4, Number.MIN_VALUE)
-  const ceiling = atLeast('finalReg', options.finalReg ?? 1, pickCeiling)
-  const recover = atLeast('recover', options.recover ?? 1e-4, 0)
-  const warmup = count('warmup', options.warmup ?? 0, 0)
-  const rule = push({ ceiling, ratio: options.ratio, stabilize: options.stabilize, closedLoop: options.closedLoop })
+  GREG2.check(options)
+  const { updateEvery = 5, pickGranularity = 1e-5, pickCeiling = 1e-2, granularity = 1e-4 } = options
+  const { finalReg: ceiling = 1, recover = 1e-4, warmup = 0, coupling, ratio, stabilize, closedLoop } = options
+  if (ceiling < pickCeiling) {
+    const words = `greg2: 'finalReg' must be a number of at least 'pickCeiling', ${pickCeiling}, not ${ceiling}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
+  }
+  const rule = push({ ceiling, ratio, stabilize, closedLoop })
   return scheduled<PushMemory>({
-    ...{ name: 'greg-2', picks: 'during', updateEvery, coupling: options.coupling },
+    ...{ name: 'greg-2', picks: 'during', updateEvery, coupling },
+    description: {
+      ...{ name: 'greg-2', updateEvery, pickGranularity, pickCeiling, granularity, finalReg: ceiling, recover, warmup },
+      ...{ coupling: coupling ?? null, ...describePush({ ratio, stabilize, closedLoop }) },
+    },
     start: ({ groups }) => ({
       reg: filled(groups, 0),
       stage: 'grow',

@@ -1,11 +1,12 @@
+import { descriptionOf } from '../describe.js'
 import { EspalierError } from '../errors.js'
-import type { Importance } from '../importance/index.js'
-import { atLeast, count } from '../options.js'
+import { IMPORTANCE, type Importance } from '../importance/types.js'
+import { count, maybe, number, object, oneOf, signature } from '../schema/index.js'
 import { growChosen, growGroup } from './formula.js'
 import { filled } from './reg.js'
 import type { Growth, Schedule } from './schedule.js'
 import { scheduled } from './scheduled.js'
-import type { Coupling, RegularizerFactory } from './types.js'
+import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
 
 export interface GrowingOptions {
   /** Penalty of every unit at the start, 0 or more; 1e-4 by default. The unit of weight decay. */
@@ -28,6 +29,20 @@ export interface GrowingOptions {
   coupling?: Coupling | undefined
 }
 
+/** @internal */
+export const GROWING = signature('growing', [
+  'options',
+  object<GrowingOptions>({
+    reg: maybe(number({ min: 0 })),
+    deltaReg: maybe(number({ min: 0 })),
+    ceiling: maybe(number({ min: 0 })),
+    updateEvery: maybe(count()),
+    importance: maybe(IMPORTANCE),
+    target: maybe(oneOf('all', 'plan')),
+    coupling: maybe(COUPLING),
+  }),
+])
+
 /**
  * Growing regularization: at each update the penalty of a unit grows the more, the less important it is in its group,
  *
@@ -45,13 +60,11 @@ export interface GrowingOptions {
  * @throws ERR_INVALID_ARGUMENT for an option out of its range
  */
 export function growing(options: GrowingOptions = {}): RegularizerFactory {
-  const reg = atLeast('reg', options.reg ?? 1e-4, 0)
-  const deltaReg = atLeast('deltaReg', options.deltaReg ?? 1e-4, 0)
-  const ceiling = atLeast('ceiling', options.ceiling ?? 1, reg)
-  const updateEvery = count('updateEvery', options.updateEvery ?? 10)
-  const { importance, coupling, target = 'all' } = options
-  if (target !== 'all' && target !== 'plan') {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `'target' must be 'all' or 'plan', not ${String(target)}`)
+  GROWING.check(options)
+  const { reg = 1e-4, deltaReg = 1e-4, ceiling = 1, updateEvery = 10, importance, coupling, target = 'all' } = options
+  if (ceiling < reg) {
+    const words = `growing: 'ceiling' must be a number of at least 'reg', ${reg}, not ${ceiling}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
   }
 
   /** Every unit, by its importance in its group. */
@@ -71,6 +84,10 @@ export function growing(options: GrowingOptions = {}): RegularizerFactory {
   }
   return scheduled<undefined>({
     ...{ name: 'growing', picks: target === 'all' ? 'end' : 'during', updateEvery, coupling },
+    description: {
+      ...{ name: 'growing', reg, deltaReg, ceiling, updateEvery, target, coupling: coupling ?? null },
+      importance: importance === undefined ? null : descriptionOf(importance),
+    },
     start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
     grow: target === 'all' ? all : ofPlan,
     highest: ({ groups, iterations }) =>

@@ -1,6 +1,5 @@
 /** The second half of GReg: the chosen units are pushed down until every group is done, then the penalty is held. */
-import { atLeast, count } from '../options.js'
-import { type ClosedLoopOptions, closedLoop, type LoopMemory } from './closed-loop.js'
+import { type ClosedLoopOptions, closedLoop, filledIn, type LoopMemory } from './closed-loop.js'
 import type { Growth, Moment } from './schedule.js'
 import type { Reg, RemovedUnits } from './types.js'
 
@@ -37,13 +36,15 @@ export interface Push {
   step(before: Growth<PushMemory>, moment: Moment, step: number, base: Reg): Promise<Growth<PushMemory>>
 }
 
-/**
- * @throws ERR_INVALID_ARGUMENT for an option out of its range
- */
+/** The part of a description that a push has. */
+export const describePush = ({ ratio, stabilize, closedLoop }: Omit<PushOptions, 'ceiling'>) => ({
+  ratio: ratio ?? null,
+  stabilize: stabilize ?? null,
+  closedLoop: closedLoop === undefined ? null : filledIn(closedLoop),
+})
+
 export function push(options: PushOptions): Push {
-  const ceiling = atLeast('ceiling', options.ceiling, Number.MIN_VALUE)
-  const limit = options.ratio === undefined ? undefined : atLeast('ratio', options.ratio, 1)
-  const stabilize = options.stabilize === undefined ? undefined : count('stabilize', options.stabilize, 0)
+  const { ceiling, ratio: limit, stabilize } = options
   const loop = closedLoop(options.closedLoop)
 
   return {

@@ -1,3 +1,4 @@
+import type { Described } from '../describe.js'
 import type { Importance, Scores } from '../importance/index.js'
 import type { Reg, RegularizerContext, RemovedUnits, Stage } from './types.js'
 
@@ -35,7 +36,7 @@ export interface Moment {
  * How the penalty of each unit goes over a regularized phase; `scheduled(schedule)` makes a regularizer of it. All that it
  * knows goes through `start` and `grow`, so that a run can be saved and resumed at every growth step.
  */
-export interface Schedule<Memory = unknown> {
+export interface Schedule<Memory = unknown> extends Described {
   readonly name: string
   readonly picks: 'start' | 'during' | 'end'
   /** Optimizer steps between two growth steps, 1 or more. */

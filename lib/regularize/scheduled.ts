@@ -1,5 +1,7 @@
+import { descriptionOf } from '../describe.js'
 import { EspalierError } from '../errors.js'
 import { type Scores, weightsOf } from '../importance/index.js'
+import { count, func, like, maybe, oneOf, signature, text } from '../schema/index.js'
 import type { PenaltyHook } from '../torch/index.js'
 import { largestCoefficient } from './coefficients.js'
 import { observe } from './observe.js'
@@ -7,15 +9,31 @@ import { type Penalty, UnitPenalty } from './penalty.js'
 import { ScalePenalty } from './scales.js'
 import type { Growth, Moment, Schedule } from './schedule.js'
 import { checkStability } from './stability.js'
-import type {
-  ApplyOptions,
-  Coupling,
-  Regularizer,
-  RegularizerContext,
-  RegularizerFactory,
-  RegularizerRecord,
-  RegularizerState,
+import {
+  type ApplyOptions,
+  COUPLING,
+  type Coupling,
+  type Regularizer,
+  type RegularizerContext,
+  type RegularizerFactory,
+  type RegularizerRecord,
+  type RegularizerState,
 } from './types.js'
+
+/** @internal */
+export const SCHEDULED = signature('scheduled', [
+  'schedule',
+  like<Schedule>('a schedule: name, picks, updateEvery, start(), grow(), highest()', {
+    name: text(),
+    picks: oneOf('start', 'during', 'end'),
+    updateEvery: count(),
+    coupling: maybe(COUPLING),
+    acts: maybe(oneOf('slices', 'norm-scales')),
+    start: func(),
+    grow: func(),
+    highest: func(),
+  }),
+])
 
 /**
  * A regularizer that penalises with `reg * w` and lets a schedule say how `reg` goes.
@@ -23,8 +41,16 @@ import type {
  * @throws ERR_INVALID_ARGUMENT when attached with a penalty that would make training diverge, or to a state of another one
  */
 export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactory {
-  const { name, picks } = schedule
-  return { name, picks, attach: (context) => Scheduled.attach(schedule, context) }
+  SCHEDULED.check(schedule as Schedule)
+  const { name, picks, updateEvery, coupling = null, acts = 'slices', start, grow, highest } = schedule
+  const rules = { start: descriptionOf(start), grow: descriptionOf(grow), highest: descriptionOf(highest) }
+  const own = { name, picks, updateEvery, coupling, acts, ...rules }
+  return {
+    name,
+    picks,
+    description: schedule.description ?? own,
+    attach: (context) => Scheduled.attach(schedule, context),
+  }
 }
 
 /** Drives one schedule over one model. */

@@ -1,10 +1,11 @@
 /** Penalties that don't grow: the regularizers that growing ones are compared with. */
-import type { Importance } from '../importance/index.js'
-import { atLeast, count } from '../options.js'
+import { descriptionOf } from '../describe.js'
+import { IMPORTANCE, type Importance } from '../importance/types.js'
+import { count, maybe, number, object, signature } from '../schema/index.js'
 import { filled } from './reg.js'
 import { normScales } from './scales.js'
 import { scheduled } from './scheduled.js'
-import type { Coupling, RegularizerFactory } from './types.js'
+import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
 
 export interface ConstantL2Options {
   /** Penalty of every unit, 0 or more; 1e-3 by default. The unit of weight decay. */
@@ -12,12 +13,20 @@ export interface ConstantL2Options {
   coupling?: Coupling | undefined
 }
 
+/** @internal */
+export const CONSTANT_L2 = signature('constantL2', [
+  'options',
+  object<ConstantL2Options>({ reg: maybe(number({ min: 0 })), coupling: maybe(COUPLING) }),
+])
+
 /** The same L2 penalty on all units all the time: weight decay on what can be pruned, and on nothing else. */
 export function constantL2(options: ConstantL2Options = {}): RegularizerFactory {
-  const reg = atLeast('reg', options.reg ?? 1e-3, 0)
+  CONSTANT_L2.check(options)
+  const { reg = 1e-3, coupling } = options
   return scheduled<undefined>({
     // Nothing changes from step to step: an update only has to be there.
-    ...{ name: 'constant', picks: 'end', updateEvery: 1, coupling: options.coupling },
+    ...{ name: 'constant', picks: 'end', updateEvery: 1, coupling },
+    description: { name: 'constant', reg, coupling: coupling ?? null },
     start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
     grow: (before) => before,
     highest: ({ groups }) => filled(groups, reg),
@@ -35,6 +44,18 @@ export interface GroupLassoOptions {
   coupling?: Coupling | undefined
 }
 
+/** @internal */
+export const GROUP_LASSO = signature('groupLasso', [
+  'options',
+  object<GroupLassoOptions>({
+    reg: maybe(number({ min: 0 })),
+    alpha: maybe(number({ min: 0 })),
+    updateEvery: maybe(count()),
+    importance: maybe(IMPORTANCE),
+    coupling: maybe(COUPLING),
+  }),
+])
+
 /**
  * Sparse learning at the level of groups: `reg * 2^(alpha * s)` on each unit, `s` as in {@link growing}, from 0 for the most
  * to 1 for the least important unit of its group. It follows the importance and has no memory.
@@ -42,15 +63,18 @@ export interface GroupLassoOptions {
  * Source: Fang et al., DepGraph: Towards Any Structural Pruning (CVPR 2023), eq. 6.
  */
 export function groupLasso(options: GroupLassoOptions = {}): RegularizerFactory {
-  const reg = atLeast('reg', options.reg ?? 5e-4, 0)
-  const alpha = atLeast('alpha', options.alpha ?? 4, 0)
-  const updateEvery = count('updateEvery', options.updateEvery ?? 10)
+  GROUP_LASSO.check(options)
+  const { reg = 5e-4, alpha = 4, updateEvery = 10, importance, coupling } = options
   const most = reg * 2 ** alpha
   return scheduled<undefined>({
-    ...{ name: 'group-lasso', picks: 'end', updateEvery, coupling: options.coupling },
+    ...{ name: 'group-lasso', picks: 'end', updateEvery, coupling },
+    description: {
+      ...{ name: 'group-lasso', reg, alpha, updateEvery, coupling: coupling ?? null },
+      importance: importance === undefined ? null : descriptionOf(importance),
+    },
     start: ({ groups }) => ({ reg: filled(groups, reg), stage: 'grow', memory: undefined }),
     async grow(before, moment) {
-      const scores = await moment.scores(options.importance)
+      const scores = await moment.scores(importance)
       const skipped: number[] = []
       const next = before.reg.map((ofGroup, g) => {
         const score = Array.from(scores.get(g)!)
@@ -72,6 +96,9 @@ export interface BnScaleOptions {
   reg?: number | undefined
 }
 
+/** @internal */
+export const BN_SCALE = signature('bnScale', ['options', object<BnScaleOptions>({ reg: maybe(number({ min: 0 })) })])
+
 /**
  * L1 on the scales of norms (`reg * sign(gamma)`): pushes whole channels down through the one number that scales them.
  * Groups without a norm get none.
@@ -79,9 +106,11 @@ export interface BnScaleOptions {
  * Source: Liu et al., Learning Efficient Convolutional Networks through Network Slimming (ICCV 2017), eq. 1.
  */
 export function bnScale(options: BnScaleOptions = {}): RegularizerFactory {
-  const reg = atLeast('reg', options.reg ?? 1e-4, 0)
+  BN_SCALE.check(options)
+  const { reg = 1e-4 } = options
   return scheduled<undefined>({
     ...{ name: 'bn-scale', picks: 'end', updateEvery: 1, coupling: 'gradient', acts: 'norm-scales' },
+    description: { name: 'bn-scale', reg },
     start: ({ groups }) => ({ reg: filled(normScales(groups), reg), stage: 'grow', memory: undefined }),
     grow: (before) => before,
     // A constant pull, however large the weight: nothing that could diverge.

@@ -1,5 +1,7 @@
+import type { Described } from '../describe.js'
 import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
+import { func, like, maybe, number, object, oneOf, text } from '../schema/index.js'
 import type { PenaltyHook, Tensor } from '../torch/index.js'
 import type { Stepping } from './stability.js'
 
@@ -43,6 +45,9 @@ export interface RegularizerState {
  * weight by `lr * reg * w` past the optimizer's moments (Loshchilov and Hutter, Decoupled Weight Decay, ICLR 2019).
  */
 export type Coupling = 'gradient' | 'decoupled'
+
+/** @internal */
+export const COUPLING = oneOf('gradient', 'decoupled')
 
 /** What an optimizer needs to take the penalty into its own pass over the weights. */
 export interface PenaltyTerm {
@@ -147,9 +152,26 @@ export interface RegularizerContext {
 }
 
 /** A regularizer before it knows its model: what `greg1(options)` and `growing(options)` return. */
-export interface RegularizerFactory {
+export interface RegularizerFactory extends Described {
   readonly name: string
   /** When the units to remove are chosen: before the regularized phase, in it, or after it. */
   readonly picks: 'start' | 'during' | 'end'
   attach(context: RegularizerContext): Promise<Regularizer>
 }
+
+/** @internal */
+export const REGULARIZER_FACTORY = like<RegularizerFactory>('a regularizer, such as greg1()', {
+  name: text(),
+  picks: oneOf('start', 'during', 'end'),
+  attach: func(),
+})
+
+/** @internal */
+export const REGULARIZER = like<Regularizer>('a regularizer that was attached: await greg1().attach(…)', {
+  name: text(),
+  apply: func(),
+  advance: func(),
+})
+
+/** @internal */
+export const APPLY_OPTIONS = object<ApplyOptions>({ scale: maybe(number()), lr: maybe(number({ min: 0 })) })

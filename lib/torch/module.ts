@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
+import { shown, thing } from '../schema/index.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
 import {
@@ -48,8 +49,9 @@ export interface Observation {
 
 /** @internal Set once, by the class below. */
 export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
-/** @internal */
+/** @internal @throws ERR_INVALID_ARGUMENT for anything but a module */
 export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
+let isModule: (value: unknown) => boolean
 
 /**
  * A TorchScript module. Every method throws ERR_DISPOSED after `dispose()`.
@@ -72,7 +74,11 @@ export class ScriptModule {
 
   static {
     wrapModule = (handle, repairs = []) => new ScriptModule(handle, repairs)
-    moduleHandleOf = (module) => module.#handle
+    isModule = (value) => typeof value === 'object' && value !== null && #handle in value
+    moduleHandleOf = (module) => {
+      if (isModule(module)) return module.#handle
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a ScriptModule was expected, not ${shown(module)}`)
+    }
   }
 
   /**
@@ -80,26 +86,27 @@ export class ScriptModule {
    * the same objects; they belong to the module and are disposed of with it.
    */
   parameters(): Map<string, Tensor> {
-    return this.#named(binding().moduleParameters(this.#handle))
+    return this.#named(binding().moduleParameters(moduleHandleOf(this)))
   }
 
   /** The buffers (running statistics, …) by qualified name; as {@link ScriptModule.parameters}. */
   buffers(): Map<string, Tensor> {
-    return this.#named(binding().moduleBuffers(this.#handle))
+    return this.#named(binding().moduleBuffers(moduleHandleOf(this)))
   }
 
   /** Whether the module is in training mode. */
   get training(): boolean {
-    return binding().moduleTraining(this.#handle)
+    return binding().moduleTraining(moduleHandleOf(this))
   }
 
   get disposed(): boolean {
+    moduleHandleOf(this)
     return this.#disposed
   }
 
   /** Training mode on or off, for the module and all its submodules. */
   train(mode = true): this {
-    binding().moduleTrain(this.#handle, mode)
+    binding().moduleTrain(moduleHandleOf(this), mode)
     return this
   }
 
@@ -120,13 +127,13 @@ export class ScriptModule {
 
   /** As {@link ScriptModule.forward}, blocking the event loop until it is done. */
   forwardSync(...inputs: readonly ModuleInput[]): ModuleOutput {
-    return lift(binding().moduleForwardSync(this.#handle, inputs.map(lower), { grad: this.training }))
+    return lift(binding().moduleForwardSync(moduleHandleOf(this), inputs.map(lower), { grad: this.training }))
   }
 
   /** As {@link ScriptModule.forward}, with options. `grad` defaults to {@link ScriptModule.training}. */
   async forwardWith(inputs: readonly ModuleInput[], options: RunOptions = {}): Promise<ModuleOutput> {
     const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
-      binding().moduleForward(this.#handle, inputs.map(lower), job),
+      binding().moduleForward(moduleHandleOf(this), inputs.map(lower), job),
     )
     return lift(output)
   }
@@ -143,7 +150,7 @@ export class ScriptModule {
    * @example module.registerForwardHook('layer1', (output) => { activations.push(keep(output as Tensor)) })
    */
   registerForwardHook(name: string, hook: ForwardHook): HookRegistration {
-    return registration(binding().moduleRegisterHook(this.#handle, name, 'forward', forwardHook(hook)))
+    return registration(binding().moduleRegisterHook(moduleHandleOf(this), name, 'forward', forwardHook(hook)))
   }
 
   /**
@@ -152,12 +159,12 @@ export class ScriptModule {
    * each has a call, with its number. See {@link Tensor.registerHook} and {@link ScriptModule.registerForwardHook}.
    */
   registerBackwardHook(name: string, hook: GradientHook): HookRegistration {
-    return registration(binding().moduleRegisterHook(this.#handle, name, 'backward', gradientHook(hook)))
+    return registration(binding().moduleRegisterHook(moduleHandleOf(this), name, 'backward', gradientHook(hook)))
   }
 
   /** A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load. */
   clone(): ScriptModule {
-    return wrapModule(binding().moduleClone(this.#handle), this.repairs)
+    return wrapModule(binding().moduleClone(moduleHandleOf(this)), this.repairs)
   }
 
   /** Where its parameters and buffers are, by the first of them; `'cpu'` when it has none. */
@@ -173,7 +180,7 @@ export class ScriptModule {
    */
   async to(target: Device | DType): Promise<ScriptModule> {
     const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
-    const handle = await binding().moduleTo(this.#handle, isDevice ? target : null, isDevice ? null : target)
+    const handle = await binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target)
     return wrapModule(handle, this.repairs)
   }
 
@@ -194,7 +201,7 @@ export class ScriptModule {
         `the example inputs must be an array with a value for each input of the model, not ${String(inputs)}`,
       )
     }
-    const { record, handle } = await binding().moduleRecord(this.#handle, inputs.map(lower), { execute })
+    const { record, handle } = await binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { execute })
     return wrapRecording(record, handle)
   }
 
@@ -214,7 +221,7 @@ export class ScriptModule {
     options: Pick<RunOptions, 'signal'> = {},
   ): Promise<(Observation | null)[]> {
     const seen = await withSignal(options, (job) =>
-      binding().moduleObserve(this.#handle, recordingHandleOf(recording), inputs.map(lower), places, job),
+      binding().moduleObserve(moduleHandleOf(this), recordingHandleOf(recording), inputs.map(lower), places, job),
     )
     return seen.map((one) => {
       if (one === null) return null
@@ -234,7 +241,7 @@ export class ScriptModule {
    * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED
    */
   async cut(recording: Recording, request: CutRequest): Promise<ScriptModule> {
-    return wrapModule(await binding().moduleCut(this.#handle, recordingHandleOf(recording), request))
+    return wrapModule(await binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request))
   }
 
   /**
@@ -245,20 +252,21 @@ export class ScriptModule {
    */
   async save(path: string): Promise<void> {
     if (typeof path !== 'string') throw new EspalierError('ERR_INVALID_ARGUMENT', `path must be a string, not ${path}`)
-    await binding().moduleSave(this.#handle, resolve(path))
+    await binding().moduleSave(moduleHandleOf(this), resolve(path))
   }
 
   /** The bytes that {@link ScriptModule.save} writes. */
   toBuffer(): Promise<Uint8Array> {
-    return binding().moduleBytes(this.#handle)
+    return binding().moduleBytes(moduleHandleOf(this))
   }
 
   /** Lets go of the module and of the tensors of {@link ScriptModule.parameters} and buffers. May be called again. */
   dispose(): void {
+    const handle = moduleHandleOf(this)
     if (this.#disposed) return
     this.#disposed = true
     for (const tensor of this.#owned.values()) tensor.dispose()
-    binding().moduleDispose(this.#handle)
+    binding().moduleDispose(handle)
   }
 
   [Symbol.dispose](): void {
@@ -266,7 +274,7 @@ export class ScriptModule {
   }
 
   toString(): string {
-    if (this.#disposed) return 'ScriptModule(disposed)'
+    if (this.disposed) return 'ScriptModule(disposed)'
     return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
   }
 
@@ -291,3 +299,6 @@ export class ScriptModule {
     return named
   }
 }
+
+/** @internal */
+export const MODULE = thing<ScriptModule>('a ScriptModule, as load() gives it', (value) => isModule(value))

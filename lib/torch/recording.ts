@@ -1,4 +1,6 @@
+import { EspalierError } from '../errors.js'
 import type { OpRecord, SecondRun } from '../graph/record.js'
+import { shown, thing } from '../schema/index.js'
 import type { RecordingHandle } from './binding.js'
 import { binding } from './runtime/index.js'
 
@@ -48,8 +50,9 @@ export interface TrainEvalRepair {
 
 /** @internal Set once, by the class below. */
 export let wrapRecording: (record: string, handle: RecordingHandle) => Recording
-/** @internal */
+/** @internal @throws ERR_INVALID_ARGUMENT for anything but a recording */
 export let recordingHandleOf: (recording: Recording) => RecordingHandle
+let isRecording: (value: unknown) => boolean
 
 /** One run of a module, written down, together with the graph that surgery works on. */
 export class Recording {
@@ -65,18 +68,24 @@ export class Recording {
 
   static {
     wrapRecording = (record, handle) => new Recording(parseRecord(record), handle)
-    recordingHandleOf = (recording) => recording.#handle
+    isRecording = (value) => typeof value === 'object' && value !== null && #handle in value
+    recordingHandleOf = (recording) => {
+      if (isRecording(recording)) return recording.#handle
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a Recording was expected, not ${shown(recording)}`)
+    }
   }
 
   get disposed(): boolean {
+    recordingHandleOf(this)
     return this.#disposed
   }
 
   /** Lets go of the graph; `record` stays. May be called again. */
   dispose(): void {
+    const handle = recordingHandleOf(this)
     if (this.#disposed) return
     this.#disposed = true
-    binding().recordingDispose(this.#handle)
+    binding().recordingDispose(handle)
   }
 
   [Symbol.dispose](): void {
@@ -95,3 +104,6 @@ function parseRecord(text: string): OpRecord {
   const second: SecondRun = { ...secondRun, scalars: new Map(secondRun.scalars), shapes: new Map(secondRun.shapes) }
   return { ...record, secondRun: second }
 }
+
+/** @internal */
+export const RECORDING = thing<Recording>('a Recording, as record() gives it', (value) => isRecording(value))

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util'
+import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
+import { shown, thing } from '../schema/index.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { TensorHandle } from './binding.js'
 import { toElements } from './elements.js'
@@ -38,8 +40,9 @@ export interface BackwardOptions extends Pick<RunOptions, 'signal' | 'flushDenor
 export let wrapTensor: (handle: TensorHandle) => Tensor
 /** @internal A tensor that no scope disposes of: parameters and buffers, which belong to their module. */
 export let wrapOwned: (handle: TensorHandle) => Tensor
-/** @internal */
+/** @internal @throws ERR_INVALID_ARGUMENT for anything but a tensor */
 export let handleOf: (tensor: Tensor) => TensorHandle
+let isTensor: (value: unknown) => boolean
 
 /**
  * A tensor of LibTorch. Its memory is outside of the JavaScript heap: dispose of it with {@link Tensor.dispose} or
@@ -62,7 +65,11 @@ export class Tensor {
       track(tensor)
       return tensor
     }
-    handleOf = (tensor) => tensor.#handle
+    isTensor = (value) => typeof value === 'object' && value !== null && #handle in value
+    handleOf = (tensor) => {
+      if (isTensor(tensor)) return tensor.#handle
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a Tensor was expected, not ${shown(tensor)}`)
+    }
   }
 
   /**
@@ -108,16 +115,16 @@ export class Tensor {
 
   /** Sizes of the dimensions; empty for a scalar. */
   get shape(): readonly number[] {
-    return binding().tensorShape(this.#handle)
+    return binding().tensorShape(handleOf(this))
   }
 
   /** `other` for types that JavaScript has no array for (complex, quantized). */
   get dtype(): DType {
-    return binding().tensorDType(this.#handle)
+    return binding().tensorDType(handleOf(this))
   }
 
   get device(): Device {
-    return binding().tensorDevice(this.#handle) as Device
+    return binding().tensorDevice(handleOf(this)) as Device
   }
 
   /** Number of elements. */
@@ -126,27 +133,28 @@ export class Tensor {
   }
 
   get disposed(): boolean {
+    handleOf(this)
     return this.#disposed
   }
 
   get requiresGrad(): boolean {
-    return binding().tensorRequiresGrad(this.#handle)
+    return binding().tensorRequiresGrad(handleOf(this))
   }
 
   /** Only for leaves with a floating-point dtype. */
   set requiresGrad(on: boolean) {
-    binding().tensorSetRequiresGrad(this.#handle, on)
+    binding().tensorSetRequiresGrad(handleOf(this), on)
   }
 
   /** The accumulated gradient, or null. A new Tensor object of the same memory at every call: dispose of it, or use a scope. */
   get grad(): Tensor | null {
-    const handle = binding().tensorGrad(this.#handle)
+    const handle = binding().tensorGrad(handleOf(this))
     return handle === null ? null : wrapTensor(handle)
   }
 
   /** Same shape, dtype and device as the tensor, or null to clear it. */
   set grad(grad: Tensor | null) {
-    binding().tensorSetGrad(this.#handle, grad === null ? null : tensorHandle(grad))
+    binding().tensorSetGrad(handleOf(this), grad === null ? null : tensorHandle(grad))
   }
 
   /**
@@ -154,12 +162,12 @@ export class Tensor {
    * BigInt64Array for int64, Uint8Array for bool, and so on.
    */
   data(): TypedArray {
-    return binding().tensorData(this.#handle)
+    return binding().tensorData(handleOf(this))
   }
 
   /** The value of a tensor of one element; ERR_INVALID_ARGUMENT for others. */
   item(): number {
-    return binding().tensorItem(this.#handle)
+    return binding().tensorItem(handleOf(this))
   }
 
   /**
@@ -170,13 +178,13 @@ export class Tensor {
   to(device: Device): Tensor {
     const unchanged = null
     return wrapTensor(
-      binding().call('aten::to.dtype_layout', [this.#handle, unchanged, unchanged, device], true) as TensorHandle,
+      binding().call('aten::to.dtype_layout', [handleOf(this), unchanged, unchanged, device], true) as TensorHandle,
     )
   }
 
   /** Whether both are the very same tensor, not only equal. */
   isSame(other: Tensor): boolean {
-    return binding().tensorSame(this.#handle, tensorHandle(other))
+    return binding().tensorSame(handleOf(this), tensorHandle(other))
   }
 
   /**
@@ -187,13 +195,13 @@ export class Tensor {
    */
   backward(options: BackwardOptions = {}): Promise<void> {
     return withSignal(options, (job) =>
-      binding().tensorBackward(this.#handle, optional(options.gradient), options.retainGraph ?? false, job),
+      binding().tensorBackward(handleOf(this), optional(options.gradient), options.retainGraph ?? false, job),
     )
   }
 
   /** As {@link Tensor.backward}, blocking the event loop until it is done. */
   backwardSync(options: Omit<BackwardOptions, 'signal' | 'flushDenormals'> = {}): void {
-    binding().tensorBackwardSync(this.#handle, optional(options.gradient), options.retainGraph ?? false)
+    binding().tensorBackwardSync(handleOf(this), optional(options.gradient), options.retainGraph ?? false)
   }
 
   /**
@@ -205,15 +213,16 @@ export class Tensor {
    * @example const hook = weight.registerHook((gradient) => call('aten::clamp', [gradient, -1, 1]) as Tensor)
    */
   registerHook(hook: GradientHook): HookRegistration {
-    return registration(binding().tensorRegisterHook(this.#handle, gradientHook(hook)))
+    return registration(binding().tensorRegisterHook(handleOf(this), gradientHook(hook)))
   }
 
   /** Lets go of the memory. May be called again. Work in progress that uses the tensor is not disturbed. */
   dispose(): void {
+    const handle = handleOf(this)
     if (this.#disposed) return
     this.#disposed = true
     untrack(this)
-    binding().tensorDispose(this.#handle)
+    binding().tensorDispose(handle)
   }
 
   [Symbol.dispose](): void {
@@ -221,7 +230,7 @@ export class Tensor {
   }
 
   toString(): string {
-    return this.#disposed ? 'Tensor(disposed)' : `Tensor([${this.shape.join(', ')}], ${this.dtype}, ${this.device})`
+    return this.disposed ? 'Tensor(disposed)' : `Tensor([${this.shape.join(', ')}], ${this.dtype}, ${this.device})`
   }
 
   [inspect.custom](): string {
@@ -235,5 +244,8 @@ function optional(tensor: Tensor | undefined): TensorHandle | null {
 
 /** What is no Tensor is passed on as it is: the native side refuses it by name. */
 function tensorHandle(value: Tensor): TensorHandle {
-  return value instanceof Tensor ? handleOf(value) : (value as TensorHandle)
+  return isTensor(value) ? handleOf(value) : (value as unknown as TensorHandle)
 }
+
+/** @internal */
+export const TENSOR = thing<Tensor>('a Tensor', (value) => isTensor(value))

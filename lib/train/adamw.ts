@@ -1,4 +1,4 @@
-import { atLeast, inRange } from '../options.js'
+import { maybe, number, object, pair, signature } from '../schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 
@@ -13,6 +13,19 @@ export interface AdamWOptions {
   weightDecay?: number | undefined
 }
 
+const BETA = number({ min: 0, below: 1 })
+
+/** @internal */
+export const ADAMW = signature('adamw', [
+  'options',
+  object<AdamWOptions>({
+    lr: maybe(number({ above: 0 })),
+    betas: maybe(pair(BETA, 'two numbers from 0 to below 1')),
+    eps: maybe(number({ above: 0 })),
+    weightDecay: maybe(number({ min: 0 })),
+  }),
+])
+
 /**
  * AdamW as PyTorch defines it; its bias correction counts the optimizer's steps, also for a parameter whose first gradient
  * comes later. A regularizer's penalty is decoupled, too, unless it says otherwise.
@@ -22,11 +35,9 @@ export interface AdamWOptions {
  * @throws ERR_INVALID_ARGUMENT for an option out of its range
  */
 export function adamw(options: AdamWOptions = {}): OptimizerFactory {
-  const lr = atLeast('lr', options.lr ?? 1e-3, Number.MIN_VALUE)
-  const [beta1, beta2] = options.betas ?? [0.9, 0.999]
-  for (const beta of [beta1, beta2]) inRange('betas', beta, 0, 1 - Number.EPSILON)
-  const eps = atLeast('eps', options.eps ?? 1e-8, Number.MIN_VALUE)
-  const weightDecay = atLeast('weightDecay', options.weightDecay ?? 0.01, 0)
+  ADAMW.check(options)
+  const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01 } = options
+  const [beta1, beta2] = betas
   const rule: Rule = {
     op: 'espalier::adamw_',
     parts: ['mean', 'square'],
@@ -36,6 +47,7 @@ export function adamw(options: AdamWOptions = {}): OptimizerFactory {
   return {
     name: 'adamw',
     lr,
+    description: { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay },
     stepping: (rate) => ({ lr: rate, weightDecay, adaptive: true }),
     bind: (parameters, state) => new FusedOptimizer(parameters, lr, rule, state),
   }

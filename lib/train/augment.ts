@@ -1,17 +1,28 @@
-import { count } from '../options.js'
+import { describes } from '../describe.js'
+import { count, maybe, number, object, signature } from '../schema/index.js'
 import type { Augment } from './dataset.js'
+
+export interface RandomShiftOptions {
+  /** 1 or more; 1 by default. */
+  pixels?: number | undefined
+  /** Value of the pixels that come in; 0 by default. */
+  fill?: number | undefined
+}
+
+/** @internal */
+export const RANDOM_SHIFT = signature('randomShift', [
+  'options',
+  object<RandomShiftOptions>({ pixels: maybe(count()), fill: maybe(number()) }),
+])
 
 /**
  * Moves every image `[n, channels, height, width]` of the first input by up to `pixels` in each direction, each example by
  * its own random offset; what comes in from outside is `fill`.
- *
- * @param options.pixels 1 or more; 1 by default
- * @param options.fill value of the pixels that come in; 0 by default
  */
-export function randomShift(options: { pixels?: number | undefined; fill?: number | undefined } = {}): Augment {
-  const pixels = count('pixels', options.pixels ?? 1)
-  const fill = options.fill ?? 0
-  return ({ inputs }, random) => {
+export function randomShift(options: RandomShiftOptions = {}): Augment {
+  RANDOM_SHIFT.check(options)
+  const { pixels = 1, fill = 0 } = options
+  const shift: Augment = ({ inputs }, random) => {
     const { data, shape } = inputs[0]!
     const [examples = 0, channels = 1, height = 1, width = 1] = shape
     const image = height * width
@@ -30,4 +41,5 @@ export function randomShift(options: { pixels?: number | undefined; fill?: numbe
       }
     }
   }
+  return describes(shift, { name: 'randomShift', pixels, fill })
 }

@@ -1,6 +1,6 @@
 /** Training: data, losses, optimizers, schedules, the epoch loop. */
 export { type AdamWOptions, adamw } from './adamw.js'
-export { randomShift } from './augment.js'
+export { type RandomShiftOptions, randomShift } from './augment.js'
 export {
   type ArrayData,
   type Augment,
@@ -26,5 +26,14 @@ export {
 export { type Loss, type LossFunction, lossFunction } from './loss.js'
 export type { Optimizer, OptimizerFactory, OptimizerState } from './optimizer.js'
 export { Random, type RandomState } from './random.js'
-export { constant, cosine, type LrSchedule, largestFactor, type Progress, step } from './schedule.js'
+export {
+  type CosineOptions,
+  constant,
+  cosine,
+  type LrSchedule,
+  largestFactor,
+  type Progress,
+  type StepOptions,
+  step,
+} from './schedule.js'
 export { type SgdOptions, sgd } from './sgd.js'

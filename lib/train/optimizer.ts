@@ -1,9 +1,10 @@
+import type { Described } from '../describe.js'
 import type { PenaltyTerm } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
 import type { Tensor } from '../torch/index.js'
 
 /** An optimizer before it knows its parameters: what `sgd(options)` returns. */
-export interface OptimizerFactory {
+export interface OptimizerFactory extends Described {
   readonly name: string
   /** Learning rate before the schedule. */
   readonly lr: number

@@ -1,4 +1,5 @@
-import { atLeast, count, inRange } from '../options.js'
+import { describes } from '../describe.js'
+import { count, maybe, number, object, signature } from '../schema/index.js'
 
 /** Where a phase of training is. */
 export interface Progress {
@@ -15,35 +16,55 @@ export interface Progress {
 export type LrSchedule = (progress: Progress) => number
 
 /** The learning rate as it is. */
-export const constant = (): LrSchedule => () => 1
+export const constant = (): LrSchedule => describes(() => 1, { name: 'constant' })
+
+export interface CosineOptions {
+  /** Last factor, in [0, 1]; 0 by default. */
+  floor?: number | undefined
+  /** Part of the phase at 1 before the descent, in [0, 1); 0 by default. */
+  hold?: number | undefined
+}
+
+/** @internal */
+export const COSINE = signature('cosine', [
+  'options',
+  object<CosineOptions>({ floor: maybe(number({ min: 0, max: 1 })), hold: maybe(number({ min: 0, below: 1 })) }),
+])
 
 /**
  * From 1 down to `floor` along half a cosine, step by step.
  *
  * Source: Loshchilov and Hutter, SGDR (ICLR 2017), eq. 5, without restarts.
- *
- * @param options.floor last factor, in [0, 1]; 0 by default
- * @param options.hold part of the phase at 1 before the descent, in [0, 1); 0 by default
  */
-export function cosine(options: { floor?: number | undefined; hold?: number | undefined } = {}): LrSchedule {
-  const floor = inRange('floor', options.floor ?? 0, 0, 1)
-  const hold = inRange('hold', options.hold ?? 0, 0, 1 - Number.EPSILON)
-  return ({ iteration, iterations }) => {
+export function cosine(options: CosineOptions = {}): LrSchedule {
+  COSINE.check(options)
+  const { floor = 0, hold = 0 } = options
+  const factor: LrSchedule = ({ iteration, iterations }) => {
     const way = Math.max(0, iteration / iterations - hold) / (1 - hold)
     return floor + ((1 - floor) * (1 + Math.cos(Math.PI * way))) / 2
   }
+  return describes(factor, { name: 'cosine', floor, hold })
 }
 
-/**
- * Times `gamma` after every `every` epochs.
- *
- * @param options.every epochs, 1 or more
- * @param options.gamma 0 or more; 0.1 by default
- */
-export function step(options: { every: number; gamma?: number | undefined }): LrSchedule {
-  const every = count('every', options.every)
-  const gamma = atLeast('gamma', options.gamma ?? 0.1, 0)
-  return ({ epoch }) => gamma ** Math.floor(epoch / every)
+export interface StepOptions {
+  /** Epochs, 1 or more. */
+  every: number
+  /** 0 or more; 0.1 by default. */
+  gamma?: number | undefined
+}
+
+/** @internal */
+export const STEP = signature('step', [
+  'options',
+  object<StepOptions>({ every: count(), gamma: maybe(number({ min: 0 })) }),
+])
+
+/** Times `gamma` after every `every` epochs. */
+export function step(options: StepOptions): LrSchedule {
+  STEP.check(options)
+  const { every, gamma = 0.1 } = options
+  const factor: LrSchedule = ({ epoch }) => gamma ** Math.floor(epoch / every)
+  return describes(factor, { name: 'step', every, gamma })
 }
 
 /** The largest factor that a schedule gives in a phase. */

@@ -1,5 +1,5 @@
 import { EspalierError } from '../errors.js'
-import { atLeast, inRange } from '../options.js'
+import { flag, maybe, number, object, signature } from '../schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 
@@ -14,6 +14,17 @@ export interface SgdOptions {
   weightDecay?: number | undefined
 }
 
+/** @internal */
+export const SGD = signature('sgd', [
+  'options',
+  object<SgdOptions>({
+    lr: number({ above: 0 }),
+    momentum: maybe(number({ min: 0, below: 1 })),
+    nesterov: maybe(flag),
+    weightDecay: maybe(number({ min: 0 })),
+  }),
+])
+
 /**
  * Stochastic gradient descent as PyTorch defines it (dampening 0): `g += weightDecay * w`, `v = momentum * v + g`,
  * `w -= lr * v`, or with Nesterov's form `w -= lr * (g + momentum * v)`.
@@ -23,12 +34,10 @@ export interface SgdOptions {
  * @throws ERR_INVALID_ARGUMENT for an option out of its range
  */
 export function sgd(options: SgdOptions): OptimizerFactory {
-  const lr = atLeast('lr', options.lr, Number.MIN_VALUE)
-  const momentum = inRange('momentum', options.momentum ?? 0, 0, 1 - Number.EPSILON)
-  const weightDecay = atLeast('weightDecay', options.weightDecay ?? 0, 0)
-  const nesterov = options.nesterov ?? false
+  SGD.check(options)
+  const { lr, momentum = 0, weightDecay = 0, nesterov = false } = options
   if (nesterov && momentum === 0) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', "'nesterov' needs a momentum above 0")
+    throw new EspalierError('ERR_INVALID_ARGUMENT', "sgd: 'nesterov' needs a momentum above 0")
   }
   const rule: Rule = {
     op: 'espalier::sgd_',
@@ -39,6 +48,7 @@ export function sgd(options: SgdOptions): OptimizerFactory {
   return {
     name: 'sgd',
     lr,
+    description: { name: 'sgd', lr, momentum, weightDecay, nesterov },
     stepping: (rate) => ({ lr: rate, momentum, weightDecay, nesterov }),
     bind: (parameters, state) => new FusedOptimizer(parameters, lr, rule, state),
   }

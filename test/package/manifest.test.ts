@@ -25,7 +25,13 @@ it('no dependency has an install script', () => {
 })
 
 it('there are four runtime dependencies', () => {
-  expect(Object.keys(manifest.dependencies)).toEqual(['@dagrejs/dagre', 'commander', 'node-gyp-build', 'yauzl'])
+  expect(Object.keys(manifest.dependencies)).toEqual([
+    '@dagrejs/dagre',
+    'commander',
+    'node-gyp-build',
+    'valibot',
+    'yauzl',
+  ])
 })
 
 it('npm ci runs no install script: it works where there is nothing but node', () => {

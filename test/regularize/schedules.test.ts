@@ -101,7 +101,9 @@ describe('greg-1', () => {
       expect(() => greg1(wrong)).toThrow(refused(new RegExp(`'${Object.keys(wrong)[0]}' must be`)))
     }
     for (const wrong of [{ slack: -1 }, { checkEvery: 0 }, { most: 0.5 }]) {
-      expect(() => greg1({ closedLoop: wrong })).toThrow(refused(new RegExp(`'closedLoop.${Object.keys(wrong)[0]}' must be`)))
+      expect(() => greg1({ closedLoop: wrong })).toThrow(
+        refused(new RegExp(`'closedLoop.${Object.keys(wrong)[0]}' must be`)),
+      )
     }
   })
 })

@@ -182,32 +182,67 @@ function isPlain(coordinates: Coordinates, axis: Axis, n: number): boolean {
   return a !== b && a !== c && b !== c && [a, b, c].every((x) => coordinates.isAtom(x as Coordinate))
 }
 
-/** Set against set: only the factors of the whole axes can tell what corresponds. Matched from the right. */
+/**
+ * Set against set: only the factors of the whole axes can tell what corresponds. Matched from the right: equal sizes pair
+ * index by index, nested ones are split, and of two that share a divisor the inner part is one. Where nothing is shared all is
+ * fixed up to the next place at which both can be split.
+ */
 function equateFactors(axes: Axes, a: Axis, b: Axis, reason: FreezeReason): void {
   const left = factors(axes, a)
   const right = factors(axes, b)
   while (left.length > 1 || right.length > 1) {
-    const x = left.pop() as Axis
-    const y = right.pop() as Axis
-    if (x.length === y.length) {
-      equateAxes(axes, x, y, reason)
+    const [x, y] = [left.at(-1) as Axis, right.at(-1) as Axis]
+    const shared = gcd(x.length, y.length)
+    if (shared > 1) {
+      equateAxes(axes, splitOff(axes, left, shared, reason), splitOff(axes, right, shared, reason), reason)
       continue
     }
-    const [small, large, rest] = x.length < y.length ? [x, y, right] : [y, x, left]
-    const other = rest === right ? left : right
-    if (large.length % small.length !== 0) {
-      for (const axis of [x, y, ...left, ...right]) fixAxis(axes, axis, reason)
-      return
+    const size = nextBoundary(left, right)
+    for (const side of [left, right]) {
+      for (let n = size; n > 1; ) {
+        const inner = side.at(-1) as Axis
+        const part = gcd(n, inner.length)
+        fixAxis(axes, splitOff(axes, side, part, reason), reason)
+        n /= part
+      }
     }
-    // What was met as a factor is one in both parts.
-    const met = axes.coordinates.metAs(large[0] as Coordinate) & ~MET.dimension
-    const parts = splitAxis(axes, large, small.length, { outer: met, inner: met }, reason)
-    rest.push(parts.outer, parts.inner)
-    other.push(small)
   }
-  const [x, y] = [left[0] as Axis, right[0] as Axis]
+  const [x, y] = [left[0], right[0]]
+  if (!x || !y) return
   if (x.length === y.length && (x !== a || y !== b)) equateAxes(axes, x, y, reason)
   else for (const axis of [x, y]) fixAxis(axes, axis, reason)
+}
+
+/** Takes the inner `n` indices off the last of some factors. */
+function splitOff(axes: Axes, side: Axis[], n: number, reason: FreezeReason): Axis {
+  const axis = side.pop() as Axis
+  if (axis.length === n) return axis
+  // What was met as a factor is one in both parts.
+  const met = axes.coordinates.metAs(axis[0] as Coordinate) & ~MET.dimension
+  const { outer, inner } = splitAxis(axes, axis, n, { outer: met, inner: met }, reason)
+  side.push(outer)
+  return inner
+}
+
+/** The least number of indices, from the right, at which both lists of factors end or can be split. */
+function nextBoundary(left: readonly Axis[], right: readonly Axis[]): number {
+  const [ends, others] = [left, right].map(splits) as [number[], number[]]
+  return ends.find((n) => n > 1 && others.includes(n)) as number
+}
+
+/** Products of the last factors and a divisor of the one before them, ascending. */
+function splits(factors: readonly Axis[]): number[] {
+  const found: number[] = []
+  let inner = 1
+  for (const { length } of [...factors].reverse()) {
+    for (let n = 2; n <= length; n++) if (length % n === 0) found.push(inner * n)
+    inner *= length
+  }
+  return found
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b)
 }
 
 /** The finest mixed radix that the normal forms of an axis show, outermost first. */

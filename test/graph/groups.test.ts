@@ -126,13 +126,23 @@ describe('channel groups', () => {
     expect(analysis.groups.filter((g) => g.members[0]?.name === 'stem.weight').map((g) => g.size)).toEqual([2, 2, 2])
   })
 
-  it('fixes a stream whose two splits do not nest, and only that', () => {
+  it.each([
+    // channels, groups of both, what is left: group-wise halves (or so), and the same channels of each
+    { channels: 12, groups: [6, 4], left: ['conv-groups 2'] }, // 2 x (3 x 2 | 2 x 3)
+    { channels: 24, groups: [4, 6], left: ['conv-groups 2', 'channels 2'] }, // 2 x (2 x 3 | 3 x 2) x 2
+    { channels: 24, groups: [3, 4], left: ['channels 2'] }, // (3 x 4 | 4 x 3) x 2
+    { channels: 6, groups: [2, 3], left: [] },
+    { channels: 16, groups: [2, 4], left: ['conv-groups 2', 'conv-groups 2', 'channels 4'] }, // nested
+  ])('keeps of $groups groups in one stream of $channels channels what both share', ({ channels, groups, left }) => {
     const b = new RecordBuilder()
-    const x = b.conv('stem', b.input(2, 3, 4, 4), 12)
-    const sixes = b.conv('six', x, 6, { groups: 6 })
-    const fours = b.conv('four', x, 4, { groups: 4 })
-    const analysis = analyse(b.record(b.conv('head', b.cat([b.conv('free', sixes, 5), fours]), 2)))
-    expect(reasonsFor(analysis, 'stem.weight', 0)).toContain('factors do not nest')
+    const x = b.conv('stem', b.input(2, 3, 4, 4), channels)
+    const read = groups.map((n, k) => b.conv(`read${k}`, x, n, { groups: n }))
+    const analysis = analyse(b.record(b.conv('head', b.cat([b.conv('free', read[0]!, 5), read[1]!]), 2)))
+    expect(analysis.broken).toEqual([])
+    const own = analysis.groups.filter(({ members }) => members.some(({ name }) => name === 'stem.weight'))
+    expect(own.map(({ kind, size }) => `${kind} ${size}`).sort()).toEqual(left.sort())
+    const reasons = left.length === 0 ? ['factors do not nest'] : []
+    expect(reasonsFor(analysis, 'stem.weight', 0)).toEqual(reasons)
     expect(summary(analysis)).toContain('channels 5: free.weight.0 head.weight.1')
   })
 

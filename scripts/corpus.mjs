@@ -1,7 +1,7 @@
 // Prunes every model of a corpus folder and has a Python oracle judge the results. Ends with a status of 1 when a file
 // breaks the law or falls short of test/corpus/expectations.json.
 //
-//   npm run test:corpus -- [--corpus DIR] [--only NAME] [--mode local|global] [--ratio 0.5] [--json FILE] [--keep DIR]
+//   npm run test:corpus -- [--corpus DIR] [--only NAME] [--mode local|global|exact] [--ratio 0.5] [--json FILE] [--keep DIR]
 //                          [--python FILE]  judge with this interpreter's torch instead of the one of python-env
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -32,7 +32,8 @@ function stop(message) {
   process.exit(2)
 }
 
-if (values.mode && !['local', 'global'].includes(values.mode)) stop(`--mode is local or global, not ${values.mode}`)
+if (values.mode && !['local', 'global', 'exact'].includes(values.mode))
+  stop(`--mode is local, global or exact, not ${values.mode}`)
 if (!existsSync(values.corpus)) stop(`There is no corpus in ${values.corpus}: name one with --corpus DIR`)
 const files = listCorpus(values.corpus).filter(({ file }) => !values.only || file.includes(values.only))
 if (files.length === 0)

@@ -14,7 +14,8 @@ import { readFileSync } from 'node:fs'
  * @typedef {object} Row
  * @property {string} file
  * @property {string} mode
- * @property {'pruned' | 'refused' | 'failed'} status
+ * @property {'pruned' | 'nothing' | 'refused' | 'failed'} status  nothing: the mode has nothing to remove
+ * @property {string} [reason]                 why not
  * @property {string} [code]
  * @property {string} [operator]
  * @property {string} [message]                of the error
@@ -85,6 +86,10 @@ export function shortfalls(row, file, expectations) {
   if (row.status === 'refused') {
     return row.operator === undefined ? [`refused (${row.code}) without naming an operator`] : []
   }
+  if (row.status === 'nothing') {
+    const untold = row.unexplained.map((dimension) => `frozen without a reason: ${dimension}`)
+    return row.reason === undefined ? ['nothing was removed, without a reason', ...untold] : untold
+  }
   const problems = row.ms > LONGEST ? [`took ${row.ms} ms`] : []
   if (row.whole)
     return [
@@ -105,7 +110,7 @@ export function shortfalls(row, file, expectations) {
 }
 
 /**
- * Models, all of whose files are really pruned, must be nearly all.
+ * Models, all of whose files are really pruned, must be nearly all of those of which some mode has something to remove.
  * @param {Row[]} rows
  * @param {Expectations} expectations
  * @returns {{ pruned: number, models: number, enough: boolean }}
@@ -113,6 +118,7 @@ export function shortfalls(row, file, expectations) {
 export function countPruned(rows, { share_of_models: share }) {
   const models = new Map()
   for (const { file, status } of rows) {
+    if (status === 'nothing') continue
     const name = file.split('.')[0]
     models.set(name, (models.get(name) ?? true) && status === 'pruned')
   }

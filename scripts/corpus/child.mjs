@@ -25,7 +25,8 @@ const PRUNE = fileURLToPath(new URL('prune.mjs', import.meta.url))
  * @typedef {object} Pruned
  * @property {'mode'} kind
  * @property {string} mode
- * @property {'pruned' | 'refused' | 'failed'} status
+ * @property {'pruned' | 'nothing' | 'refused' | 'failed'} status  nothing: the mode has nothing to remove
+ * @property {string} [reason]          why not
  * @property {string} [code]            of the error
  * @property {string} [operator]        that it names
  * @property {string} [message]

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path'
 import { analyse, EspalierError, flatArgs, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
 import { ATTENTION_KINDS, attentionKept, hasAttention } from './attention.mjs'
 import { readInputs } from './files.mjs'
+import { whyNothing } from './nothing.mjs'
 
 /** Refusals: the model is at fault, or beyond what is supported. Anything else is a failure of ours. */
 const REFUSALS = ['ERR_NOTHING_PRUNABLE', 'ERR_UNSUPPORTED', 'ERR_FROZEN_MODULE']
@@ -81,9 +82,11 @@ function describe(groups) {
   }
 }
 
-/** @param {string} mode */
-async function pruneIn(mode) {
+/** @param {string} mode @param {import('espalier').Analysis} analysis */
+async function pruneIn(mode, analysis) {
   const started = Date.now()
+  const reason = whyNothing(analysis, mode, task.ratio)
+  if (reason !== undefined) return tell({ kind: 'mode', mode, status: 'nothing', reason, ms: 0 })
   try {
     const model = await load(task.path)
     const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
@@ -91,7 +94,12 @@ async function pruneIn(mode) {
     /** @param {import('espalier').ChannelGroup} group */
     const ofKinds = (group) => (kinds?.includes(group.kind) ? task.ratio : undefined)
     const scope = mode === 'global' ? 'global' : 'local'
-    const result = await prune(model, { exampleInputs, ratio: kinds ? ofKinds : task.ratio, scope })
+    const result = await prune(model, {
+      exampleInputs,
+      ratio: kinds ? ofKinds : task.ratio,
+      scope,
+      exact: mode === 'exact',
+    })
     const { plan } = result
     const file = join(task.out, `${basename(task.path, '.pt')}.${mode}`)
     await result.small.save(`${file}.pt`)
@@ -121,7 +129,7 @@ try {
   const attention = task.attention && hasAttention(analysis) ? Object.keys(ATTENTION_KINDS) : []
   await tell({ ...describe(analysis), modes: [...task.modes, ...attention] })
   model.dispose()
-  for (const mode of [...task.modes, ...attention]) await pruneIn(mode)
+  for (const mode of [...task.modes, ...attention]) await pruneIn(mode, analysis)
 } catch (error) {
   for (const mode of task.modes) await tell(failure(error, started, mode))
 }

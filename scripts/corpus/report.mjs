@@ -28,6 +28,7 @@ export function formatFile({ file, rows, frozen }) {
 
 /** @param {import('./acceptance.mjs').Row} row */
 function formatRow(row) {
+  if (row.status === 'nothing') return `${row.mode}: nothing to remove (${row.reason})`.padEnd(44)
   if (row.status !== 'pruned') {
     const what = row.status === 'refused' ? [row.code, row.operator].filter(Boolean).join(' ') : 'failed'
     return `${row.mode}: ${what}`.padEnd(44)
@@ -56,10 +57,12 @@ export function formatTotals(results, seconds) {
   const top = [...reasons].sort((a, b) => b[1].elements - a[1].elements).slice(0, 8)
   return [
     `${results.length} files, ${rows.length} runs in ${seconds.toFixed(0)} s: ${count((r) => r.status === 'pruned')} pruned, ` +
+      `${count((r) => r.status === 'nothing')} with nothing to remove, ` +
       `${count((r) => r.status === 'refused')} refused, ${count((r) => r.status === 'failed')} failed`,
     `mean coverage ${mean}, parameters removed where pruned ${meanRemoved}`,
     'What keeps parameters from being pruned:',
     ...top.map(([reason, { files, elements }]) => `  ${reason}: ${elements} elements in ${files} files`),
-    `${count((r) => r.passed)} passed, ${count((r) => !r.passed)} failed`,
+    `${count((r) => r.passed && r.status !== 'nothing')} passed, ` +
+      `${count((r) => r.passed && r.status === 'nothing')} had nothing to remove, ${count((r) => !r.passed)} failed`,
   ].join('\n')
 }

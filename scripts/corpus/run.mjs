@@ -80,6 +80,7 @@ function rowOf(file, outcome, analysed, verdict, expectations) {
     file: file.file,
     mode: outcome.mode,
     status: broken ? /** @type {const} */ ('failed') : outcome.status,
+    ...(outcome.reason && { reason: outcome.reason }),
     ...(outcome.code && { code: outcome.code }),
     ...(outcome.operator && { operator: outcome.operator }),
     ...(outcome.message && { message: outcome.message }),

@@ -2,14 +2,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ChannelGroup, GroupKind } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { countPruned, leastRemoved, type Row, readExpectations, shortfalls } from '../../scripts/corpus/acceptance.mjs'
 import { type CorpusFile, listCorpus, type Peer, readInputs } from '../../scripts/corpus/files.mjs'
+import { whyNothing } from '../../scripts/corpus/nothing.mjs'
 import { formatFile, formatTotals } from '../../scripts/corpus/report.mjs'
 import { type FileResult, runCorpus } from '../../scripts/corpus/run.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-driver-'))
-const names = ['crash', 'dies', 'exit', 'fine', 'hang', 'nameless', 'refuse']
+const names = ['crash', 'dies', 'exit', 'fine', 'hang', 'nameless', 'nothing', 'refuse', 'silent']
 
 beforeAll(() => {
   for (const name of [...names, 'twice']) writeFileSync(join(folder, `${name}.trace.pt`), '')
@@ -76,6 +78,13 @@ describe('the driver', () => {
     expect(row('nameless', 'global')).toMatchObject({ status: 'refused', passed: false })
   })
 
+  it('tells that there is nothing to remove from a failure, as long as there is a reason', () => {
+    expect(row('nothing', 'local')).toMatchObject({ status: 'nothing', passed: true, reason: 'no group: model output' })
+    expect(row('silent', 'local')).toMatchObject({ passed: false, problems: ['nothing was removed, without a reason'] })
+    const text = formatFile(results.find(({ file }) => file.name === 'nothing')!)
+    expect(text).toMatch(/^ok .*local: nothing to remove \(no group: model output\)/)
+  })
+
   it('reports a hang and goes on; what was done before it counts', () => {
     expect(row('hang', 'local')).toMatchObject({ status: 'pruned', passed: true })
     expect(row('hang', 'global')).toMatchObject({ status: 'failed', problems: ['no answer within 1.5 s'] })
@@ -92,8 +101,54 @@ describe('the driver', () => {
     expect(text).toMatch(
       /^FAILED hang\.trace\.pt +coverage {2}90\.0 % .*frozen by model output 100 %\n +global: no answer/,
     )
-    // Failed: one mode of crash and hang, both of dies, exit and nameless.
-    expect(formatTotals(results, 3)).toMatch(/\n6 passed, 8 failed$/)
+    // Failed: one mode of crash and hang, both of dies, exit, nameless and silent.
+    expect(formatTotals(results, 3)).toMatch(/\n6 passed, 2 had nothing to remove, 10 failed$/)
+  })
+})
+
+const NORM = "aten::layer_norm in 'n' over dimension 2"
+
+describe('a mode has nothing to remove', () => {
+  const group = (kind: GroupKind, size: number, exact = true): ChannelGroup => ({
+    id: 0,
+    kind,
+    size,
+    members: [],
+    scopes: [],
+    exact,
+    approximation: exact ? [] : [NORM],
+  })
+  const cases: [what: string, groups: ChannelGroup[], mode: string, reason: string | undefined][] = [
+    ['of a model without groups', [], 'local', 'no group: model output, unknown operator aten::bincount'],
+    [
+      'where all groups cross norms and only exact ones may go',
+      [group('channels', 8, false)],
+      'exact',
+      'no exact group: aten::layer_norm',
+    ],
+    [
+      'where there are heads alone, which a plain ratio leaves',
+      [group('heads', 8)],
+      'global',
+      'no group of inner units',
+    ],
+    ['where there are no heads', [group('head-dims', 8)], 'heads', 'no group of heads'],
+    ['where there is one head', [group('heads', 1)], 'heads', 'no group of more than 1 units'],
+    ['never where there are channels', [group('channels', 2)], 'local', undefined],
+    ['never where a norm is computed over what is kept', [group('channels', 8, false)], 'global', undefined],
+  ]
+  it.each(cases)('%s', (_, groups, mode, reason) => {
+    const topReasons = [
+      { reason: { kind: 'model output' }, elements: 9 },
+      { reason: { kind: 'unknown operator', operator: 'aten::bincount' }, elements: 3 },
+    ]
+    const told = whyNothing({ groups, topReasons, frozen: [], coverage: 0 }, mode, 0.5)
+    if (reason === undefined) expect(told).toBeUndefined()
+    else expect(told).toContain(reason)
+  })
+
+  it('never without anything to name', () => {
+    expect(whyNothing({ groups: [], topReasons: [], frozen: [], coverage: 0 }, 'local', 0.5)).toBeUndefined()
   })
 })
 
@@ -169,5 +224,7 @@ describe('acceptance', () => {
     )
     expect(countPruned(rows, expectations)).toEqual({ pruned: 1, models: 2, enough: false })
     expect(countPruned(rows.slice(0, 2), expectations)).toEqual({ pruned: 1, models: 1, enough: true })
+    const nothing = { file: 'c.trace.pt', status: 'nothing' } as Row
+    expect(countPruned([...rows.slice(0, 2), nothing], expectations)).toEqual({ pruned: 1, models: 1, enough: true })
   })
 })

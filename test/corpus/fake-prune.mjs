@@ -20,6 +20,9 @@ for (const mode of task.modes) {
   else if (what === 'exit') process.exit(0)
   else if (what === 'refuse')
     await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', operator: 'aten::topk', ms: 1 })
+  else if (what === 'nothing')
+    await tell({ kind: 'mode', mode, status: 'nothing', reason: 'no group: model output', ms: 1 })
+  else if (what === 'silent') await tell({ kind: 'mode', mode, status: 'nothing', ms: 1 })
   else if (what === 'nameless') await tell({ kind: 'mode', mode, status: 'refused', code: 'ERR_UNSUPPORTED', ms: 1 })
   else {
     // A cut made by hand, where the folder has one of that name.

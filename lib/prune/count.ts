@@ -40,6 +40,12 @@ const contraction =
   ({ shape, output }) =>
     product(output) * (shape(a).at(-1) ?? 1)
 
+/** Every term of every sum: where the sums are shared out to groups, each term is in one of them. */
+const grouped: Count = ({ shape, output }) => {
+  const [a, b] = [shape('self'), shape('mat2')]
+  return product(output) * (a.at(-1) ?? 1) * (a.length === 2 && b.length === 2 ? 1 / (output[0] ?? 1) : 1)
+}
+
 /** `q kᵀ` and the product with `v`, for every head. */
 const attention: Count = ({ shape }) => {
   const [q, k, v] = [shape('query'), shape('key'), shape('value')]
@@ -100,6 +106,7 @@ const COUNTS: ReadonlyMap<string, Count> = new Map([
   ['addmm', contraction('mat1')],
   ['addmv', contraction('mat')],
   ['baddbmm', contraction('batch1')],
+  ['_grouped_mm', grouped],
   ['einsum', einsum],
   ['scaled_dot_product_attention', attention],
   ['lstm', recurrent],

@@ -77,7 +77,7 @@ const interleaved: Slots = (compiler, op) => {
   const dim = dimOf(compiler, op, own.length)
   const input = compiler.position(op, 'repeats')
   const id = op.inputs[input]
-  if (typeof id === 'number')
+  if (typeof id === 'number' && compiler.scalars.before(id) !== undefined)
     compiler.require(op, { node: op.node, input }, id, (outputShape(compiler, op)[dim] ?? 1) / (own[dim] ?? 1))
   return new Set([input])
 }

@@ -54,6 +54,20 @@ const rnn = (name: string, gates: number) => {
   return one(name, `${TOKENS}${zeros}${run}z = o${IMAGE}`, { channels: 6 })
 }
 
+const OBSERVED = 'fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper'
+const ON_AND_RANGE = '@on[1], %low[1], %high[1], %s[1], @p[0].int(), 0.01, -128, 127'
+
+/** A convolution whose weights are rounded first; some operators also tell which of them were clamped. */
+const quantizers = (names: string, args: string, frozen = false) =>
+  all(
+    names,
+    (name) => {
+      const results = /cachemask|helper/.test(name) ? 'q, m' : 'q'
+      return `${results} = torch.${name}(${args})\nz = torch.conv2d(y, q)`
+    },
+    { channels: 6, frozen },
+  )
+
 const norm = (name: string, code: string) => one(name, `z = torch.${name}(${code})`)
 
 export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
@@ -73,6 +87,26 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('linear', 'z = torch.linear(y.permute(0, 2, 3, 1), $w[6, 8], $c[6]).permute(0, 3, 1, 2)', { channels: 6 }),
   one('bilinear', `${POOLED}z = torch.bilinear(v, torch.relu(v), $w[6, 8, 8], $c[6])${PIXELS}`, { channels: 6 }),
   one('embedding', 'z = y + torch.embedding($w[2, 8], (x[:, 0] > 0).long()).permute(0, 3, 1, 2)'),
+  ...all('embedding_bag _embedding_bag', (name) => {
+    const rows = '(x[:, 0].flatten(1) > 0).long().flatten(), torch.arange(y.size(0)) * 16'
+    return `e, o, b, m = torch.${name}($w[2, 8], ${rows})\nz = y + e${PIXELS}`
+  }),
+  one('_grouped_mm', `${TOKENS}z = torch._grouped_mm(s, $w[8, 8].expand(y.size(0), 8, 8))${IMAGE}`),
+  one(
+    '_grouped_mm#rows of experts',
+    `${POOLED}z = torch._grouped_mm(v, $w[2, 8, 8], (torch.arange(1, 3) * (y.size(0) // 2)).int())${PIXELS}`,
+    {
+      oneBatch: true,
+    },
+  ),
+  one(
+    '_grouped_mm#columns of experts',
+    `${TOKENS}z = torch._grouped_mm(s, $w[8, 12], @n[8, 12].int()).t().reshape(1, 12, 4, 4)`,
+    { oneBatch: true, channels: 12 },
+  ),
+  one('_grouped_mm#terms of experts', `${POOLED}z = y + torch._grouped_mm(v.t(), v, @n[2].int())[0, 0]${PIXELS}`, {
+    oneBatch: true,
+  }),
   one('matmul', 'z = torch.matmul(y.transpose(1, 3), $w[8, 6]).transpose(1, 3)', { channels: 6 }),
   one('mm', `${POOLED}z = torch.mm(v, $w[8, 6])${PIXELS}`, { channels: 6 }),
   one('bmm', `${TOKENS}z = torch.bmm(torch.softmax(torch.bmm(s, s.transpose(1, 2)), -1), s)${IMAGE}`),
@@ -83,6 +117,24 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('addmv', 'z = y * torch.addmv($c[8], $w[8, 6], $u[6]).view(8, 1, 1)'),
   one('einsum', "z = torch.einsum('nchw,cd->ndhw', [y, $w[8, 6]])", { channels: 6 }),
   one('scaled_dot_product_attention', `${TOKENS}z = torch.scaled_dot_product_attention(s, s, torch.relu(s))${IMAGE}`),
+  ...quantizers(
+    'fake_quantize_per_tensor_affine fake_quantize_per_tensor_affine_cachemask',
+    '$w[6, 8, 1, 1], 0.05, 3, -128, 127',
+  ),
+  ...quantizers(
+    '_fake_quantize_per_tensor_affine_cachemask_tensor_qparams',
+    '$w[6, 8, 1, 1], torch.full([1], 0.05), torch.ones([1]).int(), torch.ones([1]).int(), -128, 127',
+  ),
+  ...quantizers(
+    'fake_quantize_per_channel_affine fake_quantize_per_channel_affine_cachemask',
+    '$w[6, 8, 1, 1], %s[6], @p[0, 1, 2, 3, 4, 5].int(), 0, -128, 127',
+  ),
+  ...quantizers('_fake_quantize_learnable_per_tensor_affine', '$w[6, 8, 1, 1], $s[1], $p[1], -128, 127, 1.0'),
+  ...quantizers('_fake_quantize_learnable_per_channel_affine', '$w[6, 8, 1, 1], $s[6], $p[6], 0, -128, 127, 1.0'),
+  ...quantizers(OBSERVED, `$w[6, 8, 1, 1], @off[0], ${ON_AND_RANGE}, -1, False, True`),
+  ...quantizers(OBSERVED, `$w[6, 8, 1, 1], @on[1], ${ON_AND_RANGE}, -1, False, True`, true).map(
+    ([name, specimen]): [string, Specimen] => [`${name}#with its observer on`, specimen],
+  ),
   one('batch_norm', 'z = torch.batch_norm(y, $w[8], $c[8], %m[8], %n[8], False, 0.1, 1e-5, False)'),
   norm('instance_norm', 'y, $w[8], $c[8], None, None, True, 0.1, 1e-5, False'),
   one('layer_norm', `${TOKENS}z = torch.layer_norm(s, [8], $w[8], $c[8])${IMAGE}`),
@@ -180,6 +232,11 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('repeat', 'z = y.repeat(1, 2, 1, 1)', { channels: 16 }),
   one('tile', 'z = torch.tile(y, [1, 2, 1, 1])', { channels: 16 }),
   one('repeat_interleave', 'z = y.repeat_interleave(2, 1)', { channels: 16 }),
+  one('repeat_interleave#by counts', 'z = y.repeat_interleave(@n[2, 0, 1, 3], 3)'),
+  one('repeat_interleave#of channels by counts', 'z = y.repeat_interleave(@n[2, 0, 1, 3, 1, 1, 0, 2], 1)', {
+    channels: 10,
+    frozen: true,
+  }),
   one('pixel_shuffle', 'z = torch.pixel_shuffle(y, 2)', { channels: 2 }),
   one('pixel_unshuffle', 'z = torch.pixel_unshuffle(y, 2)', { channels: 32 }),
   ...all('channel_shuffle native_channel_shuffle', (name) => `z = torch.${name}(y, 2)`),
@@ -208,6 +265,25 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('unbind', 'p = torch.unbind(y, 1)\nz = y * p[3].unsqueeze(1)', { frozen: true }),
   one('index_select', 'z = torch.index_select(y, 1, @i[2, 0, 5, 1, 7])', { channels: 5 }),
   one('index', 'z = y[:, @i[2, 0, 5, 1, 7]]', { channels: 5 }),
+  one('index_add', 'z = y.index_add(0, @i[1, 0], torch.relu(y[:2]), alpha=2)'),
+  one('index_add#to channels', 'z = y.index_add(1, @i[2, 0, 5], y[:, :3])', { frozen: true }),
+  one('index_copy', 'z = torch.zeros_like(y).index_copy(3, @i[2, 0], y[:, :, :, :2])'),
+  one('index_reduce', "z = torch.index_reduce(y, 0, @i[1, 0], torch.relu(y[:2]), 'amax')"),
+  one('index_fill', 'z = y.index_fill(3, @i[2, 0], 0)'),
+  one('index_fill#with what is not zero', 'z = y.index_fill(3, @i[2, 0], 1).sum(1, True)', {
+    channels: 1,
+    frozen: true,
+  }),
+  one('scatter', 'z = torch.zeros_like(y).scatter(3, (y > 0).long(), y)'),
+  one('scatter#to channels', 'z = torch.zeros_like(y).scatter(1, (y > 0).long(), y)', { frozen: true }),
+  one('scatter_add', 'z = torch.zeros_like(y).scatter_add(2, (y > 0).long(), y).sum(1, True)', { channels: 1 }),
+  one('scatter_add#a corner', 'z = y.scatter_add(3, (y > 0).long()[:, :4], y)', { frozen: true }),
+  one('scatter_reduce', "z = torch.scatter_reduce(y, 3, (y > 0).long(), torch.relu(y), 'mean')"),
+  one('index_put', 'z = y.index_put([@i[1, 0]], torch.relu(y[:2]), True).sum(1, True)', { channels: 1 }),
+  one('index_put#by a mask', 'z = y.permute(0, 2, 3, 1).index_put([x[:, 0] > 0.2], $w[8]).permute(0, 3, 1, 2)'),
+  one('index_put#by a mask over channels', 'z = y.index_put([y > 0.2], torch.ones([1]))', { frozen: true }),
+  one('_index_put_impl', 'z = torch._index_put_impl_(y.clone(), [None, None, @i[1, 0], @j[3, 2]], $w[8, 2])'),
+  one('_unsafe_index_put', 'z = torch._unsafe_index_put(y, [@i[1, 0], None, @j[3, 2]], $w[2, 8, 4])'),
   one('gather', 'z = torch.gather(y, 3, (y > 0).long())'),
   one('roll', 'z = torch.cat([torch.roll(y, [3], [1]), y], 1)', { channels: 16 }),
   one('flip', 'z = torch.cat([torch.flip(y, [1]), y], 1)', { channels: 16 }),

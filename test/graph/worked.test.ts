@@ -334,6 +334,88 @@ const CASES: Case[] = [
     frozen: ['b.0: factors do not nest'],
   },
   {
+    title: 'a residual between convolutions of 4 and of 6 groups: half of the groups of each, or every other channel',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      a = torch.conv2d(torch.conv2d(x, self.p), self.a, None, [1, 1], [0, 0], [1, 1], 4)
+      b = torch.conv2d(torch.conv2d(x, self.q), self.b, None, [1, 1], [0, 0], [1, 1], 6)
+      return torch.conv2d(torch.relu(a + b), self.head)`,
+    parameters: { p: [16, 3, 1, 1], q: [12, 3, 1, 1], a: [24, 4, 1, 1], b: [24, 2, 1, 1], head: [5, 24, 1, 1] },
+    inputs: image(),
+    groups: [
+      'conv-groups 2: p.0 q.0 a.0 b.0 head.1',
+      'channels 2: a.0 b.0 head.1',
+      'channels 2: q.0 b.1',
+      'channels 4: p.0 a.1',
+    ],
+  },
+  {
+    title: 'a graph: messages are gathered and added by index, the nodes stay, the channels go',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.linear(x[0], self.a)
+      y = torch.relu(torch.zeros_like(y).index_add_(0, self.to, y[self.of]))
+      z = torch.linear(y, self.b)
+      z = torch.zeros_like(z).scatter_add(0, self.to.unsqueeze(-1).expand(-1, z.size(1)), z[self.of])
+      return torch.linear(z, self.c)`,
+    parameters: { a: [8, 6], b: [10, 8], c: [3, 10] },
+    buffers: () => ({ to: integers([0, 1, 2, 2, 3]), of: integers([1, 0, 1, 3, 2]) }),
+    inputs: sequence(4, 6),
+    groups: ['channels 8: a.0 b.1', 'channels 10: b.0 c.1'],
+  },
+  {
+    title: 'bags of embeddings beside numbers: products of all pairs, of which a table takes some',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      rows = (x > 0).long()
+      e, a, b, c = torch.embedding_bag(self.words, rows.flatten(), torch.arange(x.size(0)) * 5, False, 1)
+      d = torch.relu(torch.linear(x, self.bottom))
+      z = torch.stack([d, e], 1)
+      z = torch.bmm(z, z.transpose(1, 2))[:, self.i, self.j]
+      return torch.linear(torch.cat([d, z], 1), self.top)`,
+    parameters: { words: [2, 8], bottom: [8, 5], top: [3, 9] },
+    buffers: () => ({ i: integers([1]), j: integers([0]) }),
+    inputs: () => [uniform([2, 5])],
+    groups: ['channels 8: words.1 bottom.0 top.1'],
+    frozen: ['words.0: rows by index'],
+  },
+  {
+    title: 'a mixture of experts: the gate chooses by number, the widths of the experts go',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      x = torch.linear(x, self.embed)
+      gate = torch.linear(x, self.gate)
+      p, i = torch.topk(torch.softmax(gate, -1), 2, -1)
+      w = torch.zeros_like(gate).scatter(-1, i, p)
+      h = torch.gelu(torch.einsum('btd,edh->beth', [x, self.up]))
+      y = torch.einsum('beth,ehd->betd', [h, self.down])
+      return torch.linear(x + (y * w.permute(0, 2, 1).unsqueeze(-1)).sum(1), self.head)`,
+    parameters: { embed: [8, 6], gate: [4, 8], up: [4, 8, 12], down: [4, 12, 8], head: [3, 8] },
+    inputs: sequence(5, 6),
+    groups: ['channels 8: embed.0 gate.1 up.1 down.2 head.1', 'channels 12: up.2 down.1'],
+    frozen: ['gate.0: softmax over the axis', 'up.0: softmax over the axis'],
+  },
+  {
+    title: 'a quantization-aware convolution: scales and zero points of the channels go with them',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      w = torch.fake_quantize_per_channel_affine(self.a, self.scale, self.zero.int(), 0, -128, 127)
+      y = torch.relu(torch.conv2d(x, w, self.bias))
+      y = torch.fake_quantize_per_tensor_affine(y, 0.02, 5, 0, 255)
+      return torch.conv2d(y, torch.fake_quantize_per_tensor_affine(self.b, 0.01, 0, -128, 127))`,
+    parameters: { a: [8, 3, 1, 1], bias: [8], b: [5, 8, 1, 1] },
+    buffers: () => ({ scale: uniform([8]), zero: integers([0, 1, 2, 3, 4, 5, 6, 7]) }),
+    inputs: image(),
+    groups: ['channels 8: a.0 bias.0 b.1'],
+  },
+  {
+    title: 'a length regulator: every token is repeated by a count of its own, the channels pass',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      y = torch.linear(x, self.a)
+      counts = (torch.linear(y, self.length).squeeze(-1)[0] * 0).round().long() + self.counts
+      z = torch.repeat_interleave(y, counts, 1)
+      return torch.linear(torch.relu(z), self.b)`,
+    parameters: { a: [8, 6], length: [1, 8], b: [3, 8] },
+    buffers: () => ({ counts: integers([2, 0, 1, 3]) }),
+    inputs: sequence(4, 6),
+    groups: ['channels 8: a.0 length.1 b.1'],
+  },
+  {
     title: 'a residual stream that enters a grouped convolution: whole groups, or the same channel of each',
     source: `def forward(self, x: Tensor) -> Tensor:
       s = torch.conv2d(x, self.stem)

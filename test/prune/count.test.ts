@@ -50,6 +50,20 @@ const CASES: [title: string, code: string, parameters: Shapes, input: number[], 
     [2, 4, 3, 5],
     2 * 4 * 3 * 5 * 6 + 2 * 4 * 3 * 3 * (5 + 6),
   ],
+  [
+    'a grouped product: every row meets the matrix of its group',
+    'torch._grouped_mm(x, self.w, torch.ones([1]).int() * x.size(0))',
+    { w: [1, 8, 12] },
+    [6, 8],
+    6 * 8 * 12,
+  ],
+  [
+    'a grouped product that shares out the terms of its sums: each is in one group',
+    'torch._grouped_mm(self.w, x, (torch.arange(2) + 1).int() * 4)',
+    { w: [12, 8] },
+    [8, 4],
+    12 * 8 * 4,
+  ],
   ['baddbmm', 'torch.baddbmm(self.b, x, x.transpose(1, 2))', { b: [2, 3, 3] }, [2, 3, 5], 2 * 3 * 3 * 5],
 ]
 

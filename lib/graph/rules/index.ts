@@ -5,9 +5,11 @@ import { elementwiseRules } from './elementwise.js'
 import { layoutRules } from './layout.js'
 import { normRules } from './norms.js'
 import { productRules } from './products.js'
+import { quantizeRules } from './quantize.js'
 import { recurrentRules } from './recurrent.js'
 import { reductionRules } from './reduce.js'
 import type { Rule, RuleTable } from './rule.js'
+import { scatterRules } from './scatter.js'
 import { weightRules } from './weights.js'
 
 const names = (list: string) => list.split(' ').map((name) => `aten::${name}`)
@@ -42,6 +44,8 @@ export const rules: RuleTable = new Map([
   ...cutRules,
   ...reductionRules,
   ...createRules,
+  ...scatterRules,
+  ...quantizeRules,
 ])
 
 /** The rule of an operator; the in-place spelling `relu_` shares that of `relu`. */

@@ -149,8 +149,13 @@ const repeat: Rule = (op) => {
   )
 }
 
-/** Each index several times in a row. */
+/**
+ * Each index several times in a row. Where each has a number of its own (frames for a sound, rows for a graph) the axis stays
+ * whole.
+ */
 const repeatInterleave: Rule = (op) => {
+  const counts = op.tensor('repeats')
+  if (counts && op.number('repeats') === undefined) return repeatByCounts(op, counts)
   const x = op.input('self')
   const dim = op.number('dim')
   const times = op.number('repeats')
@@ -160,6 +165,21 @@ const repeatInterleave: Rule = (op) => {
   op.output(
     x.axes.map((own, d) => (d === at ? axis : own)),
     x.zero,
+  )
+}
+
+function repeatByCounts(op: Op, counts: Tensor): void {
+  const x = op.tensor('self')
+  const dim = op.number('dim')
+  const at = x === undefined ? 0 : op.dim(dim ?? 0, x.axes.length)
+  for (const axis of counts.axes) op.fix(axis, 'repeated by counts')
+  x?.axes.forEach((axis, d) => {
+    if (d === at || dim === undefined) op.fix(axis, 'repeated by counts')
+  })
+  const axes = op.outputShape().map((size, d) => (d === at ? op.pinned(size, 'repeated by counts') : x?.axes[d]))
+  op.output(
+    axes.map((axis) => axis as Axis),
+    axes.map((_, d) => d !== at && x?.zero[d] === true),
   )
 }
 

@@ -54,7 +54,8 @@ function product(op: Op, operands: readonly { t: Tensor; letters: string }[], ou
     }
   }
   const letters = [...output]
-  const own = letters.map((letter) => axes.get(letter) as Axis)
+  // A letter of the output alone is one that the operator makes.
+  const own = letters.map((letter, d) => axes.get(letter) ?? fixedAxis(op.outputShape()[d] as number))
   const zeros = letters.map((letter) => zero.get(letter) === true)
   if (add) {
     const shift = letters.length - add.axes.length
@@ -116,6 +117,44 @@ const einsum: Rule = (op) => {
 }
 
 /**
+ * Letters of `_grouped_mm(self, mat2, offs)` by the ranks of its operands, and those that stay whole: rows, columns or terms
+ * of a sum go to the groups `g` by number.
+ */
+const GROUPED: Readonly<Record<string, { terms: [string, string]; output: string; fixed: string }>> = {
+  '2,3': { terms: ['mk', 'gkn'], output: 'mn', fixed: 'gm' },
+  '3,2': { terms: ['gmk', 'kn'], output: 'mn', fixed: 'gn' },
+  '2,2': { terms: ['mk', 'kn'], output: 'gmn', fixed: 'gk' },
+  '3,3': { terms: ['gmk', 'gkn'], output: 'gmn', fixed: '' },
+}
+
+/** The kernel takes rows of whole blocks of 16 bytes: channels go in such blocks. */
+function keepAligned(op: Op, t: Tensor, dim: number): void {
+  const axis = t.axes[dim]
+  if (!axis || op.isFixed(axis)) return
+  const block = op.graph.value(t.id)?.dtype === 'float32' ? 4 : 8
+  const whole = axis.length % block === 0 ? op.split(axis, block, { outer: 0, inner: 0 }).inner : axis
+  op.fix(whole, 'blocks of 16 bytes')
+}
+
+/** One matrix a group: experts, each with the rows that were sent to it. */
+const grouped: Rule = (op) => {
+  const operands = [op.input('self'), op.input('mat2')] as const
+  const form = GROUPED[operands.map((t) => t.axes.length).join()]
+  if (!form || op.tensor('bias')) return op.freeze('unsupported form')
+  operands.forEach((t, k) => {
+    ;[...(form.terms[k] as string)].forEach((letter, d) => {
+      if (form.fixed.includes(letter)) op.fix(t.axes[d] as Axis, 'rows by index')
+    })
+  })
+  for (const axis of op.tensor('offs')?.axes ?? []) op.fix(axis, 'rows by index')
+  operands.forEach((t, k) => {
+    for (const letter of 'kn') keepAligned(op, t, (form.terms[k] as string).indexOf(letter))
+  })
+  const given = operands.map((t, k) => ({ t, letters: form.terms[k] as string }))
+  product(op, given, form.output)
+}
+
+/**
  * `softmax(q kᵀ scale + mask) v` with q [… L E], k [… S E], v [… S V]: the positions S are under a softmax; heads are the
  * batch dimension before the positions, of which the keys may have fewer (grouped-query attention).
  */
@@ -167,5 +206,6 @@ export const productRules: RuleTable = new Map<string, Rule>([
   ...rules(matrices('batch1', 'batch2', 'self'), 'baddbmm'),
   ...rules(matrices('mat', 'vec', 'self'), 'addmv'),
   ...rules(einsum, 'einsum'),
+  ...rules(grouped, '_grouped_mm'),
   ...rules(attention, 'scaled_dot_product_attention'),
 ])

@@ -22,6 +22,7 @@ const convolution =
     const slides = Object.fromEntries(filter.slice(2).map((size, k) => [k + 2, op.graph.window(size)]))
     const weight = op.input('weight', groups === 1 || transposed(op) ? { ...slides, [consumed]: read } : slides)
     for (const axis of x.axes.slice(channel + 1)) op.fix(axis, 'window axis')
+    contract(op, { t: x, dim: channel }, { t: weight, dim: consumed })
 
     const out = transposed(op) ? transposedChannels(op, weight, groups) : plainChannels(op, read, weight, groups)
     const bias = op.tensor('bias', { 0: out })
@@ -37,6 +38,16 @@ const convolution =
       [...batch.map(() => false), zero, ...windows.map(() => false)],
     )
   }
+
+/**
+ * A sum over channels: columns of a weight are zeroed with their channels. Where they are computed, and not zero then, the
+ * channels must be; else the axis can't be cut.
+ */
+function contract(op: Op, x: { t: Tensor; dim: number }, weight: { t: Tensor; dim: number }): void {
+  const columns = weight.t.axes[weight.dim] as Axis
+  const exact = x.t.zero[x.dim] === true || weight.t.zero[weight.dim] === true
+  if (columns.length > 1 && !exact) op.fix(columns, 'sum of values that are not zero when dead')
+}
 
 function plainChannels(op: Op, channels: Axis, weight: Tensor, groups: number): Axis {
   const [out, columns] = weight.axes as [Axis, Axis]
@@ -60,6 +71,7 @@ const linear: Rule = (op) => {
   const x = op.input('input')
   if (op.shape('weight').length !== 2) return op.freeze('unsupported form')
   const weight = op.input('weight', { 1: x.axes[x.axes.length - 1] as Axis })
+  contract(op, { t: x, dim: x.axes.length - 1 }, { t: weight, dim: 1 })
   const out = weight.axes[0] as Axis
   const bias = op.tensor('bias', { 0: out })
   op.use(weight, 0, 'output')
@@ -100,6 +112,27 @@ const embedding: Rule = (op) => {
   op.output([...indices.axes, weight.axes[1] as Axis], [...indices.axes.map(() => false), weight.zero[1] === true])
 }
 
+/** Sums, means or maxima of rows of a table; beside them which row went to which bag. */
+const embeddingBag: Rule = (op) => {
+  const weight = op.input('weight')
+  const columns = weight.axes[1] as Axis
+  op.fix(weight.axes[0] as Axis, 'rows by index')
+  op.use(weight, 1, 'output')
+  for (const name of ['indices', 'offsets', 'per_sample_weights']) {
+    for (const axis of op.tensor(name)?.axes ?? []) op.fix(axis, 'rows by index')
+  }
+  op.allOutputs().forEach((_, k) => {
+    const shape = op.outputShape(k)
+    // The places of the maxima are told for every column.
+    const own = shape.map((size, d) => (d === 1 && size === columns.length ? columns : fixedAxis(size)))
+    op.output(
+      own,
+      own.map((_, d) => k === 0 && d === 1 && weight.zero[1] === true),
+      k,
+    )
+  })
+}
+
 const plain = convolution(() => false)
 const transposed = convolution(() => true)
 
@@ -113,4 +146,5 @@ export const weightRules: RuleTable = new Map<string, Rule>([
   ...rules(linear, 'linear'),
   ...rules(bilinear, 'bilinear'),
   ...rules(embedding, 'embedding'),
+  ...rules(embeddingBag, 'embedding_bag _embedding_bag'),
 ])

@@ -1,6 +1,8 @@
-import { EspalierError } from '../errors.js'
 import type { Analysis } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
 import { type Plan, removedUnits } from '../prune/index.js'
+import { PLAN } from '../prune/plan.js'
+import { maybe, object, oneOf, signature, text } from '../schema/index.js'
 import { type Picture, pictureOf } from './boxes.js'
 import { dotOf } from './dot.js'
 import { htmlOf } from './html.js'
@@ -15,6 +17,16 @@ export interface DrawOptions {
   title?: string | undefined
 }
 
+/** @internal */
+export const DRAW = signature(
+  'draw',
+  ['analysis', ANALYSIS],
+  [
+    'options',
+    object<DrawOptions>({ format: maybe(oneOf('svg', 'html', 'dot')), plan: maybe(PLAN), title: maybe(text()) }),
+  ],
+)
+
 /**
  * Draws the operators of a model, coloured by the group whose channels they make; grey where those are frozen. Operators
  * that hand a value on within one group share a box.
@@ -23,12 +35,9 @@ export interface DrawOptions {
  * @throws EspalierError `ERR_INVALID_ARGUMENT` for another format
  */
 export function draw(analysis: Analysis, options: DrawOptions = {}): string {
+  DRAW.check(analysis, options)
   const { format = 'svg', plan, title = 'model' } = options
-  const write = WRITERS[format]
-  if (!write) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `format must be svg, html or dot, not ${String(format)}`)
-  }
-  return write(pictureOf(analysis, plan ? removedUnits(analysis, plan) : new Uint8Array(0)), title, analysis)
+  return WRITERS[format](pictureOf(analysis, plan ? removedUnits(analysis, plan) : new Uint8Array(0)), title, analysis)
 }
 
 type Writer = (picture: Picture, title: string, analysis: Analysis) => string

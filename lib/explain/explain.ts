@@ -8,11 +8,13 @@ import {
   type OpEntry,
   type ValueId,
 } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
 import { reasonInWords } from '../report/index.js'
+import { count, either, maybe, object, signature, text } from '../schema/index.js'
 import { type Step, Trail, valuesOf } from './trail.js'
 
 /** What to explain: a dimension of a parameter (all of them without `dim`), all parameters of a scope, or a group by id. */
-export type Question = { parameter: string; dim?: number } | { scope: string } | { group: number }
+export type Question = { parameter: string; dim?: number | undefined } | { scope: string } | { group: number }
 
 /** An operator that hands the coordinates on. */
 export interface Link {
@@ -44,6 +46,21 @@ export interface Explanation {
   text: string
 }
 
+/** @internal */
+export const EXPLAIN = signature(
+  'explain',
+  ['analysis', ANALYSIS],
+  [
+    'question',
+    either(
+      'an object with a parameter, a scope or a group',
+      object<{ parameter: string; dim?: number | undefined }>({ parameter: text(), dim: maybe(count(0)) }),
+      object<{ scope: string }>({ scope: text() }),
+      object<{ group: number }>({ group: count(0) }),
+    ),
+  ],
+)
+
 /**
  * Explains what ties a dimension of a parameter to others, or what freezes it: the chain of operators, in words and as data.
  *
@@ -51,6 +68,7 @@ export interface Explanation {
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when there is no such parameter, dimension, scope or group
  */
 export function explain(analysis: Analysis, question: Question): Explanation[] {
+  EXPLAIN.check(analysis, question)
   const trail = new Trail(analysis)
   return subjects(analysis, question).map((subject) => explainOne(analysis, trail, subject))
 }

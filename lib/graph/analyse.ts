@@ -1,3 +1,4 @@
+import { signature } from '../schema/index.js'
 import { type Axis, fixAxis } from './axes.js'
 import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
@@ -6,6 +7,7 @@ import { liveOps } from './live.js'
 import { type Fix, flat, Graph, Op, type Relation } from './op.js'
 import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
 import { applyRule } from './rules/index.js'
+import { RECORD } from './schemas.js'
 
 /** Channel groups, and for each value of the record which units each coordinate of its dimensions needs. */
 export interface Analysis extends Collected {
@@ -31,12 +33,16 @@ export interface Provenance {
   readonly fixes: readonly Fix[]
 }
 
+/** @internal */
+export const ANALYSE = signature('analyse', ['record', RECORD])
+
 /**
  * Finds which slices of which parameters must be removed together.
  *
  * Pure: it reads the record alone. What it does not understand it fixes, and says why.
  */
 export function analyse(record: OpRecord): Analysis {
+  ANALYSE.check(record)
   const graph = new Graph(record)
   const closed = closedBranches(record)
   const live = liveOps(record, closed)

@@ -5,18 +5,13 @@
  * could write it one day.
  */
 
-export type DType =
-  | 'float32'
-  | 'float64'
-  | 'float16'
-  | 'bfloat16'
-  | 'int64'
-  | 'int32'
-  | 'int16'
-  | 'int8'
-  | 'uint8'
-  | 'bool'
-  | 'other'
+/** Element types by the names that PyTorch gives them; `other` for those that JavaScript has no array for. */
+export const DTYPES = [
+  ...(['float32', 'float64', 'float16', 'bfloat16'] as const),
+  ...(['int64', 'int32', 'int16', 'int8', 'uint8', 'bool', 'other'] as const),
+] as const
+
+export type DType = (typeof DTYPES)[number]
 
 /** Index into {@link OpRecord.values}. */
 export type ValueId = number

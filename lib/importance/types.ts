@@ -1,5 +1,5 @@
 import type { ChannelGroups } from '../graph/groups.js'
-import { func } from '../schema/index.js'
+import { func, thing } from '../schema/index.js'
 import type { WeightSource } from './weights.js'
 
 export interface ImportanceContext {
@@ -18,3 +18,8 @@ export type Importance = (context: ImportanceContext) => Promise<Scores>
 
 /** @internal */
 export const IMPORTANCE = func<Importance>('a criterion, such as groupL2()')
+
+/** @internal */
+export const SCORES = thing<Scores>('a Map from the id of each group to a score for each of its units', (value) => {
+  return value instanceof Map && [...value.values()].every((scores) => typeof scores?.length === 'number')
+})

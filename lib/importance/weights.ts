@@ -1,7 +1,10 @@
 /** Weights as plain data: what a criterion reads. */
 import { EspalierError } from '../errors.js'
 import type { ChannelGroups, Member } from '../graph/groups.js'
+import { GROUPS } from '../graph/schemas.js'
+import { func, like, type Schema, signature, thing } from '../schema/index.js'
 import type { Tensor } from '../torch/index.js'
+import { SCORES } from './types.js'
 
 /** A parameter as plain data: elements in row-major order. */
 export interface Weight {
@@ -17,8 +20,40 @@ export interface ParameterOwner {
   parameters(): ReadonlyMap<string, Tensor>
 }
 
+/** @internal */
+export const OWNER = like<ParameterOwner>('a ScriptModule, or an object with a method parameters()', {
+  parameters: func(),
+})
+const WEIGHT_SOURCE = func<WeightSource>('a source of weights, as weightsOf() gives it')
+const NUMBERS = thing<ArrayLike<number>>('an array of numbers', (value) => isNumbers(value))
+const WEIGHTS: Schema<ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>> = thing(
+  'a Map or an object of { shape, data } by qualified name',
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    [...(value instanceof Map ? value.values() : Object.values(value))].every(
+      (weight) => Array.isArray(weight?.shape) && isNumbers(weight.data),
+    ),
+)
+/** @internal */
+export const WEIGHTS_FROM = signature('weightsFrom', ['weights', WEIGHTS])
+/** @internal */
+export const WEIGHTS_OF = signature('weightsOf', ['module', OWNER])
+/** @internal */
+export const ASSERT_FINITE_SCORES = signature(
+  'assertFiniteScores',
+  ['groups', GROUPS],
+  ['scores', SCORES],
+  ['weights', WEIGHT_SOURCE],
+)
+/** @internal */
+export const ALL_FINITE = signature('allFinite', ['values', NUMBERS])
+
+const isNumbers = (value: unknown): boolean => Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+
 /** Weights from plain data, by qualified name. */
 export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {
+  WEIGHTS_FROM.check(weights)
   const map = weights instanceof Map ? weights : new Map(Object.entries(weights))
   return (name) => {
     const weight = map.get(name)
@@ -29,6 +64,7 @@ export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Reco
 
 /** The weights of a module as they are now: each parameter is copied once, when it is first asked for. */
 export function weightsOf(module: ParameterOwner): WeightSource {
+  WEIGHTS_OF.check(module)
   let parameters: ReadonlyMap<string, Tensor> | undefined
   const copies = new Map<string, Weight>()
   return (name) => {
@@ -72,6 +108,7 @@ export function assertFiniteScores(
   scores: ReadonlyMap<number, ArrayLike<number>>,
   weights: WeightSource,
 ): void {
+  ASSERT_FINITE_SCORES.check(groups, scores, weights)
   for (const group of groups.groups) {
     const score = scores.get(group.id)
     if (score !== undefined && allFinite(score)) continue

@@ -8,6 +8,8 @@ import {
   survives,
   type UnitAxis,
 } from '../graph/index.js'
+import { ANALYSIS, REMOVED } from '../graph/schemas.js'
+import { signature } from '../schema/index.js'
 import type { CutRequest } from '../torch/index.js'
 
 /**
@@ -28,8 +30,12 @@ export interface Approximation {
   keep: readonly number[]
 }
 
+/** @internal */
+export const APPROXIMATIONS = signature('approximations', ['analysis', ANALYSIS], ['removed', REMOVED])
+
 /** The norms and means that compute over something else once the units of `removed` are gone. */
 export function approximations(analysis: Analysis, removed: Removed): Approximation[] {
+  APPROXIMATIONS.check(analysis, removed)
   const calls = new Map<string, number>()
   const found: Approximation[] = []
   for (const norm of analysis.norms) {

@@ -1,6 +1,10 @@
 import { type Analysis, flatArgs, type OpEntry, type ValueId } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
+import { object, signature, thing } from '../schema/index.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
-import type { Plan } from './plan.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { RECORDING } from '../torch/recording.js'
+import { PLAN, type Plan } from './plan.js'
 
 /** What the removed channels of one consumer still emitted, and where it went. */
 export interface Compensation {
@@ -30,6 +34,22 @@ export interface CompensationJob {
   /** Inputs of the model to measure on, batch after batch. */
   data: AsyncIterable<readonly ModuleInput[]>
 }
+
+/** @internal */
+export const COMPENSATE = signature('compensate', [
+  'options',
+  object<CompensationJob>({
+    model: MODULE,
+    small: MODULE,
+    recording: RECORDING,
+    analysis: ANALYSIS,
+    plan: PLAN,
+    exampleInputs: EXAMPLE_INPUTS,
+    data: thing<AsyncIterable<readonly ModuleInput[]>>('batches of inputs: an async iterable', (value) => {
+      return typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function'
+    }),
+  }),
+])
 
 /** A consumer of removed channels, before anything is measured. */
 interface Consumer {
@@ -76,6 +96,7 @@ const CONSTANT = 1e-6
 export async function compensate(
   job: CompensationJob,
 ): Promise<{ small: ScriptModule; compensations: Compensation[] }> {
+  COMPENSATE.check(job)
   const { small, analysis, plan, exampleInputs } = job
   const shifts = await measure(job, consumersOf(analysis, plan))
   const tensors = new Map([...small.parameters(), ...small.buffers()])

@@ -1,4 +1,6 @@
 import { type Analysis, flatArgs, type OpEntry, type Removed, type ValueId } from '../graph/index.js'
+import { ANALYSIS, REMOVED } from '../graph/schemas.js'
+import { maybe, signature } from '../schema/index.js'
 import { Widths } from './widths.js'
 
 /** Size of a model by the record: parameters (elements, tied ones once) and multiply-adds on the example inputs. */
@@ -115,8 +117,15 @@ const COUNTS: ReadonlyMap<string, Count> = new Map([
   ['rnn_relu', recurrent],
 ])
 
+/** @internal */
+export const COUNT_SIZE = signature('countSize', ['analysis', ANALYSIS], ['removed', maybe(REMOVED)])
+
+/** @internal */
+export const COUNT_OPERATORS = signature('countOperators', ['analysis', ANALYSIS], ['removed', maybe(REMOVED)])
+
 /** Parameters and MACs once the units of `removed` are gone; none for the model as it is. */
 export function countSize(analysis: Analysis, removed: Removed = new Uint8Array(0)): Size {
+  COUNT_SIZE.check(analysis, removed)
   const widths = new Widths(analysis, removed)
   let macs = 0
   for (const op of executed(analysis)) macs += macsOf(op, analysis, widths)
@@ -134,6 +143,7 @@ export function countSize(analysis: Analysis, removed: Removed = new Uint8Array(
  * @param removed units that are gone; none for the model as it is
  */
 export function countOperators(analysis: Analysis, removed: Removed = new Uint8Array(0)): OperatorSize[] {
+  COUNT_OPERATORS.check(analysis, removed)
   const widths = new Widths(analysis, removed)
   const seen = new Set<ValueId>()
   return executed(analysis).flatMap((op) => {

@@ -7,8 +7,10 @@ import {
   type SkippedBlock,
   type ValueId,
 } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
+import { signature } from '../schema/index.js'
 import type { CutRequest } from '../torch/index.js'
-import { type Plan, removedUnits } from './plan.js'
+import { PLAN, type Plan, removedUnits } from './plan.js'
 import { Scalars } from './scalars.js'
 import { SLOTS } from './slots.js'
 import { Widths } from './widths.js'
@@ -20,6 +22,9 @@ export interface Place {
   element?: number
 }
 
+/** @internal */
+export const COMPILE_CUT = signature('compileCut', ['analysis', ANALYSIS], ['plan', PLAN])
+
 /**
  * Translates a plan into edits of the graph: every constant that carries a width is rewritten from the analysis, never by
  * its value; a number that only computes with a width is pinned to what it was.
@@ -28,6 +33,7 @@ export interface Place {
  * comes out of arithmetic that is not understood.
  */
 export function compileCut(analysis: Analysis, plan: Plan): CutRequest {
+  COMPILE_CUT.check(analysis, plan)
   const widths = new Widths(analysis, removedUnits(analysis, plan))
   const compiler = new Compiler(analysis, widths)
   for (const op of analysis.record.ops) if (analysis.live.has(op)) compiler.compile(op)

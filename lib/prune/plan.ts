@@ -1,6 +1,25 @@
 import { EspalierError } from '../errors.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../graph/index.js'
+import { ANALYSIS, REMOVED } from '../graph/schemas.js'
 import type { Scores } from '../importance/index.js'
+import { SCORES } from '../importance/types.js'
+import {
+  array,
+  type Entries,
+  either,
+  flag,
+  func,
+  like,
+  maybe,
+  number,
+  object,
+  oneOf,
+  refined,
+  type Schema,
+  shown,
+  signature,
+  thing,
+} from '../schema/index.js'
 import { type Approximation, approximations } from './approximate.js'
 import { countSize, type Size } from './count.js'
 import { unitCount, unitOffsets } from './widths.js'
@@ -25,6 +44,30 @@ export interface PlanOptions {
   exact?: boolean | undefined
 }
 
+const PART = number({ above: 0, max: 1 })
+
+/** @internal */
+export const BUDGET = refined(
+  object<{ macs?: number | undefined; params?: number | undefined }>({ macs: maybe(PART), params: maybe(PART) }),
+  'an object with either macs or params',
+  ({ macs, params }) => (macs === undefined) !== (params === undefined),
+) as unknown as Schema<NonNullable<PlanOptions['budget']>>
+
+/** @internal */
+export const PLAN_ENTRIES: Entries<PlanOptions> = {
+  ratio: maybe(
+    either(
+      'a number from 0 to below 1, or a function that gives one for a group',
+      number({ min: 0, below: 1 }),
+      func<(group: ChannelGroup) => number | undefined>(),
+    ),
+  ),
+  scope: maybe(oneOf('local', 'global')),
+  budget: maybe(BUDGET),
+  minKeep: maybe(PART),
+  exact: maybe(flag),
+}
+
 /** Which units go and what stays of each tensor. Plain data. */
 export interface Plan {
   removed: readonly { group: number; units: readonly number[] }[]
@@ -36,6 +79,43 @@ export interface Plan {
   /** Norms and means that compute over what is left of an axis; none for an exact cut. */
   approximate: readonly Approximation[]
 }
+
+const isRemoval = ({ group, units }: Plan['removed'][number]): boolean =>
+  Number.isInteger(group) && Array.isArray(units) && units.every(Number.isInteger)
+
+/** @internal */
+export const REMOVED_UNITS: Schema<Plan['removed']> = thing(
+  'a list of { group, units }',
+  (value) =>
+    Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && isRemoval(each)),
+)
+
+/** @internal */
+export const PLAN = like<Plan>('a plan, as makePlan() gives it', {
+  removed: REMOVED_UNITS,
+  keep: like('an object', {}),
+  params: array('two numbers'),
+  macs: array('two numbers'),
+  approximate: array('a list'),
+})
+
+/** @internal */
+export const MAKE_PLAN = signature(
+  'makePlan',
+  ['analysis', ANALYSIS],
+  ['scores', SCORES],
+  ['options', object<PlanOptions>(PLAN_ENTRIES)],
+)
+
+/** @internal */
+export const DESCRIBE_PLAN = signature('describePlan', ['analysis', ANALYSIS], ['removed', REMOVED])
+
+/** @internal */
+export const UNITS_OF_PLAN = signature(
+  'removedUnits',
+  ['analysis', ANALYSIS],
+  ['plan', like<Pick<Plan, 'removed'>>('a plan, as makePlan() gives it', { removed: REMOVED_UNITS })],
+)
 
 interface Candidate {
   unit: number
@@ -50,6 +130,7 @@ interface Candidate {
  * `ERR_BUDGET` (with the best that can be reached), `ERR_NOT_FINITE` (a NaN or infinite score).
  */
 export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
+  MAKE_PLAN.check(analysis, scores, options)
   if (analysis.groups.length === 0) {
     const reasons = analysis.topReasons
       .slice(0, 3)
@@ -69,6 +150,7 @@ export function makePlan(analysis: Analysis, scores: Scores, options: PlanOption
 
 /** The plan that removes the given units, whatever their scores. */
 export function describePlan(analysis: Analysis, removed: Removed): Plan {
+  DESCRIBE_PLAN.check(analysis, removed)
   const offsets = unitOffsets(analysis)
   const before = countSize(analysis)
   const after = countSize(analysis, removed)
@@ -97,9 +179,19 @@ export function describePlan(analysis: Analysis, removed: Removed): Plan {
 
 /** The inverse of {@link Plan.removed}. */
 export function removedUnits(analysis: Analysis, plan: Pick<Plan, 'removed'>): Removed {
+  UNITS_OF_PLAN.check(analysis, plan)
   const offsets = unitOffsets(analysis)
   const removed = new Uint8Array(unitCount(analysis))
-  for (const { group, units } of plan.removed) for (const u of units) removed[(offsets[group] as number) + u] = 1
+  for (const { group, units } of plan.removed) {
+    const size = analysis.groups[group]?.size ?? 0
+    for (const unit of units) {
+      if (!(unit >= 0 && unit < size)) {
+        const message = `the plan removes unit ${unit} of group ${group}, which isn't there`
+        throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+      }
+      removed[(offsets[group] as number) + unit] = 1
+    }
+  }
   return removed
 }
 
@@ -125,9 +217,6 @@ function globalRatio(analysis: Analysis, scores: Scores, options: PlanOptions, o
 function meetBudget(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
   const what = options.budget?.macs !== undefined ? 'macs' : 'params'
   const fraction = options.budget?.[what] as number
-  if (!(fraction > 0 && fraction <= 1)) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `budget.${what} must be in (0, 1], not ${fraction}`)
-  }
   const open = analysis.groups.filter((group) => ratioOf(group, { ...options, ratio: options.ratio ?? 0.5 }) > 0)
   const order = removalOrder(open, scores, options, offsets)
   const prefix = (k: number): Removed => {
@@ -203,16 +292,14 @@ function ratioOf(group: ChannelGroup, options: PlanOptions): number {
   if (exact && !group.exact) return 0
   const outer = group.kind === 'heads' || group.kind === 'conv-groups'
   const own = typeof ratio === 'function' ? (ratio(group) ?? 0) : outer ? 0 : ratio
-  const bad = typeof ratio === 'number' && !(ratio >= 0 && ratio < 1) ? ratio : own
-  if (!(bad >= 0 && bad < 1)) throw new EspalierError('ERR_INVALID_ARGUMENT', `a ratio must be in [0, 1), not ${bad}`)
-  return own
+  if (typeof own === 'number' && own >= 0 && own < 1) return own
+  const message = `the function 'ratio' must give a number from 0 to below 1 or undefined, not ${shown(own)}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', message)
 }
 
 /** How many units of a group may go at most. */
 function removable(group: ChannelGroup, options: PlanOptions): number {
   const { minKeep = 0.1 } = options
-  if (!(minKeep > 0 && minKeep <= 1))
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `minKeep must be in (0, 1], not ${minKeep}`)
   return group.size - Math.max(1, Math.ceil(minKeep * group.size - 1e-9))
 }
 

@@ -1,5 +1,7 @@
 import { EspalierError } from '../errors.js'
 import type { Analysis } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
+import { signature } from '../schema/index.js'
 import {
   call,
   type ModuleInput,
@@ -9,10 +11,12 @@ import {
   scope,
   Tensor,
 } from '../torch/index.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { RECORDING } from '../torch/recording.js'
 import { normsOverKept } from './approximate.js'
 import { compileCut } from './edits.js'
 import { copyKept, refill, zeroRemoved } from './masked.js'
-import { describePlan, type Plan, removedUnits } from './plan.js'
+import { describePlan, PLAN, type Plan, removedUnits } from './plan.js'
 import { unitOffsets } from './widths.js'
 
 /** One comparison of the cut model with the masked original, on the example inputs. */
@@ -43,6 +47,16 @@ const REFILL_SEEDS = Array.from({ length: 8 }, (_, k) => 20210516 + k)
 /** Outputs below this are too close to nothing to compare in proportion. */
 const SILENT = 1e-3
 
+/** @internal */
+export const CUT_AND_VERIFY = signature(
+  'cutAndVerify',
+  ['model', MODULE],
+  ['recording', RECORDING],
+  ['analysis', ANALYSIS],
+  ['plan', PLAN],
+  ['inputs', EXAMPLE_INPUTS],
+)
+
 /**
  * Cuts a model by a plan and proves the cut: the original with every removed slice set to zero must give the same outputs,
  * with its own weights and with refilled ones. The model given is not changed.
@@ -57,6 +71,7 @@ export async function cutAndVerify(
   plan: Plan,
   inputs: readonly ModuleInput[],
 ): Promise<{ small: ScriptModule; verification: Verification }> {
+  CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs)
   const judge = new Judge(model, recording, analysis, inputs)
   const small = await model.cut(recording, compileCut(analysis, plan))
   try {

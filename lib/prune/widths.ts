@@ -1,4 +1,6 @@
 import { type Analysis, keptSize, type Removed, type UnitAxis, type ValueId } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
+import { signature } from '../schema/index.js'
 
 /** Shapes of all values of a record once some units are gone. */
 export class Widths {
@@ -29,8 +31,12 @@ export class Widths {
   }
 }
 
+/** @internal */
+export const UNIT_COUNT = signature('unitCount', ['analysis', ANALYSIS])
+
 /** Number of units over all groups. */
 export function unitCount(analysis: Analysis): number {
+  UNIT_COUNT.check(analysis)
   return analysis.groups.reduce((n, group) => n + group.size, 0)
 }
 

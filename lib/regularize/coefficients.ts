@@ -1,7 +1,10 @@
 /** From a penalty per unit to a coefficient per element, as plain data. */
+import { EspalierError } from '../errors.js'
 import type { ChannelGroups, Member } from '../graph/groups.js'
+import { GROUPS } from '../graph/schemas.js'
 import { isParameter } from '../importance/weights.js'
-import type { Reg } from './types.js'
+import { signature } from '../schema/index.js'
+import { REG, type Reg } from './types.js'
 
 /** The part of a coefficient that depends on one dimension. */
 export interface DimensionCoefficients {
@@ -10,6 +13,11 @@ export interface DimensionCoefficients {
   values: Float32Array
 }
 
+/** @internal */
+export const DIMENSION_COEFFICIENTS = signature('dimensionCoefficients', ['groups', GROUPS], ['reg', REG])
+/** @internal */
+export const LARGEST_COEFFICIENT = signature('largestCoefficient', ['groups', GROUPS], ['reg', REG])
+
 /**
  * The coefficient of an element is the sum over the parameter's dimensions, and over the groups that meet in each, of
  * their `reg`; this returns the terms of that sum, by parameter. Every parameter slice of a unit takes part: rows and
@@ -17,6 +25,8 @@ export interface DimensionCoefficients {
  * coefficients are all zero are left out.
  */
 export function dimensionCoefficients(groups: ChannelGroups, reg: Reg): Map<string, DimensionCoefficients[]> {
+  DIMENSION_COEFFICIENTS.check(groups, reg)
+  mustFit(groups, reg)
   const byName = new Map<string, DimensionCoefficients[]>()
   for (const group of groups.groups) {
     const regOfGroup = reg[group.id]!
@@ -26,6 +36,13 @@ export function dimensionCoefficients(groups: ChannelGroups, reg: Reg): Map<stri
     }
   }
   return byName
+}
+
+function mustFit({ groups }: ChannelGroups, reg: Reg): void {
+  const group = groups.find(({ id, size }) => reg[id]?.length !== size)
+  if (group === undefined) return
+  const message = `'reg' must have ${group.size} penalties for group ${group.id}, not ${reg[group.id]?.length ?? 'none'}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', message)
 }
 
 function addMember(values: Float32Array, member: Member, reg: Float32Array): void {
@@ -48,6 +65,7 @@ function dimensionOf(byName: Map<string, DimensionCoefficients[]>, { name, dim, 
 
 /** The largest coefficient that any element gets. */
 export function largestCoefficient(groups: ChannelGroups, reg: Reg): number {
+  LARGEST_COEFFICIENT.check(groups, reg)
   let largest = 0
   for (const dimensions of dimensionCoefficients(groups, reg).values()) {
     const sum = dimensions.reduce((total, { values }) => total + values.reduce((a, b) => Math.max(a, b), 0), 0)

@@ -1,5 +1,31 @@
 /** The growth rule, on plain arrays. */
+
 import { allFinite } from '../importance/weights.js'
+import { number, signature, thing } from '../schema/index.js'
+
+const PENALTIES = thing<Float32Array>('a Float32Array', (value) => value instanceof Float32Array)
+const SCORES = thing<ArrayLike<number>>(
+  'an array of numbers',
+  (value) => Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value),
+)
+/** @internal */
+export const GROW_GROUP = signature(
+  'growGroup',
+  ['reg', PENALTIES],
+  ['importance', SCORES],
+  ['deltaReg', number()],
+  ['ceiling', number()],
+)
+/** @internal */
+export const GROW_CHOSEN = signature(
+  'growChosen',
+  ['reg', PENALTIES],
+  ['importance', SCORES],
+  ['chosen', thing<ReadonlySet<number>>('a Set of units', (value) => value instanceof Set)],
+  ['deltaReg', number()],
+  ['floor', number()],
+  ['ceiling', number()],
+)
 
 /**
  * One growth step of one group, in float32.
@@ -12,6 +38,7 @@ export function growGroup(
   deltaReg: number,
   ceiling: number,
 ): Float32Array | null {
+  GROW_GROUP.check(reg, importance, deltaReg, ceiling)
   const score = Float32Array.from(importance)
   if (!allFinite(score)) return null
   const max = score.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
@@ -39,6 +66,7 @@ export function growChosen(
   floor: number,
   ceiling: number,
 ): Float32Array | null {
+  GROW_CHOSEN.check(reg, importance, chosen, deltaReg, floor, ceiling)
   const score = Float32Array.from(importance)
   if (!allFinite(score)) return null
   const kept = score.filter((_, unit) => !chosen.has(unit))

@@ -1,5 +1,6 @@
 import { EspalierError } from '../errors.js'
-import type { Coupling } from './types.js'
+import { flag, func, maybe, number, object, signature } from '../schema/index.js'
+import { COUPLING, type Coupling } from './types.js'
 
 /** How an optimizer steps, as far as stability under a penalty depends on it. */
 export interface Stepping {
@@ -13,11 +14,32 @@ export interface Stepping {
   adaptive?: boolean | undefined
 }
 
+/** @internal */
+export const STEPPING = object<Stepping>({
+  lr: number({ min: 0 }),
+  momentum: maybe(number({ min: 0, max: 1 })),
+  nesterov: maybe(flag),
+  weightDecay: maybe(number({ min: 0 })),
+  adaptive: maybe(flag),
+})
+/** @internal */
+export const STABILITY_BOUND = signature('stabilityBound', ['stepping', STEPPING])
+/** @internal */
+export const CHECK_STABILITY = signature(
+  'checkStability',
+  ['penalty', number({ min: 0 })],
+  ['stepping', maybe(STEPPING)],
+  ['onWarning', maybe(func<(message: string) => void>())],
+  ['coupling', COUPLING],
+)
+
 /**
  * The largest `lr * (sum of reg on an element + weight decay)` for which the step on a quadratic doesn't diverge:
  * `2(1+m)` with heavy-ball momentum, `2(1+m)/(1+2m)` with Nesterov's (the characteristic polynomial's root at -1).
  */
-export function stabilityBound({ momentum = 0, nesterov = false }: Stepping): number {
+export function stabilityBound(stepping: Stepping): number {
+  STABILITY_BOUND.check(stepping)
+  const { momentum = 0, nesterov = false } = stepping
   return (2 * (1 + momentum)) / (nesterov ? 1 + 2 * momentum : 1)
 }
 
@@ -34,6 +56,7 @@ export function checkStability(
   onWarning: ((message: string) => void) | undefined,
   coupling: Coupling = 'gradient',
 ): void {
+  CHECK_STABILITY.check(penalty, stepping, onWarning, coupling)
   if (stepping === undefined) return
   if (stepping.adaptive && coupling === 'gradient') {
     onWarning?.("an adaptive optimizer normalises a penalty in the gradient away: use coupling: 'decoupled'")

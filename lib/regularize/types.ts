@@ -1,7 +1,7 @@
 import type { Described } from '../describe.js'
 import type { ChannelGroups } from '../graph/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
-import { func, like, maybe, number, object, oneOf, text } from '../schema/index.js'
+import { func, like, maybe, number, object, oneOf, text, thing } from '../schema/index.js'
 import type { PenaltyHook, Tensor } from '../torch/index.js'
 import type { Stepping } from './stability.js'
 
@@ -158,6 +158,12 @@ export interface RegularizerFactory extends Described {
   readonly picks: 'start' | 'during' | 'end'
   attach(context: RegularizerContext): Promise<Regularizer>
 }
+
+/** @internal */
+export const REG = thing<Reg>(
+  'an array with a Float32Array of penalties for each group',
+  (value) => Array.isArray(value) && value.every((ofGroup) => ofGroup instanceof Float32Array),
+)
 
 /** @internal */
 export const REGULARIZER_FACTORY = like<RegularizerFactory>('a regularizer, such as greg1()', {

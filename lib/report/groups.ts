@@ -1,4 +1,6 @@
 import type { ChannelGroup, ChannelGroups, FreezeReason, Member, MemberUse } from '../graph/index.js'
+import { GROUPS } from '../graph/schemas.js'
+import { like, maybe, signature, text } from '../schema/index.js'
 import { formatTable, integer, percent } from './table.js'
 
 /** How a table calls the slices of a member. */
@@ -12,8 +14,25 @@ const USE_NAMES: Record<MemberUse, string> = {
   other: 'other',
 }
 
+const REASON = like<FreezeReason>('a reason, as in analysis.frozen', {
+  kind: text(),
+  operator: maybe(text()),
+  scope: maybe(text()),
+})
+
+/** @internal */
+export const GROUPS_TABLE = signature('groupsTable', ['groups', GROUPS])
+/** @internal */
+export const FROZEN_TABLE = signature('frozenTable', ['groups', GROUPS])
+/** @internal */
+export const COVERAGE_LINES = signature('coverageLines', ['groups', GROUPS])
+/** @internal */
+export const REASON_IN_WORDS = signature('reasonInWords', ['reason', REASON])
+
 /** The groups: units, where, and which slices go together. */
-export function groupsTable({ groups }: ChannelGroups): string {
+export function groupsTable(found: ChannelGroups): string {
+  GROUPS_TABLE.check(found)
+  const { groups } = found
   return formatTable(
     [
       { title: 'group', align: 'right' },
@@ -35,7 +54,9 @@ export function groupsTable({ groups }: ChannelGroups): string {
 }
 
 /** The dimensions that stay as they are, and why. */
-export function frozenTable({ frozen }: ChannelGroups): string {
+export function frozenTable(groups: ChannelGroups): string {
+  FROZEN_TABLE.check(groups)
+  const { frozen } = groups
   return formatTable(
     [{ title: 'frozen' }, { title: 'dim', align: 'right' }, { title: 'size', align: 'right' }, { title: 'why' }],
     frozen.map(({ name, dim, size, reasons }) => [name, dim, size, reasons.map(reasonInWords).join(', ')]),
@@ -43,7 +64,9 @@ export function frozenTable({ frozen }: ChannelGroups): string {
 }
 
 /** Coverage and what stands in its way, in a line or a few. */
-export function coverageLines({ coverage, topReasons }: ChannelGroups): string {
+export function coverageLines(groups: ChannelGroups): string {
+  COVERAGE_LINES.check(groups)
+  const { coverage, topReasons } = groups
   const lines = topReasons.map(
     ({ reason, elements }) => `  ${integer(elements)} parameters kept by: ${reasonInWords(reason)}`,
   )
@@ -52,7 +75,9 @@ export function coverageLines({ coverage, topReasons }: ChannelGroups): string {
   )
 }
 
-export function reasonInWords({ kind, operator, scope }: FreezeReason): string {
+export function reasonInWords(reason: FreezeReason): string {
+  REASON_IN_WORDS.check(reason)
+  const { kind, operator, scope } = reason
   return [kind, operator, scope ? `in ${scope}` : undefined].filter(Boolean).join(' ')
 }
 

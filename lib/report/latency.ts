@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { abortIf } from '../abort.js'
-import { count } from '../options.js'
+import { count, list, maybe, object, signal, signature } from '../schema/index.js'
 import { type ModuleInput, type ScriptModule, scope } from '../torch/index.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 
 /** Time of one forward pass in milliseconds. */
 export interface Latency {
@@ -17,6 +18,14 @@ export interface LatencyOptions {
   signal?: AbortSignal | undefined
 }
 
+/** @internal */
+export const MEASURE_LATENCY = signature(
+  'measureLatency',
+  ['modules', list(MODULE, 'an array of ScriptModules')],
+  ['inputs', EXAMPLE_INPUTS],
+  ['options', object<LatencyOptions>({ rounds: maybe(count()), warmUp: maybe(count(0)), signal: maybe(signal) })],
+)
+
 /**
  * Times the forward pass of several modules on the same inputs, in turn in every round, so that whatever else the machine
  * does meets all of them alike. The modules should be in eval mode.
@@ -28,8 +37,8 @@ export async function measureLatency(
   inputs: readonly ModuleInput[],
   options: LatencyOptions = {},
 ): Promise<Latency[]> {
-  const rounds = count('rounds', options.rounds ?? 100)
-  const warmUp = count('warmUp', options.warmUp ?? 10, 0)
+  MEASURE_LATENCY.check(modules, inputs, options)
+  const { rounds = 100, warmUp = 10 } = options
   const times = modules.map((): number[] => [])
   for (let round = -warmUp; round < rounds; round++) {
     modules.forEach((module, k) => {

@@ -1,16 +1,36 @@
 /** Plain-text tables. */
+import { array, list, maybe, number, object, oneOf, signature, text } from '../schema/index.js'
 
 export interface Column {
   title: string
   /** `left` by default. */
-  align?: 'left' | 'right'
+  align?: 'left' | 'right' | undefined
 }
+
+/** @internal */
+export const FORMAT_TABLE = signature(
+  'formatTable',
+  [
+    'columns',
+    list(object<Column>({ title: text(), align: maybe(oneOf('left', 'right')) }), 'an array of { title, align }'),
+  ],
+  ['rows', list(array<string | number | undefined>('an array of cells'), 'an array of rows')],
+)
+/** @internal */
+export const PERCENT = signature(
+  'percent',
+  ['fraction', number()],
+  ['digits', number({ min: 0, max: 100, integer: true })],
+)
+/** @internal */
+export const INTEGER = signature('integer', ['count', number()])
 
 /** A table with a title row and a rule, columns two spaces apart; as wide as its widest cells. */
 export function formatTable(
   columns: readonly Column[],
   rows: readonly (readonly (string | number | undefined)[])[],
 ): string {
+  FORMAT_TABLE.check(columns, rows)
   const cells = rows.map((row) => columns.map((_, c) => String(row[c] ?? '')))
   const widths = columns.map(({ title }, c) => Math.max(title.length, ...cells.map((row) => row[c]!.length)))
   const line = (row: readonly string[]): string =>
@@ -23,7 +43,13 @@ export function formatTable(
 }
 
 /** 0.9917 as `99.17 %`. */
-export const percent = (fraction: number, digits = 2): string => `${(100 * fraction).toFixed(digits)} %`
+export function percent(fraction: number, digits = 2): string {
+  PERCENT.check(fraction, digits)
+  return `${(100 * fraction).toFixed(digits)} %`
+}
 
 /** 77754 as `77,754`. */
-export const integer = (count: number): string => Math.round(count).toLocaleString('en-US')
+export function integer(count: number): string {
+  INTEGER.check(count)
+  return Math.round(count).toLocaleString('en-US')
+}

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { EspalierError } from '../errors.js'
 import type { OpRecord } from '../graph/index.js'
-import { count } from '../options.js'
 import type { Plan, Verification } from '../prune/index.js'
 import type { RegularizerState } from '../regularize/index.js'
+import { count, flag, maybe, object, path as pathSchema } from '../schema/index.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
 import { load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
@@ -17,6 +17,13 @@ export interface CheckpointOptions {
   /** Go on from the file, if it is there. Without it a run starts afresh, and replaces the file. */
   resume?: boolean | undefined
 }
+
+/** @internal */
+export const CHECKPOINT_OPTIONS = object<CheckpointOptions>({
+  path: pathSchema,
+  every: maybe(count()),
+  resume: maybe(flag),
+})
 
 /** Everything that a run knows and that is no tensor: plain data. */
 export interface RunState {
@@ -58,10 +65,6 @@ export class Checkpoints {
   constructor(options: SparsifyOptions, own: CheckpointOptions) {
     this.#options = options
     this.#own = own
-    if (typeof own.path !== 'string') {
-      throw new EspalierError('ERR_INVALID_ARGUMENT', `'checkpoint.path' must be a path, not ${String(own.path)}`)
-    }
-    if (own.every !== undefined) count('checkpoint.every', own.every)
   }
 
   /** Whether there is one to be written after this step. */

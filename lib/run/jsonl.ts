@@ -1,5 +1,6 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { EspalierError } from '../errors.js'
+import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
 import type { RunRecord } from './types.js'
 
 export interface JsonLinesOptions {
@@ -8,6 +9,13 @@ export interface JsonLinesOptions {
   /** Go on at the end of a file that is there, instead of beginning it anew; false by default. */
   append?: boolean | undefined
 }
+
+/** @internal */
+export const JSON_LINES = signature(
+  'jsonLines',
+  ['path', pathSchema],
+  ['options', object<JsonLinesOptions>({ batches: maybe(flag), append: maybe(flag) })],
+)
 
 /**
  * Writes the records of a run to a file, one JSON object a line, as they come: its trajectory, for plots and comparisons.
@@ -18,6 +26,7 @@ export interface JsonLinesOptions {
  * @example await sparsify(model, { ...options, onRecord: jsonLines('run.jsonl') })
  */
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunRecord) => void {
+  JSON_LINES.check(path, options)
   const start = performance.now()
   if (options.append !== true) written(path, () => writeFileSync(path, ''))
   return (record) => {

@@ -1,7 +1,11 @@
 import { type Analysis, analyse } from '../graph/index.js'
 import { assertFiniteScores, groupL2, type Importance, weightsOf } from '../importance/index.js'
+import { IMPORTANCE } from '../importance/types.js'
 import { cutAndVerify, makePlan, type Plan, type PlanOptions, type Verification } from '../prune/index.js'
+import { PLAN_ENTRIES } from '../prune/plan.js'
+import { maybe, object, signature } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 
 export interface PruneOptions extends PlanOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
@@ -9,6 +13,13 @@ export interface PruneOptions extends PlanOptions {
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
 }
+
+/** @internal */
+export const PRUNE = signature(
+  'prune',
+  ['model', MODULE],
+  ['options', object<PruneOptions>({ ...PLAN_ENTRIES, exampleInputs: EXAMPLE_INPUTS, importance: maybe(IMPORTANCE) })],
+)
 
 export interface PruneResult {
   /** The smaller model, in eval mode. The caller disposes it. */
@@ -26,6 +37,7 @@ export interface PruneResult {
  *   ERR_INVALID_ARGUMENT
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
+  PRUNE.check(model, options)
   const { exampleInputs, importance = groupL2(), ...planOptions } = options
   const copy = model.clone().eval()
   try {

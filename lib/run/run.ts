@@ -1,8 +1,8 @@
 import { abortIf } from '../abort.js'
+import { EspalierError } from '../errors.js'
 import type { Analysis } from '../graph/index.js'
 import { analyse, type OpRecord } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
-import { count } from '../options.js'
 import {
   compensate,
   cutAndVerify,
@@ -18,6 +18,7 @@ import {
   batches,
   constant,
   cosine,
+  type EvaluateOptions,
   evaluate,
   largestStepping,
   phaseLength,
@@ -26,9 +27,13 @@ import {
   train as trainLoop,
 } from '../train/index.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
-import type { Phase, RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'
+import { type Phase, RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
 const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
+
+/** Without the options that were left out as `undefined`. */
+const defined = (options: Phase): Phase =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as Phase
 
 /** What the regularized phase and the cut leave, apart from the small model. */
 type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'regularizer'>
@@ -58,6 +63,7 @@ export class Run implements AsyncIterable<RunRecord> {
   readonly #evaluations: SparsifyResult['evaluations'] = {}
 
   constructor(model: ScriptModule, options: SparsifyOptions) {
+    RUN.check(model, options)
     this.#options = options
     this.#checkpoints = options.checkpoint === undefined ? undefined : new Checkpoints(options, options.checkpoint)
     this.#model = model.clone().eval()
@@ -70,7 +76,7 @@ export class Run implements AsyncIterable<RunRecord> {
 
   /** What came out; only once the last record was given. */
   get result(): SparsifyResult {
-    if (this.#result === undefined) throw new Error('the run is not complete')
+    if (this.#result === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the run is not complete')
     return this.#result
   }
 
@@ -180,11 +186,10 @@ export class Run implements AsyncIterable<RunRecord> {
 
   /** Held-out accuracy, or minus the loss where there is none. */
   #validate(): (() => Promise<number>) | undefined {
-    const { data, loss, signal } = this.#options
-    const { validation } = data
+    const { validation } = this.#options.data
     if (validation === undefined) return undefined
     return async () => {
-      const { accuracy, loss: value } = await evaluate(this.#model, validation, { loss, signal })
+      const { accuracy, loss: value } = await evaluate(this.#model, validation, this.#judging('sparse'))
       return accuracy ?? -value
     }
   }
@@ -236,23 +241,30 @@ export class Run implements AsyncIterable<RunRecord> {
   }
 
   #trainOptions(phase: 'sparse' | 'finetune', options: Phase): TrainOptions {
-    const { data, loss, augment, seed, signal } = this.#options
-    return { schedule: DEFAULT_SCHEDULE[phase], ...options, data, loss, augment, seed, signal }
+    const { data, loss, classAxis, augment, seed, signal } = this.#options
+    return { schedule: DEFAULT_SCHEDULE[phase], ...defined(options), data, loss, classAxis, augment, seed, signal }
   }
 
   async *#measure(stage: Stage): AsyncGenerator<RunRecord, void, void> {
-    const { data, loss, signal } = this.#options
-    if (data.validation === undefined) return
-    const evaluation = await evaluate(this.#model, data.validation, { loss, signal })
+    const { validation } = this.#options.data
+    if (validation === undefined) return
+    const phase = stage === 'finetuned' ? 'finetune' : 'sparse'
+    const evaluation = await evaluate(this.#model, validation, this.#judging(phase))
     this.#evaluations[stage] = evaluation
     yield { kind: 'evaluation', stage, evaluation }
+  }
+
+  /** With batches as large as those of the phase. */
+  #judging(phase: 'sparse' | 'finetune'): EvaluateOptions {
+    const { loss, classAxis, signal } = this.#options
+    return { loss, classAxis, signal, batchSize: this.#options[phase]?.batchSize ?? 64 }
   }
 
   /** The first batches of the training data, as they are. */
   #calibration(): AsyncIterable<readonly ModuleInput[]> | undefined {
     const { compensate: wanted = false, data, sparse } = this.#options
     if (wanted === false) return undefined
-    const most = count('batches', (wanted === true ? undefined : wanted.batches) ?? 8)
+    const most = (wanted === true ? undefined : wanted.batches) ?? 8
     return (async function* () {
       let batch = 0
       for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize })) {

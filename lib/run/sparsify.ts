@@ -1,6 +1,6 @@
 import type { ScriptModule } from '../torch/index.js'
 import { Run } from './run.js'
-import type { SparsifyOptions, SparsifyResult } from './types.js'
+import { SPARSIFY, type SparsifyOptions, type SparsifyResult } from './types.js'
 
 /**
  * Makes a model smaller while training it: record, group, train under a regularizer that pushes the units that are to go
@@ -19,6 +19,7 @@ import type { SparsifyOptions, SparsifyResult } from './types.js'
  *   or the iteration; ERR_VERIFICATION; ERR_ABORTED; ERR_INVALID_ARGUMENT. Use {@link Run} to keep a run's partial work.
  */
 export async function sparsify(model: ScriptModule, options: SparsifyOptions): Promise<SparsifyResult> {
+  SPARSIFY.check(model, options)
   const run = new Run(model, options)
   try {
     for await (const record of run) options.onRecord?.(record)

@@ -1,8 +1,14 @@
 import type { Analysis } from '../graph/index.js'
-import type { Importance } from '../importance/index.js'
+import { IMPORTANCE, type Importance } from '../importance/types.js'
 import type { Compensation, Plan, PlanOptions, Verification } from '../prune/index.js'
+import { BUDGET, PLAN_ENTRIES } from '../prune/plan.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
+import { REGULARIZER_FACTORY } from '../regularize/types.js'
+import { count, either, flag, func, maybe, object, signal, signature } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
+import { AUGMENT } from '../train/dataset.js'
 import type {
   Augment,
   Dataset,
@@ -13,7 +19,9 @@ import type {
   OptimizerFactory,
   TrainRecord,
 } from '../train/index.js'
-import type { CheckpointOptions } from './checkpoint.js'
+import { DATA, PHASE_ENTRIES } from '../train/loop.js'
+import { LOSS } from '../train/loss.js'
+import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
 /** One phase of training. */
 export interface Phase {
@@ -37,6 +45,8 @@ export interface SparsifyOptions {
   exampleInputs: readonly ModuleInput[]
   data: { train: Dataset; validation?: Dataset | undefined }
   loss: Loss
+  /** The dimension of the classes, where shapes leave both: 1, or -1 for the last. */
+  classAxis?: ClassAxis | undefined
   /** Part of the MACs or parameters that may stay, in (0, 1]. */
   budget: NonNullable<PlanOptions['budget']>
   /** Part of each group that always stays, in (0, 1]; 0.1 by default, and at least one unit. */
@@ -65,6 +75,33 @@ export interface SparsifyOptions {
   onRecord?: ((record: RunRecord) => void) | undefined
   onWarning?: ((message: string) => void) | undefined
 }
+
+const PHASE = object<Phase>(PHASE_ENTRIES)
+const SPARSIFY_OPTIONS = object<SparsifyOptions>({
+  exampleInputs: EXAMPLE_INPUTS,
+  data: DATA,
+  loss: LOSS,
+  classAxis: maybe(CLASS_AXIS),
+  budget: BUDGET,
+  minKeep: PLAN_ENTRIES.minKeep,
+  importance: maybe(IMPORTANCE),
+  regularizer: REGULARIZER_FACTORY,
+  sparse: PHASE,
+  finetune: maybe(PHASE),
+  compensate: maybe(
+    either('true, false or { batches }', flag, object<{ batches?: number | undefined }>({ batches: maybe(count()) })),
+  ),
+  checkpoint: maybe(CHECKPOINT_OPTIONS),
+  augment: maybe(AUGMENT),
+  seed: maybe(count(0)),
+  signal: maybe(signal),
+  onRecord: maybe(func<(record: RunRecord) => void>()),
+  onWarning: maybe(func<(message: string) => void>()),
+})
+/** @internal */
+export const SPARSIFY = signature('sparsify', ['model', MODULE], ['options', SPARSIFY_OPTIONS])
+/** @internal */
+export const RUN = signature('new Run', ['model', MODULE], ['options', SPARSIFY_OPTIONS])
 
 /** Where a run is when it measures. */
 export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetuned'

@@ -33,6 +33,21 @@ export function signature<Values extends readonly unknown[]>(
   }
 }
 
+/** The same function for callers outside: a check inside would cost too much where it is called in loops. */
+export function checked<Values extends readonly unknown[], R>(
+  signature: Signature<Values>,
+  fn: (...values: Values) => R,
+): (...values: Values) => R {
+  return Object.defineProperty(
+    (...values: Values): R => {
+      signature.check(...values)
+      return fn(...values)
+    },
+    'name',
+    { value: signature.name },
+  )
+}
+
 export interface Fault {
   words: string
   hint?: string | undefined

@@ -4,8 +4,9 @@
  * walk over all public calls (test/schema/calls.test.ts) tries wrong values for it. A new public call gets a `signature(…)` beside it,
  * begins with its `check`, and has a line in test/schema/calls.ts.
  */
-export { faultOf, type Parameter, type Signature, shown, signature } from './check.js'
+export { checked, faultOf, type Parameter, type Signature, shown, signature } from './check.js'
 export {
+  array,
   count,
   dictionary,
   type Entries,
@@ -20,6 +21,7 @@ export {
   oneOf,
   pair,
   path,
+  refined,
   type Schema,
   signal,
   text,

@@ -50,10 +50,10 @@ export const flag: Schema<boolean> = described(v.boolean('true or false'), 'true
 
 export const text = (words = 'a text'): Schema<string> => described(v.string(words), words)
 
-/** A path: what the system's calls refuse (nothing, a NUL) is refused here. */
+/** A path. */
 export const path: Schema<string> = thing(
-  'a path',
-  (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
+  'a path, without a NUL character',
+  (value) => typeof value === 'string' && !value.includes('\0'),
 )
 
 export function oneOf<const T extends string>(...values: readonly T[]): Schema<T> {
@@ -79,6 +79,9 @@ export function like<T>(words: string, members: { readonly [K in keyof T]?: v.Ge
   return thing(words, (value) => typeof value === 'object' && value !== null && v.is(inner, value))
 }
 
+/** An array whose items are looked at where they are used. */
+export const array = <T>(words: string): Schema<readonly T[]> => thing(words, Array.isArray)
+
 export function list<T>(item: Schema<T>, words: string): Schema<readonly T[]> {
   return described(v.array(item, words), words)
 }
@@ -91,11 +94,16 @@ export function maybe<T>(schema: Schema<T>): Schema<T | undefined> {
   return described(v.optional(schema), wordsOf(schema))
 }
 
+/** A schema, and a rule that what fits it must keep, too. */
+export function refined<T>(schema: Schema<T>, words: string, fits: (value: T) => boolean): Schema<T> {
+  return described(v.pipe(schema as v.GenericSchema<T>, v.check(fits, words)), wordsOf(schema))
+}
+
 /** The first kind that fits. */
-export function either<const S extends readonly Schema<never>[]>(
+export function either<Values extends readonly unknown[]>(
   words: string,
-  ...schemas: S
-): Schema<S[number] extends Schema<infer T> ? T : never> {
+  ...schemas: { readonly [K in keyof Values]: Schema<Values[K]> }
+): Schema<Values[number]> {
   return described(v.union(schemas as readonly v.GenericSchema[], words), words)
 }
 

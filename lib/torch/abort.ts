@@ -1,4 +1,5 @@
 import { EspalierError } from '../errors.js'
+import { type Entries, flag, maybe, object, signal as signalSchema } from '../schema/index.js'
 import type { JobOptions } from './binding.js'
 import { binding } from './runtime/index.js'
 
@@ -11,6 +12,16 @@ export interface RunOptions {
   /** Numbers too small for the normal range of floats are taken as zero, which some CPUs compute much faster. Default false. */
   flushDenormals?: boolean | undefined
 }
+
+/** @internal */
+export const RUN_ENTRIES: Entries<RunOptions> = {
+  grad: maybe(flag),
+  signal: maybe(signalSchema),
+  flushDenormals: maybe(flag),
+}
+
+/** @internal */
+export const RUN_OPTIONS = object<RunOptions>(RUN_ENTRIES)
 
 /** Starts a job whose cancel flag follows the signal. */
 export async function withSignal<T>(options: RunOptions, start: (job: JobOptions) => Promise<T>): Promise<T> {

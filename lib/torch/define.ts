@@ -1,13 +1,23 @@
+import { dictionary, maybe, object, signature, text } from '../schema/index.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import { binding } from './runtime/index.js'
-import { handleOf, type Tensor } from './tensor.js'
+import { handleOf, TENSOR, type Tensor } from './tensor.js'
 
 /** Tensors of a module by qualified name: `conv1.weight` is `self.conv1.weight` in its source. */
 export interface ModuleTensors {
-  parameters?: Readonly<Record<string, Tensor>>
+  parameters?: Readonly<Record<string, Tensor>> | undefined
   /** Tensors that are not trained: running statistics, tables, indices. */
-  buffers?: Readonly<Record<string, Tensor>>
+  buffers?: Readonly<Record<string, Tensor>> | undefined
 }
+
+const TENSORS = dictionary(TENSOR, 'an object of Tensors by qualified name')
+
+/** @internal */
+export const DEFINE = signature(
+  'define',
+  ['source', text('TorchScript source')],
+  ['tensors', object<ModuleTensors>({ parameters: maybe(TENSORS), buffers: maybe(TENSORS) })],
+)
 
 /**
  * Makes a module from TorchScript source, as `torch.jit.Module.define` does. It is in eval mode, and holds the tensors that
@@ -21,6 +31,7 @@ export interface ModuleTensors {
  *   { parameters: { 'fc.weight': Tensor.zeros([10, 64]) } })
  */
 export async function define(source: string, tensors: ModuleTensors = {}): Promise<ScriptModule> {
+  DEFINE.check(source, tensors)
   const named = (of: Readonly<Record<string, Tensor>> = {}) =>
     Object.entries(of).map(([name, tensor]) => [name, handleOf(tensor)] as const)
   // The compiler wants the last line ended.

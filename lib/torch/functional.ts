@@ -1,6 +1,7 @@
-import type { RunOptions } from './abort.js'
+import { type Entries, either, maybe, number, object, oneOf, signature, thing } from '../schema/index.js'
+import { RUN_ENTRIES, type RunOptions } from './abort.js'
 import { call, type OpCall, run } from './operators.js'
-import type { Tensor } from './tensor.js'
+import { TENSOR, type Tensor } from './tensor.js'
 
 /** How the losses of the elements become one: their mean, their sum, or a tensor of all. */
 export type Reduction = 'mean' | 'sum' | 'none'
@@ -18,38 +19,88 @@ export interface CrossEntropyOptions extends LossOptions {
   labelSmoothing?: number | undefined
 }
 
+const LOSS_ENTRIES: Entries<LossOptions> = { ...RUN_ENTRIES, reduction: maybe(oneOf('mean', 'sum', 'none')) }
+const CROSS_ENTROPY_OPTIONS = object<CrossEntropyOptions>({
+  ...LOSS_ENTRIES,
+  labelSmoothing: maybe(number({ min: 0, max: 1 })),
+})
+const [CLASS_PARAMETERS, VALUE_PARAMETERS] = [
+  [
+    ['logits', TENSOR],
+    ['target', TENSOR],
+    ['options', CROSS_ENTROPY_OPTIONS],
+  ],
+  [
+    ['input', TENSOR],
+    ['target', TENSOR],
+    ['options', object<LossOptions>(LOSS_ENTRIES)],
+  ],
+] as const
+
+/** @internal */
+export const CROSS_ENTROPY = signature('crossEntropy', ...CLASS_PARAMETERS)
+/** @internal */
+export const CROSS_ENTROPY_SYNC = signature('crossEntropySync', ...CLASS_PARAMETERS)
+/** @internal */
+export const MSE_LOSS = signature('mseLoss', ...VALUE_PARAMETERS)
+/** @internal */
+export const MSE_LOSS_SYNC = signature('mseLossSync', ...VALUE_PARAMETERS)
+
+const DIM = number({ integer: true })
+/** @internal */
+export const ARGMAX = signature(
+  'argmax',
+  ['input', TENSOR],
+  [
+    'dim',
+    either(
+      'an integer or null',
+      DIM,
+      thing<null>('null', (value) => value === null),
+    ),
+  ],
+)
+/** @internal */
+export const SOFTMAX = signature('softmax', ['input', TENSOR], ['dim', DIM])
+
 /**
  * Cross entropy of logits [N, C, ...] with class indices [N, ...] (int64) or probabilities of the logits' shape.
  *
  * Autograd follows it unless `grad: false`.
  * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit), ERR_ABORTED
  */
-export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Promise<Tensor> {
+export async function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Promise<Tensor> {
+  CROSS_ENTROPY.check(logits, target, options)
   return later(crossEntropyCall(logits, target, options), options)
 }
 
 /** As {@link crossEntropy}, on the JavaScript thread. */
 export function crossEntropySync(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  CROSS_ENTROPY_SYNC.check(logits, target, options)
   return now(crossEntropyCall(logits, target, options), options)
 }
 
 /** Squared difference of two tensors of the same shape. Autograd follows it unless `grad: false`. */
-export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Promise<Tensor> {
+export async function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Promise<Tensor> {
+  MSE_LOSS.check(input, target, options)
   return later(mseCall(input, target, options), options)
 }
 
 /** As {@link mseLoss}, on the JavaScript thread. */
 export function mseLossSync(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  MSE_LOSS_SYNC.check(input, target, options)
   return now(mseCall(input, target, options), options)
 }
 
 /** Index (int64) of the largest element along a dimension, which goes away; of all elements for null. */
 export function argmax(input: Tensor, dim: number | null = null): Tensor {
+  ARGMAX.check(input, dim)
   return call('aten::argmax', [input, dim]) as Tensor
 }
 
 /** Softmax along a dimension. */
 export function softmax(input: Tensor, dim: number): Tensor {
+  SOFTMAX.check(input, dim)
   return call('aten::softmax.int', [input, dim]) as Tensor
 }
 
@@ -68,7 +119,8 @@ function reduction(options: LossOptions): number {
 }
 
 async function later(one: OpCall, options: LossOptions): Promise<Tensor> {
-  const [result] = await run([one], { ...options, grad: options.grad ?? true })
+  const { grad = true, signal, flushDenormals } = options
+  const [result] = await run([one], { grad, signal, flushDenormals })
   return result as Tensor
 }
 

@@ -18,6 +18,7 @@ export {
   type ModuleOutput,
   type Observation,
   type ObservedPlace,
+  type RecordOptions,
   ScriptModule,
 } from './module.js'
 export {

@@ -1,9 +1,10 @@
 import { basename, resolve } from 'node:path'
+import { either, flag, func, maybe, object, path as pathSchema, signal, signature, thing } from '../schema/index.js'
 import { withSignal } from './abort.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import type { TrainEvalRepair } from './recording.js'
 import { binding } from './runtime/index.js'
-import type { Device } from './tensor.js'
+import { DEVICE, type Device } from './tensor.js'
 
 export interface LoadModelOptions {
   /** Where the tensors go, whatever device they were saved from. Default `cpu`. */
@@ -17,6 +18,27 @@ export interface LoadModelOptions {
   signal?: AbortSignal | undefined
 }
 
+/** @internal */
+export const LOAD = signature(
+  'load',
+  [
+    'source',
+    either(
+      'a path, or the bytes of a file',
+      pathSchema,
+      thing<Uint8Array>('bytes', (value) => value instanceof Uint8Array),
+    ),
+  ],
+  [
+    'options',
+    object<LoadModelOptions>({
+      device: maybe(DEVICE),
+      repair: maybe(either('true, false or a function', flag, func<(repair: TrainEvalRepair) => boolean>())),
+      signal: maybe(signal),
+    }),
+  ],
+)
+
 /**
  * Loads a TorchScript model, saved by `torch.jit.save`.
  *
@@ -28,6 +50,7 @@ export interface LoadModelOptions {
  * @example const model = await load('resnet8.script.pt')
  */
 export async function load(source: string | Uint8Array, options: LoadModelOptions = {}): Promise<ScriptModule> {
+  LOAD.check(source, options)
   const name = typeof source === 'string' ? basename(source) : 'model'
   const path = typeof source === 'string' ? resolve(source) : source
   const handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))

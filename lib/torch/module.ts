@@ -2,8 +2,19 @@ import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
-import { shown, thing } from '../schema/index.js'
-import { type RunOptions, withSignal } from './abort.js'
+import {
+  count,
+  either,
+  flag,
+  list,
+  maybe,
+  object,
+  path as pathSchema,
+  shown,
+  signature,
+  thing,
+} from '../schema/index.js'
+import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
 import {
   type ForwardHook,
@@ -13,9 +24,17 @@ import {
   type HookRegistration,
   registration,
 } from './hooks.js'
-import { type CutRequest, type Recording, recordingHandleOf, type TrainEvalRepair, wrapRecording } from './recording.js'
+import {
+  CUT_REQUEST,
+  type CutRequest,
+  RECORDING,
+  type Recording,
+  recordingHandleOf,
+  type TrainEvalRepair,
+  wrapRecording,
+} from './recording.js'
 import { binding } from './runtime/index.js'
-import { type Device, type Tensor, wrapOwned } from './tensor.js'
+import { DEVICE, type Device, DTYPE, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
 
 /** An input of a module: lists and tuples are arrays, dicts are plain objects or Maps. */
@@ -45,6 +64,11 @@ export interface Observation {
   mean: Float64Array
   /** Largest minus smallest value; 0 for a coordinate that is constant. */
   spread: Float64Array
+}
+
+export interface RecordOptions {
+  /** Run for real in any case; default false. */
+  execute?: boolean | undefined
 }
 
 /** @internal Set once, by the class below. */
@@ -106,6 +130,7 @@ export class ScriptModule {
 
   /** Training mode on or off, for the module and all its submodules. */
   train(mode = true): this {
+    TRAIN_MODE.check(mode)
     binding().moduleTrain(moduleHandleOf(this), mode)
     return this
   }
@@ -127,11 +152,13 @@ export class ScriptModule {
 
   /** As {@link ScriptModule.forward}, blocking the event loop until it is done. */
   forwardSync(...inputs: readonly ModuleInput[]): ModuleOutput {
+    FORWARD.check(inputs)
     return lift(binding().moduleForwardSync(moduleHandleOf(this), inputs.map(lower), { grad: this.training }))
   }
 
   /** As {@link ScriptModule.forward}, with options. `grad` defaults to {@link ScriptModule.training}. */
   async forwardWith(inputs: readonly ModuleInput[], options: RunOptions = {}): Promise<ModuleOutput> {
+    FORWARD_WITH.check(inputs, options)
     const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
       binding().moduleForward(moduleHandleOf(this), inputs.map(lower), job),
     )
@@ -179,6 +206,7 @@ export class ScriptModule {
    * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is neither; ERR_TORCH when the device is not there
    */
   async to(target: Device | DType): Promise<ScriptModule> {
+    MODULE_TO.check(target)
     const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
     const handle = await binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target)
     return wrapModule(handle, this.repairs)
@@ -191,16 +219,11 @@ export class ScriptModule {
    * Where the program allows it, it runs on shapes alone: whole numbers are computed, floating-point tensors are not. That
    * takes milliseconds, and no memory. A program that branches on what it computes is run for real.
    *
-   * @param options.execute run for real in any case; default false
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
-  async record(inputs: readonly ModuleInput[], { execute = false }: { execute?: boolean } = {}): Promise<Recording> {
-    if (!Array.isArray(inputs)) {
-      throw new EspalierError(
-        'ERR_INVALID_ARGUMENT',
-        `the example inputs must be an array with a value for each input of the model, not ${String(inputs)}`,
-      )
-    }
+  async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
+    RECORD.check(inputs, options)
+    const { execute = false } = options
     const { record, handle } = await binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { execute })
     return wrapRecording(record, handle)
   }
@@ -220,6 +243,7 @@ export class ScriptModule {
     places: readonly ObservedPlace[],
     options: Pick<RunOptions, 'signal'> = {},
   ): Promise<(Observation | null)[]> {
+    OBSERVE.check(recording, inputs, places, options)
     const seen = await withSignal(options, (job) =>
       binding().moduleObserve(moduleHandleOf(this), recordingHandleOf(recording), inputs.map(lower), places, job),
     )
@@ -241,6 +265,7 @@ export class ScriptModule {
    * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED
    */
   async cut(recording: Recording, request: CutRequest): Promise<ScriptModule> {
+    CUT.check(recording, request)
     return wrapModule(await binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request))
   }
 
@@ -251,7 +276,7 @@ export class ScriptModule {
    * @throws EspalierError ERR_WRITE with the system's reason
    */
   async save(path: string): Promise<void> {
-    if (typeof path !== 'string') throw new EspalierError('ERR_INVALID_ARGUMENT', `path must be a string, not ${path}`)
+    SAVE.check(path)
     await binding().moduleSave(moduleHandleOf(this), resolve(path))
   }
 
@@ -302,3 +327,39 @@ export class ScriptModule {
 
 /** @internal */
 export const MODULE = thing<ScriptModule>('a ScriptModule, as load() gives it', (value) => isModule(value))
+
+/** @internal Whether it fits the model, the native side says. */
+export const MODULE_INPUT = thing<ModuleInput>(
+  'a Tensor, a number, a text, true, false, null, or a list or dict of such',
+  (value) => value !== undefined && typeof value !== 'function' && typeof value !== 'symbol',
+)
+
+/** @internal */
+export const EXAMPLE_INPUTS = list(MODULE_INPUT, 'an array with a value for each input of the model')
+
+/** @internal */
+export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPUTS])
+/** @internal */
+export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
+/** @internal */
+export const MODULE_TO = signature('ScriptModule.to', ['target', either('a device or a dtype', DEVICE, DTYPE)])
+/** @internal */
+export const RECORD = signature(
+  'ScriptModule.record',
+  ['inputs', EXAMPLE_INPUTS],
+  ['options', object<RecordOptions>({ execute: maybe(flag) })],
+)
+/** @internal */
+export const OBSERVE = signature(
+  'ScriptModule.observe',
+  ['recording', RECORDING],
+  ['inputs', EXAMPLE_INPUTS],
+  ['places', list(object<ObservedPlace>({ node: count(0), input: count(0), dim: count(0) }), 'an array of places')],
+  ['options', object<Pick<RunOptions, 'signal'>>({ signal: RUN_ENTRIES.signal })],
+)
+/** @internal */
+export const CUT = signature('ScriptModule.cut', ['recording', RECORDING], ['request', CUT_REQUEST])
+/** @internal */
+export const SAVE = signature('ScriptModule.save', ['path', pathSchema])
+/** @internal */
+export const TRAIN_MODE = signature('ScriptModule.train', ['mode', flag])

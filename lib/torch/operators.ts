@@ -1,4 +1,6 @@
-import { type RunOptions, withSignal } from './abort.js'
+import { EspalierError } from '../errors.js'
+import { array, count, list, maybe, object, shown, signature, text } from '../schema/index.js'
+import { RUN_ENTRIES, type RunOptions, withSignal } from './abort.js'
 import type { NativeInput, NativeOutput } from './binding.js'
 import { binding } from './runtime/index.js'
 import type { Tensor } from './tensor.js'
@@ -32,6 +34,16 @@ export interface ProgramOptions extends RunOptions {
   returns?: readonly number[] | undefined
 }
 
+/** @internal The arguments are checked against the operator's schema. */
+export const RUN = signature(
+  'run',
+  ['program', list(object<OpCall>({ op: text(), args: array('an array of arguments') }), 'an array of { op, args }')],
+  [
+    'options',
+    object<ProgramOptions>({ ...RUN_ENTRIES, returns: maybe(list(count(0), 'an array of numbers of calls')) }),
+  ],
+)
+
 /**
  * Runs one operator of LibTorch at once, on the JavaScript thread: for small work. Autograd follows it unless `noGrad`.
  *
@@ -44,6 +56,11 @@ export function call(
   args: readonly Exclude<OpArg, ResultReference>[],
   options: { noGrad?: boolean | undefined } = {},
 ): OpResult {
+  // A schema would take as long as a small operator.
+  if (typeof op !== 'string' || !Array.isArray(args) || typeof options !== 'object' || options === null) {
+    const message = `call: give the name of an operator, an array of arguments and options, not ${shown([op, args, options])}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+  }
   return lift(binding().call(op, args.map(lower), options.noGrad !== true)) as OpResult
 }
 
@@ -61,6 +78,7 @@ export function call(
  * ], { returns: [1] })
  */
 export async function run(program: readonly OpCall[], options: ProgramOptions = {}): Promise<OpResult[]> {
+  RUN.check(program, options)
   const lowered = program.map(({ op, args }) => ({ op, args: args.map(lower) as readonly NativeInput[] }))
   const results = await withSignal(options, (job) => binding().run(lowered, job, options.returns))
   return results.map((result: NativeOutput) => lift(result) as OpResult)

@@ -1,6 +1,6 @@
 import { EspalierError } from '../errors.js'
 import type { OpRecord, SecondRun } from '../graph/record.js'
-import { shown, thing } from '../schema/index.js'
+import { array, like, maybe, shown, thing } from '../schema/index.js'
 import type { RecordingHandle } from './binding.js'
 import { binding } from './runtime/index.js'
 
@@ -107,3 +107,14 @@ function parseRecord(text: string): OpRecord {
 
 /** @internal */
 export const RECORDING = thing<Recording>('a Recording, as record() gives it', (value) => isRecording(value))
+
+/** @internal Its edits are checked against the graph, on the native side. */
+export const CUT_REQUEST = like<CutRequest>('a cut request, as compileCut() gives it', {
+  slices: array('a list'),
+  constants: array('a list'),
+  scaled: array('a list'),
+  rewrites: array('a list'),
+  tensors: maybe(array('a list')),
+  selects: maybe(array('a list')),
+  scatters: maybe(array('a list')),
+})

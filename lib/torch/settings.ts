@@ -1,4 +1,10 @@
+import { number, signature } from '../schema/index.js'
 import { binding } from './runtime/index.js'
+
+/** @internal */
+export const MANUAL_SEED = signature('manualSeed', ['seed', number({ min: 0, integer: true })])
+/** @internal */
+export const SET_THREADS = signature('setThreads', ['threads', number({ min: 1, max: 1024, integer: true })])
 
 /**
  * Seeds LibTorch's random numbers (dropout, `aten::randn`, …), for the whole process, at once: await running work first.
@@ -6,11 +12,13 @@ import { binding } from './runtime/index.js'
  * @param seed integer from 0 to 2^53 - 1
  */
 export function manualSeed(seed: number): void {
+  MANUAL_SEED.check(seed)
   binding().manualSeed(seed)
 }
 
 /** Sets how many threads an operator may use, 1 to 1024. Default: the number of cores. Holds for later work. */
 export function setThreads(threads: number): void {
+  SET_THREADS.check(threads)
   binding().setThreads(threads)
 }
 

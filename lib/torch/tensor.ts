@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { EspalierError } from '../errors.js'
-import type { DType } from '../graph/record.js'
-import { shown, thing } from '../schema/index.js'
+import { DTYPES, type DType } from '../graph/record.js'
+import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../schema/index.js'
 import { type RunOptions, withSignal } from './abort.js'
 import type { TensorHandle } from './binding.js'
 import { toElements } from './elements.js'
@@ -85,6 +85,7 @@ export class Tensor {
     shape: readonly number[],
     options: TensorOptions = {},
   ): Tensor {
+    TENSOR_FROM.check(options)
     const { elements, dtype } = toElements(data, options.dtype)
     return wrapTensor(binding().tensorFrom(elements, shape, dtype, options.requiresGrad ?? false))
   }
@@ -100,6 +101,7 @@ export class Tensor {
    * @throws EspalierError ERR_INVALID_ARGUMENT
    */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+    TENSOR_FULL.check(options)
     const scalar = Tensor.from([value], [], { dtype: options.dtype })
     let expanded: TensorHandle | undefined
     try {
@@ -176,6 +178,7 @@ export class Tensor {
    * @throws EspalierError ERR_TORCH when the device is not there
    */
   to(device: Device): Tensor {
+    TENSOR_TO.check(device)
     const unchanged = null
     return wrapTensor(
       binding().call('aten::to.dtype_layout', [handleOf(this), unchanged, unchanged, device], true) as TensorHandle,
@@ -193,7 +196,8 @@ export class Tensor {
    * @throws EspalierError ERR_INVALID_ARGUMENT when nothing here requires grad or the gradient is missing; ERR_TORCH;
    * ERR_ABORTED
    */
-  backward(options: BackwardOptions = {}): Promise<void> {
+  async backward(options: BackwardOptions = {}): Promise<void> {
+    BACKWARD.check(options)
     return withSignal(options, (job) =>
       binding().tensorBackward(handleOf(this), optional(options.gradient), options.retainGraph ?? false, job),
     )
@@ -201,6 +205,7 @@ export class Tensor {
 
   /** As {@link Tensor.backward}, blocking the event loop until it is done. */
   backwardSync(options: Omit<BackwardOptions, 'signal' | 'flushDenormals'> = {}): void {
+    BACKWARD_SYNC.check(options)
     binding().tensorBackwardSync(handleOf(this), optional(options.gradient), options.retainGraph ?? false)
   }
 
@@ -249,3 +254,33 @@ function tensorHandle(value: Tensor): TensorHandle {
 
 /** @internal */
 export const TENSOR = thing<Tensor>('a Tensor', (value) => isTensor(value))
+
+/** @internal */
+export const DTYPE = oneOf(...DTYPES)
+
+/** @internal */
+export const DEVICE = thing<Device>(
+  "'cpu' or 'cuda:0', 'cuda:1', …",
+  (value) => typeof value === 'string' && /^(cpu|cuda(:\d{1,3})?)$/.test(value),
+)
+
+const TENSOR_OPTIONS = object<TensorOptions>({ dtype: maybe(DTYPE), requiresGrad: maybe(flag) })
+
+/** @internal Data and shape are checked where they are read. */
+export const TENSOR_FROM = signature('Tensor.from', ['options', TENSOR_OPTIONS])
+/** @internal */
+export const TENSOR_FULL = signature('Tensor.full', ['options', TENSOR_OPTIONS])
+/** @internal */
+export const TENSOR_TO = signature('Tensor.to', ['device', DEVICE])
+
+const GRADIENT = { gradient: maybe(TENSOR), retainGraph: maybe(flag) }
+/** @internal */
+export const BACKWARD = signature('Tensor.backward', [
+  'options',
+  object<BackwardOptions>({ ...GRADIENT, signal: maybe(signal), flushDenormals: maybe(flag) }),
+])
+/** @internal */
+export const BACKWARD_SYNC = signature('Tensor.backwardSync', [
+  'options',
+  object<Omit<BackwardOptions, 'signal' | 'flushDenormals'>>(GRADIENT),
+])

@@ -1,7 +1,21 @@
 import { EspalierError } from '../errors.js'
-import { count } from '../options.js'
+import {
+  count,
+  either,
+  faultOf,
+  flag,
+  func,
+  like,
+  list,
+  maybe,
+  object,
+  type Schema,
+  signature,
+  thing,
+} from '../schema/index.js'
 import { type Device, Tensor, type TypedArray } from '../torch/index.js'
-import type { Random, RandomState } from './random.js'
+import { DEVICE } from '../torch/tensor.js'
+import { RANDOM, RANDOM_STATE, type Random, type RandomState } from './random.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
 export interface ArrayData {
@@ -27,6 +41,41 @@ export interface Dataset {
 /** Changes a batch's arrays in place before it is used to train. All randomness comes from `random`. */
 export type Augment = (batch: Batch, random: Random) => void
 
+const ARRAY_DATA: Schema<ArrayData> = like<ArrayData>('an array { data, shape } with data in a typed array', {
+  data: thing<TypedArray>('a typed array', (value) => ArrayBuffer.isView(value) && !(value instanceof DataView)),
+  shape: list(count(0), 'an array of sizes'),
+})
+const BATCH = like<Batch>('a batch { inputs, targets }', {
+  inputs: list(ARRAY_DATA, 'an array with an { data, shape } for each input of the model'),
+  targets: ARRAY_DATA,
+})
+
+/** @internal */
+export const DATASET = like<Dataset>('a dataset, such as inMemory(inputs, targets)', { size: count(0), batch: func() })
+/** @internal */
+export const AUGMENT = func<Augment>('a function that changes a batch, such as randomShift()')
+/** @internal */
+export const IN_MEMORY = signature(
+  'inMemory',
+  [
+    'inputs',
+    either(
+      'an array { data, shape } with data in a typed array, or a list with one for each input of the model',
+      ARRAY_DATA,
+      list(ARRAY_DATA, 'a list'),
+    ),
+  ],
+  ['targets', ARRAY_DATA],
+  [
+    'indices',
+    maybe(
+      thing<ArrayLike<number>>('an array of numbers of examples', (value) => {
+        return (Array.isArray(value) || ArrayBuffer.isView(value)) && Array.from(value as never).every(Number.isInteger)
+      }),
+    ),
+  ],
+)
+
 /**
  * Examples held in memory.
  *
@@ -40,7 +89,8 @@ export function inMemory(
   targets: ArrayData,
   indices?: ArrayLike<number>,
 ): Dataset {
-  const all = 'data' in inputs ? [inputs] : inputs
+  IN_MEMORY.check(inputs, targets, indices)
+  const all: readonly ArrayData[] = 'data' in inputs ? [inputs] : inputs
   const examples = targets.shape[0] ?? 0
   for (const array of [...all, targets]) checkArray(array, examples)
   const chosen = Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
@@ -50,7 +100,11 @@ export function inMemory(
   return {
     size: chosen.length,
     batch(positions) {
-      const rows = positions.map((position) => chosen[position]!)
+      const wrong = [...positions].find((position) => !(chosen[position] !== undefined))
+      if (wrong !== undefined) {
+        throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no example ${wrong}, only 0 to ${chosen.length - 1}`)
+      }
+      const rows = Int32Array.from(positions, (position) => chosen[position]!)
       return { inputs: all.map((array) => gather(array, rows)), targets: gather(targets, rows) }
     },
   }
@@ -78,16 +132,42 @@ export interface BatchOptions {
   resume?: { batch: number; random: RandomState } | undefined
 }
 
+/** @internal */
+export const BATCHES = signature(
+  'batches',
+  ['dataset', DATASET],
+  [
+    'options',
+    object<BatchOptions>({
+      batchSize: maybe(count()),
+      random: maybe(RANDOM),
+      augment: maybe(AUGMENT),
+      dropLast: maybe(flag),
+      device: maybe(DEVICE),
+      resume: maybe(object<NonNullable<BatchOptions['resume']>>({ batch: count(0), random: RANDOM_STATE })),
+    }),
+  ],
+)
+/** @internal */
+export const BATCH_COUNT = signature(
+  'batchCount',
+  ['dataset', DATASET],
+  ['batchSize', count()],
+  ['dropLast', maybe(flag)],
+)
+
 /** The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. */
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
-  const { random, augment, device = 'cpu', resume } = options
-  const batchSize = count('batchSize', options.batchSize ?? 64)
+  BATCHES.check(dataset, options)
+  const { random, augment, device = 'cpu', resume, batchSize = 64 } = options
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
   if (random !== undefined && resume !== undefined) random.state = resume.random
   const steps = batchCount(dataset, batchSize, options.dropLast)
   for (let k = resume?.batch ?? 0; k < steps; k++) {
-    const arrays = await dataset.batch(order.subarray(k * batchSize, (k + 1) * batchSize))
+    const indices = order.subarray(k * batchSize, (k + 1) * batchSize)
+    const arrays = await dataset.batch(indices)
+    mustBeBatch(arrays, indices.length)
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {
       inputs: arrays.inputs.map((array) => toTensor(array, device)),
@@ -104,7 +184,15 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
 
 /** Number of batches of one pass. */
 export function batchCount(dataset: Dataset, batchSize: number, dropLast = false): number {
+  BATCH_COUNT.check(dataset, batchSize, dropLast)
   return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)
+}
+
+/** What a dataset gave, which may be the caller's own. */
+function mustBeBatch(batch: Batch, examples: number): void {
+  const fault = faultOf(BATCH, batch, '', 'batch')
+  if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
+  for (const each of [...batch.inputs, batch.targets]) checkArray(each, examples)
 }
 
 function toTensor({ data, shape }: ArrayData, device: Device): Tensor {

@@ -1,26 +1,42 @@
 import { abortIf } from '../abort.js'
 import { EspalierError } from '../errors.js'
-import { count } from '../options.js'
 import type { Regularizer } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
+import { REGULARIZER } from '../regularize/types.js'
+import {
+  count,
+  type Entries,
+  flag,
+  func,
+  like,
+  maybe,
+  number,
+  object,
+  signal as signalSchema,
+  signature,
+} from '../schema/index.js'
 import { manualSeed, type ScriptModule } from '../torch/index.js'
-import { type Augment, batchCount, batches, type Dataset } from './dataset.js'
+import { MODULE } from '../torch/module.js'
+import { CLASS_AXIS, type ClassAxis } from './classes.js'
+import { AUGMENT, type Augment, batchCount, batches, DATASET, type Dataset } from './dataset.js'
 import { type Evaluation, evaluate } from './evaluate.js'
-import type { Loss } from './loss.js'
-import type { OptimizerFactory, OptimizerState } from './optimizer.js'
-import { Random, type RandomState } from './random.js'
-import { constant, type LrSchedule, largestFactor } from './schedule.js'
+import { LOSS, type Loss } from './loss.js'
+import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from './optimizer.js'
+import { RANDOM_STATE, Random, type RandomState } from './random.js'
+import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from './schedule.js'
 import { Stepper } from './stepper.js'
 
 export interface TrainOptions {
   data: { train: Dataset; validation?: Dataset | undefined }
   loss: Loss
+  /** As in the options of {@link evaluate}. */
+  classAxis?: ClassAxis | undefined
   optimizer: OptimizerFactory
   /** {@link constant} by default. */
   schedule?: LrSchedule | undefined
   /** 1 or more. */
   epochs: number
-  /** 64 by default. */
+  /** 64 by default; the validation takes as many. */
   batchSize?: number | undefined
   /** Leave out a last batch that is not full; false by default. */
   dropLast?: boolean | undefined
@@ -65,6 +81,50 @@ export interface TrainState {
   optimizer: OptimizerState
 }
 
+/** @internal */
+export const DATA = object<TrainOptions['data']>({ train: DATASET, validation: maybe(DATASET) })
+
+/** @internal The options that a phase of `sparsify` has, too. */
+export const PHASE_ENTRIES: Entries<
+  Pick<
+    TrainOptions,
+    'optimizer' | 'schedule' | 'epochs' | 'batchSize' | 'dropLast' | 'microBatches' | 'clipNorm' | 'lossScale'
+  >
+> = {
+  optimizer: OPTIMIZER,
+  schedule: maybe(SCHEDULE),
+  epochs: count(),
+  batchSize: maybe(count()),
+  dropLast: maybe(flag),
+  microBatches: maybe(count()),
+  clipNorm: maybe(number({ above: 0 })),
+  lossScale: maybe(number({ above: 0 })),
+}
+
+const TRAIN_OPTIONS = object<TrainOptions>({
+  ...PHASE_ENTRIES,
+  data: DATA,
+  loss: LOSS,
+  classAxis: maybe(CLASS_AXIS),
+  augment: maybe(AUGMENT),
+  seed: maybe(count(0)),
+  regularizer: maybe(REGULARIZER),
+  signal: maybe(signalSchema),
+  resume: maybe(
+    like<TrainState>('the state of a training, as onStep gives it', {
+      ...{ iteration: count(0), epoch: count(), batch: count(0), examples: count(0) },
+      ...{ loss: number(), passRandom: RANDOM_STATE, random: RANDOM_STATE, optimizer: OPTIMIZER_STATE },
+    }),
+  ),
+  onStep: maybe(func<NonNullable<TrainOptions['onStep']>>()),
+})
+/** @internal */
+export const TRAIN = signature('train', ['model', MODULE], ['options', TRAIN_OPTIONS])
+/** @internal */
+export const PHASE_LENGTH = signature('phaseLength', ['options', TRAIN_OPTIONS])
+/** @internal */
+export const LARGEST_STEPPING = signature('largestStepping', ['options', TRAIN_OPTIONS])
+
 /** One optimizer step was made. */
 export interface BatchRecord {
   kind: 'batch'
@@ -97,12 +157,15 @@ export interface EpochRecord {
 export type TrainRecord = BatchRecord | EpochRecord
 
 /** Number of optimizer steps that {@link train} makes with these options. */
-export function phaseLength({ data, batchSize = 64, dropLast, epochs }: TrainOptions): number {
+export function phaseLength(options: TrainOptions): number {
+  PHASE_LENGTH.check(options)
+  const { data, batchSize = 64, dropLast, epochs } = options
   return batchCount(data.train, batchSize, dropLast) * epochs
 }
 
 /** How the optimizer steps at the schedule's largest learning rate. */
 export function largestStepping(options: TrainOptions): Stepping {
+  LARGEST_STEPPING.check(options)
   const { optimizer, schedule = constant(), epochs } = options
   return optimizer.stepping(optimizer.lr * largestFactor(schedule, epochs, phaseLength(options)))
 }
@@ -117,9 +180,9 @@ export function largestStepping(options: TrainOptions): Stepping {
  *   ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range
  */
 export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainRecord, void, void> {
-  const { data, schedule = constant(), batchSize = 64, dropLast, augment, signal } = options
-  const epochs = count('epochs', options.epochs)
-  const seed = count('seed', options.seed ?? 0, 0)
+  TRAIN.check(model, options)
+  const { data, loss: lossOf, classAxis, schedule = constant(), batchSize = 64, dropLast, augment, signal } = options
+  const { epochs, seed = 0 } = options
   const iterations = phaseLength(options)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   const { training: wasTraining, device } = model
@@ -131,7 +194,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   const first = resume?.epoch ?? 1
   // For the record of a pass that was complete, but for its record.
   if (resume !== undefined)
-    stepper.factor = schedule({ iteration: iteration - 1, iterations, epoch: first - 1, epochs })
+    stepper.factor = factorOf(schedule, { iteration: iteration - 1, iterations, epoch: first - 1, epochs })
   try {
     for (let epoch = first; epoch <= epochs; epoch++) {
       const start = performance.now()
@@ -139,11 +202,12 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       let { batch: made, loss, examples } = before ?? { batch: 0, loss: 0, examples: 0 }
       const passRandom = random.state
       model.train()
-      const passed = { batchSize, random, augment, dropLast, device, resume: before }
+      const at = before && { batch: before.batch, random: before.random }
+      const passed = { batchSize, random, augment, dropLast, device, resume: at }
       const rest = before !== undefined && regularizer?.done ? [] : batches(data.train, passed)
       for await (const batch of rest) {
         abortIf(signal)
-        stepper.factor = schedule({ iteration, iterations, epoch: epoch - 1, epochs })
+        stepper.factor = factorOf(schedule, { iteration, iterations, epoch: epoch - 1, epochs })
         iteration++
         const batchLoss = await stepper.step(batch, `iteration ${iteration} (epoch ${epoch})`)
         loss += batchLoss * batch.size
@@ -169,7 +233,8 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
         ...{ kind: 'epoch', epoch, epochs, iteration, iterations },
         ...{ loss: loss / examples, lr: stepper.lr, seconds },
       }
-      if (data.validation) record.validation = await evaluate(model, data.validation, { loss: options.loss, signal })
+      const judged = { loss: lossOf, classAxis, batchSize, signal }
+      if (data.validation) record.validation = await evaluate(model, data.validation, judged)
       yield record
       if (regularizer?.done) return
     }

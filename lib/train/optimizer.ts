@@ -1,6 +1,7 @@
 import type { Described } from '../describe.js'
 import type { PenaltyTerm } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
+import { func, like, number, text, thing } from '../schema/index.js'
 import type { Tensor } from '../torch/index.js'
 
 /** An optimizer before it knows its parameters: what `sgd(options)` returns. */
@@ -42,3 +43,17 @@ export interface Optimizer {
   /** Frees the optimizer's own tensors; parameters and gradients stay. */
   dispose(): void
 }
+
+/** @internal */
+export const OPTIMIZER = like<OptimizerFactory>('an optimizer, such as sgd({ lr: 0.1 })', {
+  name: text(),
+  lr: number({ min: 0 }),
+  stepping: func(),
+  bind: func(),
+})
+
+/** @internal */
+export const OPTIMIZER_STATE = like<OptimizerState>('the state of an optimizer', {
+  steps: number({ min: 0, integer: true }),
+  tensors: thing('a Map', (value) => value instanceof Map),
+})

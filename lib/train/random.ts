@@ -1,5 +1,32 @@
+import { EspalierError } from '../errors.js'
+import { either, number, type Schema, shown, signature, thing } from '../schema/index.js'
+
 /** State of a {@link Random}: plain data. */
 export type RandomState = readonly [number, number, number, number]
+
+const WHOLE = number({ integer: true })
+
+/** @internal */
+export const RANDOM_STATE: Schema<RandomState> = thing(
+  'the state of a Random: four integers',
+  (value) => Array.isArray(value) && value.length === 4 && value.every(Number.isInteger),
+)
+const SHUFFLE = signature('Random.shuffle', [
+  'array',
+  thing<Int32Array | unknown[]>(
+    'an array or an Int32Array',
+    (value) => Array.isArray(value) || value instanceof Int32Array,
+  ),
+])
+const STATE = signature('Random.state', ['state', RANDOM_STATE])
+/** @internal */
+export const RANDOM_NEW = signature(
+  'new Random',
+  ['seed', either('an integer, or the state of a Random', WHOLE, RANDOM_STATE)],
+  ['stream', WHOLE],
+)
+
+let mustBeRandom: (value: unknown) => void
 
 /**
  * A seeded generator (sfc32 by C. Doty-Humphrey, seeded through splitmix32): the same seed gives the same numbers on every
@@ -11,11 +38,19 @@ export class Random {
   #c = 0
   #counter = 0
 
+  static {
+    mustBeRandom = (value) => {
+      if (typeof value === 'object' && value !== null && #a in value) return
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a Random was expected, not ${shown(value)}`)
+    }
+  }
+
   /**
    * @param seed an integer, or the state of another generator to go on from
    * @param stream generators of one seed and different streams are independent
    */
   constructor(seed: number | RandomState, stream = 0) {
+    RANDOM_NEW.check(seed, stream)
     if (typeof seed === 'number') {
       const mix = splitmix32((seed ^ Math.imul(stream, 0x85ebca6b)) | 0)
       this.#a = mix()
@@ -30,6 +65,7 @@ export class Random {
 
   /** An integer in [0, 2^32). */
   next(): number {
+    mustBeRandom(this)
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0
     this.#counter = (this.#counter + 1) | 0
     this.#a = this.#b ^ (this.#b >>> 9)
@@ -45,11 +81,16 @@ export class Random {
 
   /** An integer in [low, high], both included. */
   integer(low: number, high: number): number {
+    if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low > high) {
+      const message = `Random.integer takes two integers, the lower first, not ${shown(low)} and ${shown(high)}`
+      throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+    }
     return low + Math.floor(this.uniform() * (high - low + 1))
   }
 
   /** Shuffles in place (Fisher-Yates) and returns the array. */
   shuffle<T extends Int32Array | unknown[]>(array: T): T {
+    SHUFFLE.check(array)
     for (let i = array.length - 1; i > 0; i--) {
       const j = this.integer(0, i)
       const kept = array[i]
@@ -60,10 +101,13 @@ export class Random {
   }
 
   get state(): RandomState {
+    mustBeRandom(this)
     return [this.#a, this.#b, this.#c, this.#counter]
   }
 
   set state(state: RandomState) {
+    mustBeRandom(this)
+    STATE.check(state)
     ;[this.#a, this.#b, this.#c, this.#counter] = state
   }
 }
@@ -79,3 +123,6 @@ function splitmix32(seed: number): () => number {
     return mixed ^ (mixed >>> 15)
   }
 }
+
+/** @internal */
+export const RANDOM = thing<Random>('a Random', (value) => value instanceof Random)

@@ -1,5 +1,6 @@
 import { describes } from '../describe.js'
-import { count, maybe, number, object, signature } from '../schema/index.js'
+import { EspalierError } from '../errors.js'
+import { count, func, maybe, number, object, shown, signature } from '../schema/index.js'
 
 /** Where a phase of training is. */
 export interface Progress {
@@ -14,6 +15,26 @@ export interface Progress {
 
 /** A learning rate schedule: the factor on the optimizer's learning rate for the step that comes next. */
 export type LrSchedule = (progress: Progress) => number
+
+/** @internal */
+export const SCHEDULE = func<LrSchedule>('a schedule, such as cosine()')
+
+/** @internal The factor of a schedule, which may be the caller's own. */
+export function factorOf(schedule: LrSchedule, progress: Progress): number {
+  const factor: unknown = schedule(progress)
+  if (typeof factor === 'number' && factor >= 0 && factor < Infinity) return factor
+  const hint = typeof factor === 'function' ? `Call it: ${schedule.name}(…)` : undefined
+  const message = `'schedule' must give a number of at least 0, not ${shown(factor)}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', message, { hint })
+}
+
+/** @internal */
+export const LARGEST_FACTOR = signature(
+  'largestFactor',
+  ['schedule', SCHEDULE],
+  ['epochs', count()],
+  ['iterations', count(0)],
+)
 
 /** The learning rate as it is. */
 export const constant = (): LrSchedule => describes(() => 1, { name: 'constant' })
@@ -69,10 +90,12 @@ export function step(options: StepOptions): LrSchedule {
 
 /** The largest factor that a schedule gives in a phase. */
 export function largestFactor(schedule: LrSchedule, epochs: number, iterations: number): number {
+  LARGEST_FACTOR.check(schedule, epochs, iterations)
   let largest = 0
   const perEpoch = iterations / epochs
   for (let iteration = 0; iteration < iterations; iteration++) {
-    largest = Math.max(largest, schedule({ iteration, iterations, epoch: Math.floor(iteration / perEpoch), epochs }))
+    const progress = { iteration, iterations, epoch: Math.floor(iteration / perEpoch), epochs }
+    largest = Math.max(largest, factorOf(schedule, progress))
   }
   return largest
 }

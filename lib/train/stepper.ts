@@ -1,5 +1,4 @@
 import { EspalierError } from '../errors.js'
-import { atLeast, count } from '../options.js'
 import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './dataset.js'
 import { clip, notFiniteGradient, unscale } from './gradients.js'
@@ -23,12 +22,12 @@ export class Stepper {
 
   constructor(model: ScriptModule, options: TrainOptions) {
     const { microBatches = 1, lossScale = 1, clipNorm } = options
-    this.#microBatches = count('microBatches', microBatches)
-    this.#lossScale = atLeast('lossScale', lossScale, Number.MIN_VALUE)
-    this.#clipNorm = clipNorm === undefined ? undefined : atLeast('clipNorm', clipNorm, Number.MIN_VALUE)
+    this.#microBatches = microBatches
+    this.#lossScale = lossScale
+    this.#clipNorm = clipNorm
     this.#model = model
     this.#options = options
-    this.#lossOf = lossFunction(options.loss)
+    this.#lossOf = lossFunction(options.loss, options.classAxis)
     this.#parameters = model.parameters()
     this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
     this.#optimizer.zeroGrad()

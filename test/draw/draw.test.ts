@@ -72,6 +72,8 @@ describe('draw', () => {
   })
 
   it('refuses another format', () => {
-    expect(() => draw(block(), { format: 'png' as 'svg' })).toThrow(/format must be svg, html or dot, not png/)
+    expect(() => draw(block(), { format: 'png' as 'svg' })).toThrow(
+      /draw: 'format' must be 'svg', 'html' or 'dot', not 'png'/,
+    )
   })
 })

@@ -88,7 +88,7 @@ it('names example inputs that are missing', async () => {
   const tied = await load(model('tied.script.pt'))
   const error = await failure(() => prune(tied, {} as never))
   expect(error.code).toBe('ERR_INVALID_ARGUMENT')
-  expect(error.message).toContain('example inputs must be an array')
+  expect(error.message).toContain("prune: 'exampleInputs' is missing: it must be an array with a value for each input")
 })
 
 describe('a model whose outputs differ from run to run', () => {

@@ -93,7 +93,11 @@ describe('a wrong argument is named', () => {
     ['a size that is text', () => Tensor.from([1], nonsense(['1'])), /shape\[0\].* not "1"/],
     ['a shape that is a number', () => Tensor.from([1], nonsense(1)), /shape must be an array of integers, not 1/],
     ['more elements than there can be', () => Tensor.from([1], [2 ** 40, 2 ** 40]), /too many elements/],
-    ['a dtype that is none', () => Tensor.from([1], [1], { dtype: nonsense('float31') }), /dtype.*"float31"/],
+    [
+      'a dtype that is none',
+      () => Tensor.from([1], [1], { dtype: nonsense('float31') }),
+      /'dtype' must be .* not 'float31'/,
+    ],
     ['a fraction for an integer', () => Tensor.from([1, 0.5], [2], { dtype: 'int32' }), /data\[1\]: 0\.5 .*int32/],
     ['a number out of range', () => Tensor.from([300], [1], { dtype: 'uint8' }), /data\[0\]: 300 .*uint8/],
     ['NaN for an integer', () => Tensor.from([Number.NaN], [1], { dtype: 'int64' }), /data\[0\]: NaN .*int64/],

@@ -9,6 +9,7 @@ import {
   type NativeFiles,
   PACKAGE_ROOT,
   realHost,
+  trustedFiles,
   tryResolveLibtorch,
 } from '../torch/runtime/index.js'
 import { platformName } from '../torch/runtime/native.js'
@@ -47,6 +48,9 @@ function doctor(libtorch: string | undefined, print: (text: string) => void): bo
     return false
   }
   print(`LibTorch\n${formatAttempts(resolution.attempts).replace(/^/gm, '  ')}`)
+
+  const trusted = trustedFiles(host, resolution.libtorch.root)
+  if (trusted.length > 0) print(`trust      installed with --trust, checksum not known: ${trusted.join(', ')}`)
 
   const probe = probeInChild(resolution.libtorch.root)
   if (typeof probe === 'string') {

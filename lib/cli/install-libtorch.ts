@@ -8,10 +8,11 @@ export function installLibtorchCommand(): Command {
     .description(`fetch LibTorch ${LIBTORCH_VERSION} into the cache, where every project finds it`)
     .addOption(new Option('--variant <variant>', 'which build').choices(VARIANTS).default('cpu'))
     .option('--from <file>', 'a torch wheel or an official LibTorch zip on disk, instead of a download')
-    .action(async (options: { variant: Variant; from?: string }) => {
+    .option('--trust', 'install files whose SHA-256 is not known, too')
+    .action(async (options: { variant: Variant; from?: string; trust?: boolean }) => {
       const progress = showProgress()
       try {
-        await installLibtorch({ variant: options.variant, from: options.from, progress })
+        await installLibtorch({ variant: options.variant, from: options.from, trust: options.trust, progress })
       } finally {
         progress.end()
       }

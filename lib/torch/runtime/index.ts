@@ -10,6 +10,7 @@ export {
   libtorchCache,
   type ResolveOptions,
   resolveLibtorch,
+  trustedFiles,
   tryResolveLibtorch,
 } from './resolve.js'
 export { LIBTORCH_VERSION, minorOf } from './version.js'

@@ -32,6 +32,25 @@ export type Resolution =
 /** Written last by the installer: a folder of the cache without it is unfinished. */
 export const STAMP = 'espalier-stamp.json'
 
+export interface Stamp {
+  readonly version: string
+  readonly variant: string
+  /** SHA-256 of what was unpacked, by file name. */
+  readonly files: Readonly<Record<string, string>>
+  /** Those of them whose sum was not known: installed with --trust. */
+  readonly trusted?: readonly string[]
+}
+
+/** The files of an installed LibTorch that were taken on trust, by its folder; none for one that was not installed here. */
+export function trustedFiles(host: Pick<Host, 'read'>, root: string): readonly string[] {
+  const text = host.read(join(root, STAMP)) ?? host.read(join(root, '..', STAMP))
+  try {
+    return text === undefined ? [] : ((JSON.parse(text) as Stamp).trusted ?? [])
+  } catch {
+    return [`unknown, ${STAMP} is damaged`]
+  }
+}
+
 export const CURES = [
   'npx espalier install-libtorch              fetches the CPU build of LibTorch into the cache (needs python3 with pip)',
   'npx espalier install-libtorch --from FILE  the same from a wheel or an official zip that you have',

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { realHost } from '../../../lib/torch/runtime/host.js'
 import type { Run } from '../../../lib/torch/runtime/install/download.js'
 import { type InstallOptions, installLibtorch } from '../../../lib/torch/runtime/install/index.js'
-import { tryResolveLibtorch } from '../../../lib/torch/runtime/resolve.js'
+import { trustedFiles, tryResolveLibtorch } from '../../../lib/torch/runtime/resolve.js'
 import { makeZip, wheelEntries, type ZipEntry } from './zip.js'
 
 let folder: string
@@ -31,7 +31,7 @@ const host = () => realHost({ XDG_CACHE_HOME: join(folder, 'cache'), PATH: '' })
 
 function install(options: Partial<InstallOptions> = {}): Promise<string> {
   const progress = { say: (line: string) => void said.push(line), status: () => {} }
-  return installLibtorch({ variant: 'cpu', progress, host: host(), ...options })
+  return installLibtorch({ variant: 'cpu', trust: true, progress, host: host(), ...options })
 }
 
 function wheel(entries: readonly ZipEntry[], name = 'torch.whl'): string {
@@ -113,6 +113,30 @@ describe('a bad file is refused, and nothing stays behind', () => {
     refused(wheel(wheelEntries()), /CPU build, not cu130/, 'cu130'))
   it('whose sum is not that of the file of this name', () =>
     refused(wheel(wheelEntries(), 'torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl'), /expected 6746dbcb/))
+})
+
+describe('a file whose checksum is not known', () => {
+  it('is refused, with its checksum and what to do', async () => {
+    const error = await failure(install({ from: wheel(wheelEntries()), trust: false }))
+    expect(error).toEqual(failsWith('ERR_INSTALL', /checksum of torch\.whl is not a known one\nsha256 [0-9a-f]{64}/))
+    expect(readdirSync(cache())).toEqual([])
+  })
+  it('is installed on trust, which the stamp remembers', async () => {
+    const root = await install({ from: wheel(wheelEntries()), trust: true })
+    expect(trustedFiles(host(), root)).toEqual(['torch.whl'])
+  })
+  it('is not fetched when no file of the variant has a known one', async () => {
+    const run: Run = () => Promise.reject(new Error('pip was asked'))
+    const error = await failure(install({ variant: 'cu130', trust: false, run }))
+    expect(error).toEqual(failsWith('ERR_INSTALL', /no checksums are known for the cu130 build/))
+  })
+  it('is not trusted because it comes from pip', async () => {
+    const run: Run = async (_command, args) => {
+      writeFileSync(join(args[args.indexOf('--dest') + 1]!, 'torch.whl'), makeZip(wheelEntries()))
+      return { status: 0, output: '' }
+    }
+    expect(await failure(install({ run, trust: false }))).toEqual(failsWith('ERR_INSTALL', /not a known one/))
+  })
 })
 
 it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', async () => {

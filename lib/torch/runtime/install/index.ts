@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { EspalierError } from '../../../errors.js'
 import { type Host, realHost } from '../host.js'
 import { inspectLibtorch } from '../inspect.js'
-import { libtorchCache, STAMP } from '../resolve.js'
+import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
 import { LIBTORCH_VERSION, minorOf } from '../version.js'
 import { downloadWheels, type Run, runCommand } from './download.js'
 import { withLock } from './lock.js'
@@ -20,6 +20,8 @@ export interface InstallOptions {
   readonly variant: Variant
   /** A wheel or an official zip on disk, instead of a download. */
   readonly from?: string | undefined
+  /** Also installs files whose SHA-256 is not known; the stamp names them. Default false. */
+  readonly trust?: boolean | undefined
   readonly progress: Progress
   /** Replaced in tests. */
   readonly host?: Host
@@ -51,6 +53,7 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
 
   async function install(): Promise<string> {
     if (isDone()) return target
+    refuseUnknownVariant(options)
     const part = `${target}.part`
     await rm(part, { recursive: true, force: true })
     await mkdir(part, { recursive: true })
@@ -98,12 +101,14 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
   const { variant, progress } = options
   // LibTorch's CUDA build looks for its libraries in $ORIGIN/../../nvidia, so it goes one folder deeper.
   const root = variant === 'cpu' ? part : join(part, 'torch')
-  const sums: Record<string, string> = {}
+  const files: Record<string, string> = {}
+  const trusted: string[] = []
   for (const wheel of wheels) {
-    if (!existsSync(wheel)) throw new EspalierError('ERR_INSTALL', `${wheel} does not exist`)
+    const { sum, known } = await checkSum(wheel, options)
+    files[basename(wheel)] = sum
+    if (!known) trusted.push(basename(wheel))
     const isTorch = (await listEntries(wheel)).some((name) => selectLibtorch(name) !== undefined)
     if (isTorch || options.from !== undefined) {
-      sums[basename(wheel)] = await checkSum(wheel, progress)
       await refuseOtherVariant(wheel, variant)
       progress.say(`unpacking ${basename(wheel)}`)
       await unpack(wheel, root, selectLibtorch, progress)
@@ -116,20 +121,40 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
   if (minorOf(found.version) !== minorOf(LIBTORCH_VERSION)) {
     throw new EspalierError('ERR_INSTALL', `That is LibTorch ${found.version}; Espalier needs ${LIBTORCH_VERSION}`)
   }
-  await writeFile(join(part, STAMP), `${JSON.stringify({ version: found.version, variant, files: sums }, null, 2)}\n`)
+  const stamp: Stamp = { version: found.version, variant, files, trusted }
+  await writeFile(join(part, STAMP), `${JSON.stringify(stamp, null, 2)}\n`)
 }
 
-async function checkSum(wheel: string, progress: Progress): Promise<string> {
+/** A file with a sum that isn't known can run any code as soon as it is loaded. */
+async function checkSum(wheel: string, { trust, progress }: InstallOptions): Promise<{ sum: string; known: boolean }> {
+  if (!existsSync(wheel)) throw new EspalierError('ERR_INSTALL', `${wheel} does not exist`)
+  if (!statSync(wheel).isFile()) throw new EspalierError('ERR_INSTALL', `${wheel} is no regular file`)
   const sum = await sha256(wheel, progress)
-  const known = KNOWN_SHA256[basename(wheel)]
-  if (known === undefined) progress.say(`no checksum is known for ${basename(wheel)}; it is ${sum}`)
-  else if (known !== sum) {
+  const expected = KNOWN_SHA256[basename(wheel)]
+  if (expected !== undefined && expected !== sum) {
     throw new EspalierError('ERR_INSTALL', `${wheel} is damaged or not what its name says`, {
-      detail: `sha256 ${sum}, expected ${known}`,
+      detail: `sha256 ${sum}, expected ${expected}`,
       hint: 'Fetch it again.',
     })
   }
-  return sum
+  const known = Object.values(KNOWN_SHA256).includes(sum)
+  if (!known && trust !== true) {
+    throw new EspalierError('ERR_INSTALL', `the checksum of ${basename(wheel)} is not a known one`, {
+      detail: `sha256 ${sum}`,
+      hint: 'If you know where the file comes from, install it with --trust; doctor will name it.',
+    })
+  }
+  if (!known) progress.say(`trusting ${basename(wheel)}, sha256 ${sum}`)
+  return { sum, known }
+}
+
+/** Told before gigabytes are fetched. */
+function refuseUnknownVariant({ variant, from, trust }: InstallOptions): void {
+  const known = Object.keys(KNOWN_SHA256).some((name) => name.includes(`+${variant}-`))
+  if (known || trust === true || from !== undefined) return
+  throw new EspalierError('ERR_INSTALL', `no checksums are known for the ${variant} build`, {
+    hint: `npx espalier install-libtorch --variant ${variant} --trust installs what pip fetches, unchecked.`,
+  })
 }
 
 /** The names of CPU and CUDA wheels can be the same; their content isn't. */

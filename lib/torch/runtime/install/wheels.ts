@@ -26,7 +26,7 @@ export const WHEELS: Readonly<Record<Variant, Wheel>> = {
 
 export const VARIANTS = Object.keys(WHEELS) as Variant[]
 
-/** A file of one of these names with another sum is damaged or isn't what it says. Other names aren't known. */
+/** Only files with one of these sums are installed unasked; one of these names with another sum is damaged. */
 export const KNOWN_SHA256: Readonly<Record<string, string>> = {
   'torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl':
     '6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b',

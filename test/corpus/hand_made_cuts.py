@@ -74,6 +74,39 @@ class Net(nn.Module):
         return x.float() if self.half else x
 
 
+class Layer(nn.Module):
+    """A transformer layer in one operator, or written out for a width that its heads no longer add up to."""
+
+    def __init__(self, width=6, hidden=8, fused=True):
+        super().__init__()
+        self.fused: bool = fused
+        self.embed, self.out = nn.Linear(3, width), nn.Linear(width, 2)
+        self.qkv, self.proj = nn.Linear(width, 18), nn.Linear(6, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        x = self.embed(x.flatten(2).transpose(1, 2))
+        if self.fused:
+            x = torch._transformer_encoder_layer_fwd(
+                x, 6, 2, self.qkv.weight, self.qkv.bias, self.proj.weight, self.proj.bias, True, False, 1e-5,
+                self.norm1.weight, self.norm1.bias, self.norm2.weight, self.norm2.bias,
+                self.up.weight, self.up.bias, self.down.weight, self.down.bias,
+            )
+        else:
+            q, k, v = self.qkv(x).reshape([x.shape[0], x.shape[1], 3, 2, 3]).permute([2, 0, 3, 1, 4]).unbind(0)
+            y = torch.softmax(q @ k.transpose(-2, -1) / 3**0.5, -1) @ v
+            x = self.norm1(x + self.proj(y.transpose(1, 2).flatten(2)))
+            x = self.norm2(x + self.down(torch.nn.functional.gelu(self.up(x))))
+        return self.out(x)
+
+
+LAYER = {name: {0: OUTER} for name in ("proj.weight", "proj.bias", "embed.weight", "embed.bias", "down.weight", "down.bias")}
+LAYER |= {f"{norm}.{name}": {0: OUTER} for norm in ("norm1", "norm2") for name in ("weight", "bias")}
+LAYER |= {name: {1: OUTER} for name in ("qkv.weight", "up.weight", "out.weight")}
+
+
 def fill(net):
     generator = torch.Generator().manual_seed(7)
     for name, tensor in net.state_dict().items():
@@ -86,13 +119,17 @@ def fill(net):
 def cut(original, keep, **options):
     """A small net that holds the kept slices."""
     small = Net(len(UNITS), len(OUTER), **options)
+    return with_kept(small, original, keep).to(original.conv1.weight.dtype)
+
+
+def with_kept(small, original, keep):
     kept = {}
     for name, tensor in original.state_dict().items():
         for dim, indices in keep.get(name, {}).items():
             tensor = tensor.index_select(dim, torch.tensor(indices))
         kept[name] = tensor
     small.load_state_dict(kept)
-    return small.to(original.conv1.weight.dtype)
+    return small
 
 
 def count(net):
@@ -124,6 +161,7 @@ def main(folder):
     kinds = {kind: fill(Net(kind=kind)) for kind in ("noisy", "counting", "saturated")}
     kinds["half"] = fill(Net(kind="half")).to(torch.bfloat16)
     originals = {"net": net, "hidden": hidden, "silent": silent, "normed": normed, **kinds}
+    originals["fused"] = fill(Layer())
     for name, original in originals.items():
         torch.jit.script(original.eval()).save(folder / f"original {name}.pt")
         x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(8))
@@ -156,6 +194,12 @@ def main(folder):
         "norm that is not there": [norm, {**norm, "call": 1}],
     }.items():
         add(name, cut(normed, KEEP, normed=True), original="normed", approximate=approximate)
+    # The norms of a fused layer are norms too.
+    layer = with_kept(Layer(len(OUTER), fused=False), originals["fused"], LAYER)
+    over = {**norm, "dims": [2], "dim": 2}
+    both = [over, {**over, "call": 1}]
+    add("norms of a fused layer", layer, LAYER, original="fused", approximate=both)
+    add("norm of a fused layer not named", layer, LAYER, original="fused", approximate=both[:1])
     # What the cut removes is multiplied by zero later: any cut would look right.
     add("inconclusive", cut(hidden, KEEP, wrong="hidden"), original="hidden")
     # A scale of zero in the file hides everything behind it; with refilled weights it must show.

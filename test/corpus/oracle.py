@@ -377,6 +377,9 @@ class KeptNorms(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         packet = function._schema.name.removeprefix("aten::")
+        if packet == "_transformer_encoder_layer_fwd" and self.entries:
+            with self:
+                return open_encoder_layer(*args, **kwargs)
         operator = packet if packet in self.REDUCTIONS else self.NORMS.get(packet)
         if operator is None or not self.entries:
             return function(*args, **kwargs)
@@ -431,6 +434,33 @@ class KeptNorms(TorchDispatchMode):
         affine = [None if t is None else select(t, {0: indices}) for t in (weight, bias)]
         result = function(kept.contiguous(), *affine, n, len(indices), pixels, left, eps)
         return (self.put_back(result[0], x, cuts), *result[1:])
+
+
+def open_encoder_layer(
+    src, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, use_gelu, norm_first, eps,
+    norm_weight_1, norm_bias_1, norm_weight_2, norm_bias_2, ffn_weight_1, ffn_bias_1, ffn_weight_2, ffn_bias_2,
+    mask=None, mask_type=None,
+):
+    """`aten::_transformer_encoder_layer_fwd` with its norms as operators of their own."""
+
+    def attention(x):
+        return torch._native_multi_head_attention(
+            x, x, x, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, False, True, mask_type
+        )[0]
+
+    def feed_forward(x):
+        x = torch.nn.functional.linear(x, ffn_weight_1, ffn_bias_1)
+        x = torch.nn.functional.gelu(x) if use_gelu else torch.relu(x)
+        return torch.nn.functional.linear(x, ffn_weight_2, ffn_bias_2)
+
+    def norm(x, weight, bias):
+        return torch.native_layer_norm(x, [embed_dim], weight, bias, eps)[0]
+
+    if norm_first:
+        x = src + attention(norm(src, norm_weight_1, norm_bias_1))
+        return x + feed_forward(norm(x, norm_weight_2, norm_bias_2))
+    x = norm(src + attention(src), norm_weight_1, norm_bias_1)
+    return norm(x + feed_forward(x), norm_weight_2, norm_bias_2)
 
 
 def refill(graph, seed, scale):

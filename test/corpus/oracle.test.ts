@@ -48,8 +48,8 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     expect(verdicts.get('silent and right')!.problems).toEqual([])
   })
 
-  it('passes one that computes a norm over what is kept, and says so', () => {
-    expect(verdicts.get('norm over what is kept')!.problems).toEqual([])
+  it.each(['norm over what is kept', 'norms of a fused layer'])('passes %s, when the manifest says so', (name) => {
+    expect(verdicts.get(name)!.problems).toEqual([])
   })
 
   it.each([
@@ -82,6 +82,7 @@ describe.skipIf(python === undefined)('the oracle, on cuts made by hand', () => 
     ['unsorted', /indices kept of norm_weight, dimension 0 are not rising/],
     ['not listed', /^norm_weight has shape \[3, 1, 1\] where the manifest says \[6, 1, 1\]/],
     ['norm not named', /^file weights, float64, io: relative error/],
+    ['norm of a fused layer not named', /^file weights, float64, io: relative error/],
     ['norm over others', /^file weights, float64, io: relative error/],
     ['norm that is not there', /call 1 of aten::layer_norm over \[1\], which did not happen$/],
     ['inconclusive', /^refilled weights, float64, io: inconclusive/],

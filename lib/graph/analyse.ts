@@ -3,6 +3,7 @@ import { type Axis, fixAxis } from './axes.js'
 import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
+import { withKnownIntegers } from './known.js'
 import { liveOps } from './live.js'
 import { type Fix, flat, Graph, Op, type Relation } from './op.js'
 import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
@@ -29,6 +30,8 @@ export interface Provenance {
   root(coordinate: number): number
   /** Representatives of all that a coordinate was ever made of, fixed or not; never 0. */
   atoms(coordinate: number): readonly number[]
+  /** Why a coordinate is fixed; empty where it is not. */
+  reasons(coordinate: number): readonly FreezeReason[]
   readonly relations: readonly Relation[]
   readonly fixes: readonly Fix[]
 }
@@ -43,6 +46,10 @@ export const ANALYSE = signature('analyse', ['record', RECORD])
  */
 export function analyse(record: OpRecord): Analysis {
   ANALYSE.check(record)
+  return analyseRecord(withKnownIntegers(record))
+}
+
+function analyseRecord(record: OpRecord): Analysis {
   const graph = new Graph(record)
   const closed = closedBranches(record)
   const live = liveOps(record, closed)
@@ -59,6 +66,7 @@ export function analyse(record: OpRecord): Analysis {
     axes: (value) => (graph.has(value) ? graph.tensor(value).axes : undefined),
     root: (c) => coordinates.find(c),
     atoms: (c) => coordinates.atomsOf(c),
+    reasons: (c) => (coordinates.isFixed(c) ? coordinates.reasonsOf(c) : []),
     relations,
     fixes,
   }

@@ -18,10 +18,10 @@ export interface NamedAxis extends Leaves {
 function kindOf(met: number): GroupKind | undefined {
   const is = (bits: number) => (met & bits) !== 0
   if (is(MET.hidden)) return 'hidden'
-  if (is(MET.convGroup)) return 'conv-groups'
   if (is(MET.batch)) return 'heads'
-  if (is(MET.outer) && !is(MET.dimension)) return undefined
-  return is(MET.inner) && is(MET.product) ? 'head-dims' : 'channels'
+  if (is(MET.convGroup)) return 'conv-groups'
+  if (is(MET.inner) && is(MET.product)) return 'head-dims'
+  return is(MET.outer) && !is(MET.dimension) ? undefined : 'channels'
 }
 
 /** Atoms by class. Every axis refines the classes: atoms stay together while each occurs in it as often as the others. */

@@ -52,10 +52,16 @@ const isProduct = (analysis) => (/** @type {import('espalier').OpEntry} */ op) =
 /** @param {import('espalier').Analysis} analysis @param {number} found @param {import('espalier').OpEntry} op */
 function why(analysis, found, op) {
   if (found > 0) return ''
-  const values = op.inputs.flatMap((arg) => flatArgs(arg))
-  const shapes = values.flatMap((id) => {
-    const value = analysis.record.values[id]
-    return value?.kind === 'tensor' ? [`[${value.shape}]`] : []
-  })
+  const values = op.inputs.flatMap((arg) => flatArgs(arg)).filter((id) => analysis.record.values[id]?.kind === 'tensor')
+  const axes = values.flatMap((id) => analysis.provenance.axes(id) ?? [])
+  const reasons = axes.flatMap((axis) => analysis.provenance.reasons(axis[0] ?? 0))
+  // Of the batch and the positions nobody expects more.
+  const told = reasons
+    .filter(({ kind }) => kind !== 'model input')
+    .map((r) => [r.kind, r.operator].filter(Boolean).join(' '))
+  if (told.length > 0) return `: fixed by ${[...new Set(told)].slice(0, 3).join(', ')}`
+  const shapes = values.map(
+    (id) => `[${/** @type {import('espalier').TensorValue} */ (analysis.record.values[id]).shape}]`,
+  )
   return `: no such unit in ${shapes.join(' and ')}`
 }

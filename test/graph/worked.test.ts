@@ -130,6 +130,73 @@ const CASES: Case[] = [
     groups: ['heads 2: q.0 k.0 v.0 proj.1', 'heads 2: q.0 proj.1', 'head-dims 3: q.0 k.0', 'head-dims 3: v.0 proj.1'],
   },
   {
+    title: 'multi-query attention: one head of keys and one of values, taken by number',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      z = torch.linear(x, self.qkv).view(x.size(0), x.size(1), 5, 4)
+      q = z[:, :, :-2].transpose(1, 2)
+      k = z[:, :, self.k.to(x.device)].transpose(1, 2)
+      v = z[:, :, self.v.to(x.device)].transpose(1, 2)
+      y = torch.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+      return torch.linear(y, self.proj)`,
+    parameters: { qkv: [20, 6], proj: [5, 12] },
+    buffers: () => ({ k: integers([-2]), v: integers([-1]) }),
+    inputs: sequence(7, 6),
+    groups: ['head-dims 4: qkv.0 proj.1', 'heads 3: qkv.0 proj.1'],
+  },
+  {
+    title: 'multi-query attention whose heads stand with the positions in the rows',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      n, t = x.size(0), x.size(1)
+      q, kv = torch.linear(x, self.qkv).split([12, 8], -1)
+      k, v = kv.split([4, 4], -1)
+      w = torch.bmm(q.reshape(n, t * 3, 4), k.transpose(1, 2)).view(n, t, 3, t)
+      y = torch.bmm(torch.softmax(w, -1).view(n, t * 3, t), v).view(n, t, 12)
+      return torch.linear(y, self.proj)`,
+    parameters: { qkv: [20, 6], proj: [5, 12] },
+    inputs: sequence(7, 6),
+    groups: ['head-dims 4: qkv.0', 'heads 3: qkv.0 proj.1', 'head-dims 4: qkv.0 proj.1'],
+  },
+  {
+    title: 'cosine attention: queries and keys of length one, a temperature for each head',
+    source: `def unit(self, x: Tensor) -> Tensor:
+      return x / torch.linalg_vector_norm(x, 2, [-1], True).clamp_min(1e-12).expand_as(x)
+    def forward(self, x: Tensor) -> Tensor:
+      q, k, v = torch.linear(x, self.qkv).reshape(x.size(0), x.size(1), 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+      w = torch.softmax(torch.matmul(self.unit(q), self.unit(k).transpose(-2, -1)) * self.heat.exp(), -1)
+      return torch.linear(torch.matmul(w, v).transpose(1, 2).flatten(2), self.proj)`,
+    parameters: { qkv: [24, 6], heat: [2, 1, 1], proj: [5, 8] },
+    inputs: sequence(7, 6),
+    groups: ['head-dims 4: qkv.0 proj.1', 'heads 2: qkv.0 heat.0 proj.1'],
+  },
+  {
+    title: 'attention across channels: a softmax over the dimensions of a head keeps them, the heads go',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      q, k, v = torch.linear(x, self.qkv).reshape(x.size(0), x.size(1), 3, 2, 4).permute(2, 0, 3, 4, 1).unbind(0)
+      w = torch.softmax(torch.matmul(q, k.transpose(-2, -1)), -1)
+      return torch.linear(torch.matmul(w, v).permute(0, 3, 1, 2).flatten(2), self.proj)`,
+    parameters: { qkv: [24, 6], proj: [5, 8] },
+    inputs: sequence(7, 6),
+    groups: ['heads 2: qkv.0 proj.1'],
+  },
+  {
+    title: 'projections by grouped convolutions, a group a head',
+    source: `def forward(self, x: Tensor) -> Tensor:
+      x = torch.linear(x, self.embed).transpose(1, 2)
+      q = torch.conv1d(x, self.q, None, [1], [0], [1], 2).unflatten(1, [2, 4]).transpose(2, 3)
+      k = torch.conv1d(x, self.k, None, [1], [0], [1], 2).unflatten(1, [2, 4])
+      v = torch.conv1d(x, self.v, None, [1], [0], [1], 2).unflatten(1, [2, 4]).transpose(2, 3)
+      y = torch.matmul(torch.softmax(torch.matmul(q, k), -1), v).transpose(2, 3).flatten(1, 2)
+      return torch.conv1d(y, self.proj)`,
+    parameters: { embed: [8, 6], q: [8, 4, 1], k: [8, 4, 1], v: [8, 4, 1], proj: [5, 8, 1] },
+    inputs: sequence(7, 6),
+    groups: [
+      'channels 4: embed.0 q.1 k.1 v.1',
+      'head-dims 4: q.0 k.0',
+      'head-dims 4: v.0 proj.1',
+      'heads 2: embed.0 q.0 k.0 v.0 proj.1',
+    ],
+  },
+  {
     title: 'relative positions: a column of the table is a head, its rows are found by index',
     source: `def forward(self, x: Tensor) -> Tensor:
       qkv = torch.linear(x, self.qkv).reshape(x.size(0), 4, 3, 2, 4).permute(2, 0, 3, 1, 4)

@@ -47,7 +47,10 @@ function product(op: Op, operands: readonly { t: Tensor; letters: string }[], ou
     const contracted = !output.includes(letter)
     const everywhere = wide.length === operands.length
     if (contracted && !wide.some(zeroOf)) op.fix(axisOf(first), 'sum of values that are not zero when dead')
-    if (attention) op.meet(axisOf(first), isBatch(letter, wide) ? MET.batch : hasHeads ? HEAD_DIM : MET.product)
+    if (attention) {
+      op.meet(axisOf(first), isBatch(letter, wide) ? MET.batch : hasHeads ? HEAD_DIM : MET.product)
+      if (!contracted) headsAmongRows(op, axisOf(first))
+    }
     for (const { t, dim } of wide) {
       if (contracted) op.use(t, dim, 'input')
       else if (!everywhere) op.use(t, dim, 'output')
@@ -67,6 +70,16 @@ function product(op: Op, operands: readonly { t: Tensor; letters: string }[], ou
     if (add.axes.length === 1) op.use(add, 0, 'bias')
   }
   op.output(own, zeros)
+}
+
+/** Multi-query attention: all heads have the same keys, and stand with the positions in the rows of the scores. */
+function headsAmongRows(op: Op, axis: Axis): void {
+  const { coordinates } = op
+  for (const c of axis) {
+    coordinates.each(c, (leaf) => {
+      if ((coordinates.metAs(leaf) & (MET.outer | MET.inner)) === MET.outer) coordinates.meet(leaf, MET.batch)
+    })
+  }
 }
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'

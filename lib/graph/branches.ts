@@ -1,5 +1,4 @@
-import { flat } from './op.js'
-import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
+import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
 
 /** Operators that read nothing of a tensor that another input of the same kind would change. */
 const SETTLED = new Set(
@@ -24,19 +23,22 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
       takenBy.set(id, [...(takenBy.get(id) ?? []), block])
     }
   }
+  // What the program keeps for its next run may be of another kind then.
+  const kept = new Set(record.ops.flatMap((op) => (op.name === 'prim::SetAttr' ? flat(op.inputs[2] ?? []) : [])))
   const known = new Map<ValueId, boolean>()
   const isSettled = (id: ValueId): boolean => {
     const before = known.get(id)
     if (before !== undefined) return before
     known.set(id, false)
     const op = madeBy.get(id)
-    const settled = op ? SETTLED.has(op.name) || isLength(op) || fromSettled(op) : isChosen(id)
+    const settled = op ? isAboutKind(op) || isLength(op) || fromSettled(op) : isChosen(id)
     known.set(id, settled)
     return settled
   }
+  const isAboutKind = ({ name, inputs }: OpEntry) => SETTLED.has(name) && !flat(inputs).some((id) => kept.has(id))
   const isLength = ({ name, inputs: [list] }: OpEntry) => name === 'aten::len' && typeof list === 'object'
   const fromSettled = (op: OpEntry) =>
-    flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
+    !SETTLED.has(op.name) && flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
   /** A flag that nothing computes is what an earlier branch chose, or the training mode: others are folded before. */
   const isChosen = (id: ValueId) => {
     if (record.values[id]?.kind !== 'bool') return true

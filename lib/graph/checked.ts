@@ -1,7 +1,6 @@
 /** The functions of this folder for callers outside. */
 import { checked, count, signature, thing } from '../schema/index.js'
-import { flat } from './op.js'
-import type { Arg } from './record.js'
+import { type Arg, flat } from './record.js'
 import { REMOVED, UNIT_AXIS } from './schemas.js'
 import * as units from './units.js'
 

@@ -3,6 +3,7 @@ import type { NamedTensor } from './collect.js'
 import type { ChannelGroups, FreezeReason, FrozenDimension } from './groups.js'
 import type { Numbering } from './numbering.js'
 import { type Graph, KERNEL } from './op.js'
+import { GATES } from './rules/recurrent.js'
 
 const UNUSED: FreezeReason = { kind: 'unused by any output' }
 const RESHAPE: FreezeReason = { kind: 'factor of a reshape' }
@@ -39,7 +40,8 @@ export function frozenPart(
       ({ stuck, size, reasons }) => stuck === size && !reasons.every((r) => r.kind === KERNEL),
     )
     frozen.push(...telling.map(({ dim, size, reasons }) => ({ name, dim, size, reasons })))
-    const reason = telling.flatMap((d) => d.reasons)[0]
+    const blamable = telling.flatMap((d) => d.reasons)
+    const reason = blamable.find(({ kind }) => kind !== GATES) ?? blamable[0]
     if (free > 0 || !reason) continue
     const key = `${reason.kind}|${reason.operator ?? ''}`
     const entry = blamed.get(key) ?? { reason, elements: 0 }

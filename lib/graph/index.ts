@@ -8,17 +8,18 @@ export type {
   Member,
   MemberUse,
 } from './groups.js'
-export { type Fix, flat as flatArgs, type Norm, type Relation } from './op.js'
-export type {
-  Arg,
-  DType,
-  OpEntry,
-  OpRecord,
-  RecordValue,
-  ScalarValue,
-  SecondRun,
-  SkippedBlock,
-  TensorValue,
-  ValueId,
+export type { Fix, Norm, Relation } from './op.js'
+export {
+  type Arg,
+  type DType,
+  flat as flatArgs,
+  type OpEntry,
+  type OpRecord,
+  type RecordValue,
+  type ScalarValue,
+  type SecondRun,
+  type SkippedBlock,
+  type TensorValue,
+  type ValueId,
 } from './record.js'
 export { keptCoordinates, keptSize, type Removed, survives, type UnitAxis, type UnitId } from './units.js'

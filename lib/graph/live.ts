@@ -1,5 +1,4 @@
-import { flat } from './op.js'
-import type { OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
+import { flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
 
 /**
  * The operators that matter: those from which a model output, or a write to a tensor, is reachable. What only feeds dead

@@ -19,6 +19,18 @@ export type ValueId = number
 /** An argument of an operator: one value, or a list or tuple of arguments. A missing optional is a value of kind `none`. */
 export type Arg = ValueId | readonly Arg[]
 
+/** Every value in nested arguments, in order. */
+export function flat(args: Arg | readonly Arg[]): ValueId[] {
+  const ids: ValueId[] = []
+  gather(args, ids)
+  return ids
+}
+
+function gather(args: Arg | readonly Arg[], ids: ValueId[]): void {
+  if (typeof args === 'number') ids.push(args)
+  else for (const arg of args) gather(arg, ids)
+}
+
 export interface TensorValue {
   kind: 'tensor'
   shape: readonly number[]

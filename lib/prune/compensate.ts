@@ -79,6 +79,7 @@ const CONSUMERS: Readonly<Record<string, { after: number | undefined }>> = {
   'aten::conv3d': { after: 3 },
   // As many as the kernel has.
   'aten::_convolution': { after: undefined },
+  'aten::_convolution_mode': { after: undefined },
 }
 
 /** A constant channel: its spread is this part of its size. */
@@ -178,7 +179,7 @@ function isPadded(op: OpEntry, values: Analysis['record']['values']): boolean {
   if (position < 0) return false
   return flatArgs(op.inputs[position]!).some((id) => {
     const value = values[id]
-    return value?.kind !== 'int' || value.value !== 0
+    return value === undefined || value.kind === 'tensor' || !(value.value === 0 || value.value === 'valid')
   })
 }
 

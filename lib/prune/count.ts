@@ -62,6 +62,10 @@ const recurrent: Count = ({ shape, shapes }) => {
   return steps * matrices.reduce((sum, weight) => sum + product(weight), 0)
 }
 
+/** One step: both matrices for every row of the batch. */
+const cell: Count = ({ shape }) =>
+  product(shape('input').slice(0, -1)) * (product(shape('w_ih')) + product(shape('w_hh')))
+
 /** Operands one after the other from the left; each product runs over all letters of its two operands. */
 const einsum: Count = ({ shapes, scalar }) => {
   const [left = '', right = ''] = String(scalar('equation')).replaceAll(' ', '').split('->')
@@ -97,6 +101,7 @@ const COUNTS: ReadonlyMap<string, Count> = new Map([
   ['conv_transpose2d', perInput],
   ['conv_transpose3d', perInput],
   ['_convolution', (op) => (op.scalar('transposed') === true ? perInput(op) : perOutput(op))],
+  ['_convolution_mode', perOutput],
   ['convolution', (op) => (op.scalar('transposed') === true ? perInput(op) : perOutput(op))],
   ['linear', contraction('input')],
   ['bilinear', ({ shape, output }) => product(output) * product(shape('weight').slice(1))],
@@ -105,6 +110,7 @@ const COUNTS: ReadonlyMap<string, Count> = new Map([
   ['bmm', contraction('self')],
   ['mv', contraction('self')],
   ['dot', contraction('self')],
+  ['vdot', contraction('self')],
   ['addmm', contraction('mat1')],
   ['addmv', contraction('mat')],
   ['baddbmm', contraction('batch1')],
@@ -115,6 +121,10 @@ const COUNTS: ReadonlyMap<string, Count> = new Map([
   ['gru', recurrent],
   ['rnn_tanh', recurrent],
   ['rnn_relu', recurrent],
+  ['lstm_cell', cell],
+  ['gru_cell', cell],
+  ['rnn_tanh_cell', cell],
+  ['rnn_relu_cell', cell],
 ])
 
 /** @internal */

@@ -166,7 +166,9 @@ export class Compiler {
   }
 
   private eachArgument(op: OpEntry, call: (place: Place, id: ValueId) => void): void {
-    op.inputs.forEach((arg, input) => {
+    // What an attribute held before it is set is no input of the node.
+    const inputs = op.name === 'prim::SetAttr' ? op.inputs.slice(0, 2) : op.inputs
+    inputs.forEach((arg, input) => {
       if (typeof arg === 'number') call({ node: op.node, input }, arg)
       else
         arg.forEach((item, element) => {

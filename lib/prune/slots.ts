@@ -290,10 +290,13 @@ const slots = (rule: Slots, names: string): [string, Slots][] =>
 
 /** Where operators carry widths in their arguments, by name. */
 export const SLOTS: ReadonlyMap<string, Slots> = new Map<string, Slots>([
-  ...slots(groups, 'conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d _convolution convolution'),
+  ...slots(
+    groups,
+    'conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d _convolution convolution _convolution_mode',
+  ),
   ...slots(groupsLeft('num_groups', 'input'), 'group_norm'),
   ...slots(groupsLeft('groups', 'self'), 'channel_shuffle native_channel_shuffle'),
-  ...slots(normalizedShape, 'layer_norm rms_norm'),
+  ...slots(normalizedShape, 'layer_norm rms_norm _fused_rms_norm'),
   ...slots(outputSizes('size'), 'view _unsafe_view expand broadcast_to zeros ones full empty new_zeros new_ones'),
   ...slots(outputSizes('size'), 'new_full new_empty'),
   ...slots(outputSizes('shape'), 'reshape'),

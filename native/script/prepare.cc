@@ -97,7 +97,7 @@ NodeFacts FactsOf(const Node* node) {
   facts.scope = ScopeOf(node);
   if (node->kind() == prim::SetAttr) {
     facts.mutates = true;
-    facts.arg_names = {"self", node->s(attr::name)};
+    facts.arg_names = {"self", node->s(attr::name), "held"};  // the last is no input of the node
   } else if (const auto* schema = node->maybeSchema()) {
     facts.overload = schema->overload_name();
     facts.mutates = schema->is_mutable();

@@ -11,6 +11,7 @@
 
 #include "script/error.h"
 #include "script/scope.h"
+#include "script/unchecked.h"
 
 namespace espalier::script {
 
@@ -189,15 +190,15 @@ void Recorder::GetAttr(Node* node, Env& env) {
     env[node->output()] = Slot{value, IValue()};
     return;
   }
-  const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
-  if (speculation_ != nullptr && speculation_->written.contains(key)) {
-    env[node->output()] = speculation_->written.at(key);
-    return;
-  }
+  env[node->output()] = Held({reinterpret_cast<int64_t>(object.get()), place}, value);
+}
+
+Slot Recorder::Held(const AttributeKey& key, const IValue& value) {
+  if (speculation_ != nullptr && speculation_->written.contains(key)) return speculation_->written.at(key);
   auto [known, added] = attributes_.try_emplace(key, Slot{value, IValue()});
   if (!added && !known->second.value.is(value)) known->second = Slot{value, IValue()};
   values_.Of(known->second);
-  env[node->output()] = speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
+  return speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
 }
 
 void Recorder::SetAttr(Node* node, Env& env) {
@@ -205,9 +206,10 @@ void Recorder::SetAttr(Node* node, Env& env) {
   const size_t place = object->type()->getAttributeSlot(node->s(attr::name));
   Slot& slot = At(env, node->input(1));
   Op op{Id(node), {}, {}, speculation_ != nullptr};
-  op.inputs = {values_.Of(At(env, node->input(0))), values_.Of(slot)};
-  AddOp(std::move(op));
   const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
+  Slot held = Held(key, object->getSlot(place));
+  op.inputs = {values_.Of(At(env, node->input(0))), values_.Of(slot), values_.Of(held)};
+  AddOp(std::move(op));
   if (speculation_ != nullptr) {
     speculation_->written.insert_or_assign(key, slot);
   } else {
@@ -351,6 +353,7 @@ void Recorder::Operator(Node* node, Env& env) {
     stack.push_back(slot.value);
   }
   if (watch_ && speculation_ == nullptr) watch_(op.node, stack);
+  if (const auto* schema = node->maybeSchema()) CheckSizes(*schema, stack);
   if (shapes_) shapes_->Enter(node->maybeSchema(), stack);
   std::vector<IValue> results = Execute(node, stack);
   if (shapes_) shapes_->Leave(results);

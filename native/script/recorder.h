@@ -66,6 +66,8 @@ class Recorder {
   void Dispatch(torch::jit::Node* node, Env& env);
   void Constant(torch::jit::Node* node, Env& env);
   void GetAttr(torch::jit::Node* node, Env& env);
+  // What an attribute holds now; `value` is what it holds outside of speculation.
+  Slot Held(const AttributeKey& key, const c10::IValue& value);
   void SetAttr(torch::jit::Node* node, Env& env);
   void If(torch::jit::Node* node, Env& env);
   void Loop(torch::jit::Node* node, Env& env);

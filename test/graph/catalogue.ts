@@ -68,6 +68,17 @@ const quantizers = (names: string, args: string, frozen = false) =>
     { channels: 6, frozen },
   )
 
+/** Three steps of a cell over the first pixels. */
+const cell = (name: string, gates: number) => {
+  const weights = `$ih[${6 * gates}, 8], $hh[${6 * gates}, 6], $bi[${6 * gates}], $bh[${6 * gates}]`
+  const lstm = name === 'lstm_cell'
+  const step = `  ${lstm ? 'h, c' : 'h'} = torch.${name}(s[:, t], ${lstm ? '[h, c]' : 'h'}, ${weights})\n`
+  const start = 'h = torch.zeros([s.size(0), 6])\nc = torch.zeros([s.size(0), 6])\n'
+  return one(name, `${TOKENS}${start}for t in range(3):\n${step}z = h${PIXELS}`, { channels: 6 })
+}
+
+const PACKED = `${TOKENS}n = torch.tensor([16]).repeat(s.size(0))\np, sizes = torch._pack_padded_sequence(s, n, True)\n`
+
 const norm = (name: string, code: string) => one(name, `z = torch.${name}(${code})`)
 
 export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
@@ -140,11 +151,63 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('layer_norm', `${TOKENS}z = torch.layer_norm(s, [8], $w[8], $c[8])${IMAGE}`),
   one('rms_norm', `${TOKENS}z = torch.rms_norm(s, [8], $w[8])${IMAGE}`),
   norm('group_norm', 'y, 2, $w[8], $c[8]'),
-  one('_weight_norm', 'z = torch.conv2d(y, torch._weight_norm($w[6, 8, 1, 1], $g[6, 1, 1, 1], 0))', { channels: 6 }),
+  one('_convolution_mode', "z = torch._convolution_mode(y, $w[6, 8, 3, 3], $c[6], [1, 1], 'same', [1, 1], 1)", {
+    channels: 6,
+  }),
+  one('_weight_norm', 'z = torch.conv2d(y, torch._weight_norm($w[6, 8, 1, 1], $g[6, 1, 1, 1], 0), $c[6])', {
+    channels: 6,
+  }),
+  one('_weight_norm#of columns', 'z = torch.conv_transpose2d(y, torch._weight_norm($w[8, 6, 1, 1], $g[8, 1, 1, 1]))', {
+    channels: 6,
+  }),
+  one('_weight_norm#of all', 'z = torch.conv2d(y, torch._weight_norm($w[6, 8, 1, 1], $g[1, 1, 1, 1], -1))', {
+    channels: 6,
+  }),
+  one(
+    '_weight_norm#of what is zero',
+    'z = y * torch._weight_norm($w[8, 5] * $u[8, 1], $g[8, 1]).sum(1).view(8, 1, 1)',
+    {
+      frozen: true,
+    },
+  ),
+  one(
+    '_weight_norm_interface',
+    'w, n = torch._weight_norm_interface($w[6, 8, 1, 1], $g[6, 1, 1, 1])\nz = torch.conv2d(y, w)',
+    { channels: 6 },
+  ),
+  one(
+    'norm_except_dim',
+    'z = torch.conv2d(y, $w[6, 8, 1, 1] * ($g[6, 1, 1, 1] / torch.norm_except_dim($w[6, 8, 1, 1], 2, 0)))',
+    { channels: 6 },
+  ),
+  one(
+    'norm#of a direction',
+    'z = torch.conv2d(y, $g[6, 1, 1, 1] * $w[6, 8, 1, 1] / torch.norm(self.w, 2, [1, 2, 3], True))',
+    {
+      channels: 6,
+    },
+  ),
+  one(
+    'sum#of a direction',
+    'n = ($w[6, 8] * self.w).sum(1).sqrt().view(6, 1)\nz = torch.conv2d(y, ($g[6, 1] * self.w / n).view(6, 8, 1, 1))',
+    { channels: 6 },
+  ),
+  one('vdot', 'z = y * torch.vdot($u[6], $w[6])'),
   rnn('lstm', 4),
   rnn('gru', 3),
   rnn('rnn_tanh', 1),
   rnn('rnn_relu', 1),
+  cell('lstm_cell', 4),
+  cell('gru_cell', 3),
+  cell('rnn_tanh_cell', 1),
+  cell('rnn_relu_cell', 1),
+  one('_pack_padded_sequence', `${PACKED}z = p.view(16, -1, 8).permute(1, 2, 0).reshape(s.size(0), -1, 4, 4)`),
+  one(
+    '_pad_packed_sequence',
+    `${PACKED}q, n = torch._pad_packed_sequence(torch.relu(p), sizes, True, 0.5, 16)\nz = q${IMAGE}`,
+  ),
+  one('prim::SetAttr', 'z = y * %h[8, 1, 1]\nself.h = torch.relu($b[8, 1, 1])'),
+  one('_fused_rms_norm', `${TOKENS}o, r = torch._fused_rms_norm(s, [8], $w[8], 1e-6)\nz = o${IMAGE}`),
   ...all('dropout feature_dropout alpha_dropout', (name) => `z = torch.${name}(y, 0.5, False)`),
   ...all('contiguous clone detach float double half cpu', (name) => `z = y.${name}().to(x.dtype)`),
   one('to', 'z = y.to(6).to(x.dtype)'),

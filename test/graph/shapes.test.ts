@@ -40,7 +40,8 @@ const EXECUTED: ReadonlySet<string> = new Set(
     'grid_sampler_3d embedding_bag _embedding_bag fake_quantize_per_tensor_affine ' +
     'fake_quantize_per_tensor_affine_cachemask _fake_quantize_per_tensor_affine_cachemask_tensor_qparams ' +
     'fake_quantize_per_channel_affine fake_quantize_per_channel_affine_cachemask _fake_quantize_learnable_per_tensor_affine ' +
-    '_fake_quantize_learnable_per_channel_affine fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper'
+    '_fake_quantize_learnable_per_channel_affine fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper ' +
+    '_pack_padded_sequence _pad_packed_sequence'
   ).split(' '),
 )
 /** Forms of operators whose shapes come from numbers in a tensor. */
@@ -55,6 +56,14 @@ describe('a run on shapes alone writes down what a real one does', () => {
   })
 })
 
+/** A layer of three hidden units over pixels of three channels, with states of another shape. */
+const lstm = (state: string, x = 'y.flatten(2).transpose(1, 2)') =>
+  `w = self.w.flatten().repeat(4)
+  ih = w.view(12, 3)
+  h = torch.zeros([1, ${state}])
+  y, a, b = torch.lstm(${x}, [h, h], [ih, ih], False, 1, 0.0, False, False, True)
+  return y`
+
 describe('what a real run refuses is refused on shapes, and nothing crashes', () => {
   it.each([
     ['pixels by a factor of 0', 'return torch.pixel_shuffle(y, 0)'],
@@ -64,6 +73,10 @@ describe('what a real run refuses is refused on shapes, and nothing crashes', ()
     ['a norm over other sizes', 'return torch.layer_norm(y, [5])'],
     ['pooling of a vector', 'return torch.adaptive_avg_pool2d(y.flatten(), [2, 2])'],
     ['padding of a vector', 'return torch.reflection_pad2d(y.flatten(), [1, 1, 1, 1])'],
+    ['a weight norm with too few scales', 'return torch._weight_norm(self.w, self.w[:1, :1], 0)'],
+    ['a recurrent layer with states for another batch', lstm('y.size(0) + 1, 3')],
+    ['a recurrent layer with states of another width', lstm('y.size(0), 4')],
+    ['a recurrent layer over another width', lstm('y.size(0), 3', 'y.flatten(1).unsqueeze(1)')],
   ])('%s', async (_, last) => {
     const w = Tensor.from(new Float32Array(9).fill(0.7), [3, 3, 1, 1])
     const source = `def forward(self, x: Tensor) -> Tensor:\n  y = torch.conv2d(x, self.w)\n  ${last}`

@@ -1,18 +1,6 @@
-import { type Analysis, analyse, prune, scope, type Tensor } from 'espalier'
-import { describe, expect, it } from 'vitest'
-import { integers, network, type Shapes, uniform } from '../support/networks.js'
-
-/** A network, and its groups as they must be, written down by hand: `kind size: tensor.dim …`. */
-interface Case {
-  title: string
-  source: string
-  parameters: Shapes
-  buffers?: () => Record<string, Tensor>
-  inputs: () => Tensor[]
-  groups: string[]
-  /** `tensor.dim: reason` of frozen dimensions that the case is about. */
-  frozen?: string[]
-}
+import { describe, it } from 'vitest'
+import { integers, uniform } from '../support/networks.js'
+import { type Case, checkCase } from './worked.js'
 
 const image =
   (channels = 3, size = 4) =>
@@ -220,27 +208,6 @@ const CASES: Case[] = [
     inputs: image(),
     groups: ['channels 8: patch.0 patchb.0 cls.2 pos.2 head.1'],
     frozen: ['pos.1: tied to a fixed axis'],
-  },
-  {
-    title: 'LSTM: four gates of one hidden axis, shared by both layers',
-    source: `def forward(self, x: Tensor) -> Tensor:
-      zeros = torch.zeros([2, x.size(0), 6])
-      w = [self.ih0, self.hh0, self.b0, self.b0h, self.ih1, self.hh1, self.b1, self.b1h]
-      y, h, c = torch.lstm(x, [zeros, zeros], w, True, 2, 0.0, False, False, True)
-      return torch.linear(y[:, -1], self.head)`,
-    parameters: {
-      ih0: [24, 3],
-      hh0: [24, 6],
-      b0: [24],
-      b0h: [24],
-      ih1: [24, 6],
-      hh1: [24, 6],
-      b1: [24],
-      b1h: [24],
-      head: [4, 6],
-    },
-    inputs: sequence(5, 3),
-    groups: ['hidden 6: ih0.0 hh0.0 hh0.1 b0.0 b0h.0 ih1.0 ih1.1 hh1.0 hh1.1 b1.0 b1h.0 head.1'],
   },
   {
     title: 'group norm: whole groups of the norm go, or the same channel of every group',
@@ -494,35 +461,6 @@ const CASES: Case[] = [
   },
 ]
 
-function summary(analysis: Analysis): string[] {
-  return analysis.groups.map(({ kind, size, members }) => {
-    const places = members.filter(({ role }) => role === 'parameter').map((m) => `${m.name}.${m.dim}`)
-    return `${kind} ${size}: ${places.join(' ')}`
-  })
-}
-
 describe('worked cases', () => {
-  it.each(CASES)('$title', async ({ source, parameters, buffers, inputs, groups, frozen = [] }) => {
-    await scope(async () => {
-      const model = await network(source.replace(/^ {4}/gm, ''), parameters, buffers?.())
-      const exampleInputs = inputs()
-      const recording = await model.record(exampleInputs)
-      const analysis = analyse(recording.record)
-      recording.dispose()
-      expect(analysis.broken).toEqual([])
-      expect(summary(analysis).sort()).toEqual([...groups].sort())
-      for (const line of frozen) {
-        const [place, reason] = line.split(': ') as [string, string]
-        const [name, dim] = place.split('.') as [string, string]
-        const found = analysis.frozen.find((f) => f.name === name && f.dim === Number(dim))
-        expect(
-          found?.reasons.map(({ kind }) => kind),
-          place,
-        ).toContain(reason)
-      }
-      if (groups.length === 0) return
-      const { plan } = await prune(model, { exampleInputs, ratio: () => 0.5 })
-      expect(plan.removed.map(({ group }) => group)).toEqual(analysis.groups.map(({ id }) => id))
-    })
-  })
+  it.each(CASES)('$title', checkCase)
 })

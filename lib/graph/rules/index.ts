@@ -10,6 +10,8 @@ import { recurrentRules } from './recurrent.js'
 import { reductionRules } from './reduce.js'
 import type { Rule, RuleTable } from './rule.js'
 import { scatterRules } from './scatter.js'
+import { stateRules } from './state.js'
+import { weightNormRules } from './weight-norm.js'
 import { weightRules } from './weights.js'
 
 const names = (list: string) => list.split(' ').map((name) => `aten::${name}`)
@@ -38,7 +40,9 @@ export const rules: RuleTable = new Map([
   ...weightRules,
   ...productRules,
   ...normRules,
+  ...weightNormRules,
   ...recurrentRules,
+  ...stateRules,
   ...elementwiseRules,
   ...layoutRules,
   ...cutRules,

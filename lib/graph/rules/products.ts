@@ -215,6 +215,7 @@ export const productRules: RuleTable = new Map<string, Rule>([
   ...rules(matrices('self', 'mat2'), 'mm bmm'),
   ...rules(matrices('self', 'vec'), 'mv'),
   ...rules(matrices('self', 'tensor'), 'dot'),
+  ...rules(matrices('self', 'other'), 'vdot'),
   ...rules(matrices('mat1', 'mat2', 'self'), 'addmm'),
   ...rules(matrices('batch1', 'batch2', 'self'), 'baddbmm'),
   ...rules(matrices('mat', 'vec', 'self'), 'addmv'),

@@ -137,7 +137,7 @@ const plain = convolution(() => false)
 const transposed = convolution(() => true)
 
 export const weightRules: RuleTable = new Map<string, Rule>([
-  ...rules(plain, 'conv1d conv2d conv3d'),
+  ...rules(plain, 'conv1d conv2d conv3d _convolution_mode'),
   ...rules(transposed, 'conv_transpose1d conv_transpose2d conv_transpose3d'),
   ...rules(
     convolution((op) => op.flag('transposed')),

@@ -5,10 +5,11 @@ import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
 import { withKnownIntegers } from './known.js'
 import { liveOps } from './live.js'
-import { type Fix, flat, Graph, Op, type Relation } from './op.js'
-import type { Arg, OpEntry, OpRecord, SkippedBlock, ValueId } from './record.js'
+import { type Fix, Graph, Op, type Relation } from './op.js'
+import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
 import { applyRule } from './rules/index.js'
 import { RECORD } from './schemas.js'
+import { singleExamples } from './single.js'
 
 /** Channel groups, and for each value of the record which units each coordinate of its dimensions needs. */
 export interface Analysis extends Collected {
@@ -52,8 +53,9 @@ export function analyse(record: OpRecord): Analysis {
 function analyseRecord(record: OpRecord): Analysis {
   const graph = new Graph(record)
   const closed = closedBranches(record)
-  const live = liveOps(record, closed)
-  const joints = jointsOf(record, closed)
+  const passed = new Set([...closed, ...singleExamples(record)])
+  const live = liveOps(record, passed)
+  const joints = jointsOf(record, passed)
   record.ops.forEach((entry, k) => {
     if (live.has(entry)) applyRule(new Op(graph, entry))
     for (const block of joints.get(k) ?? []) joinBlock(graph, block)
@@ -74,7 +76,7 @@ function analyseRecord(record: OpRecord): Analysis {
 }
 
 /** The branches not taken, by the last operator that makes what flows out of either side; -1 when none does. */
-function jointsOf(record: OpRecord, closed: ReadonlySet<SkippedBlock>): Map<number, SkippedBlock[]> {
+function jointsOf(record: OpRecord, passed: ReadonlySet<SkippedBlock>): Map<number, SkippedBlock[]> {
   const joints = new Map<number, SkippedBlock[]>()
   if (record.skipped.length === 0) return joints
   const madeBy = new Map<ValueId, number>()
@@ -82,7 +84,7 @@ function jointsOf(record: OpRecord, closed: ReadonlySet<SkippedBlock>): Map<numb
     for (const id of flat(op.outputs)) madeBy.set(id, k)
   })
   for (const block of record.skipped) {
-    if (closed.has(block)) continue
+    if (passed.has(block)) continue
     const ids = block.merges.flatMap(({ taken, skipped }) => [...flat(taken), ...flat(skipped ?? [])])
     const last = ids.reduce((most, id) => Math.max(most, madeBy.get(id) ?? -1), -1)
     joints.set(last, [...(joints.get(last) ?? []), block])

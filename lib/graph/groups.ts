@@ -9,6 +9,8 @@ export type MemberUse =
   | 'bias'
   | 'norm-weight'
   | 'norm-bias'
+  /** slices that a weight norm divides by their own length: cut, never penalised, never zeroed; their scale is */
+  | 'direction'
   /** running mean and variance: cut, never penalised, never zeroed */
   | 'statistic'
   | 'other'

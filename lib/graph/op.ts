@@ -1,7 +1,8 @@
 import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
 import { type Coordinate, Coordinates, FIXED, MET } from './coordinates.js'
 import type { FreezeReason, MemberUse } from './groups.js'
-import type { Arg, OpEntry, OpRecord, TensorValue, ValueId } from './record.js'
+import { type Normalized, normalizedWeights } from './normalized.js'
+import { type Arg, flat, type OpEntry, type OpRecord, type TensorValue, type ValueId } from './record.js'
 
 /** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
 export const KERNEL = 'kernel window'
@@ -65,6 +66,7 @@ export class Graph {
   private readonly windows = new Map<number, Axis>()
 
   readonly record: OpRecord
+  private readonly normalized: Normalized
   /** Every equality the rules asked for, to be checked at the end. */
   readonly relations: Relation[] = []
   readonly fixes: Fix[] = []
@@ -81,6 +83,12 @@ export class Graph {
     this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
     this.pinnedWindow = this.coordinates.pinned({ kind: KERNEL })
+    this.normalized = normalizedWeights(record)
+    for (const [id, dims] of this.normalized.directions) for (const dim of dims) this.use(id, dim, 'direction')
+    for (const [id, op] of this.normalized.spectral) {
+      const reason = { kind: 'spectral norm', operator: op.name, scope: op.scope }
+      for (const axis of this.tensor(id).axes) this.fix(axis, reason, op)
+    }
   }
 
   value(id: ValueId): TensorValue | undefined {
@@ -116,7 +124,7 @@ export class Graph {
   private create(id: ValueId, given: Readonly<Record<number, Axis>>, op?: OpEntry): Tensor {
     const value = this.value(id)
     if (!value) throw new TypeError(`value ${id} of the record is no tensor`)
-    const made = { id, shape: value.shape, ...this.source(value, given, op) }
+    const made = { id, shape: value.shape, ...this.source(id, value, given, op) }
     this.tensors.set(id, made)
     return made
   }
@@ -186,12 +194,13 @@ export class Graph {
   }
 
   /** Axes of a tensor that no operator made. */
-  private source(value: TensorValue, given: Readonly<Record<number, Axis>>, op?: OpEntry) {
+  private source(id: ValueId, value: TensorValue, given: Readonly<Record<number, Axis>>, op?: OpEntry) {
+    const directions = this.normalized.directions.get(id)
     const all = (make: (size: number) => Axis) => value.shape.map((n) => (n === 1 ? fixedAxis(1) : make(n)))
     const own = () => value.shape.map((n, dim) => this.dimension(n, given[dim], op))
     switch (value.role) {
       case 'parameter':
-        return { axes: own(), zero: value.shape.map(() => true) }
+        return { axes: own(), zero: value.shape.map((_, dim) => directions?.has(dim) !== true) }
       case 'buffer':
         return { axes: own(), zero: value.shape.map(() => false) }
       // A constant of the program is sliced where it is read, as a buffer is.
@@ -404,16 +413,4 @@ export class Op {
     if (v.kind === 'tensor') return v.data?.length === 1 ? v.data[0] : undefined
     return typeof v.value === 'number' ? v.value : undefined
   }
-}
-
-/** Every value in nested arguments, in order. */
-export function flat(args: Arg | readonly Arg[]): ValueId[] {
-  const ids: ValueId[] = []
-  gather(args, ids)
-  return ids
-}
-
-function gather(args: Arg | readonly Arg[], ids: ValueId[]): void {
-  if (typeof args === 'number') ids.push(args)
-  else for (const arg of args) gather(arg, ids)
 }

@@ -118,7 +118,9 @@ export function assertFiniteScores(
   }
 }
 
-export const isParameter = (member: Member): boolean => member.role === 'parameter' && member.use !== 'statistic'
+/** What is zeroed when a unit goes, and what counts for it. */
+export const isParameter = ({ role, use }: Member): boolean =>
+  role === 'parameter' && use !== 'statistic' && use !== 'direction'
 
 export function allFinite(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false

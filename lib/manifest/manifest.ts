@@ -13,6 +13,8 @@ export interface Manifest {
   sizes: TensorSizes
   /** Kept coordinates, ascending, by name of the parameter or buffer and dimension; only dimensions that shrank. */
   keep: Plan['keep']
+  /** Dimensions in `keep` that the masked original does not zero, see {@link Plan}; empty but for weight norms. */
+  directions: Plan['directions']
   removed: readonly { group: number; kind: string; size: number; scopes: readonly string[]; units: readonly number[] }[]
   /** Before and after. */
   params: readonly [number, number]
@@ -35,10 +37,10 @@ export function makeManifest({ analysis, plan, verification }: CutResult): Manif
     const group = analysis.groups[id]
     return { group: id, kind: group?.kind ?? '', size: group?.size ?? 0, scopes: group?.scopes ?? [], units }
   })
-  const { keep, params, macs, approximate } = plan
+  const { keep, directions, params, macs, approximate } = plan
   const { fingerprint, sizes } = fingerprintOf(analysis.record)
   const shrunk = Object.fromEntries(Object.keys(keep).map((name) => [name, sizes[name] ?? []]))
-  return { schema: 1, fingerprint, sizes: shrunk, keep, removed, params, macs, approximate, verification }
+  return { schema: 1, fingerprint, sizes: shrunk, keep, directions, removed, params, macs, approximate, verification }
 }
 
 /**

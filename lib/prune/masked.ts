@@ -5,20 +5,21 @@ import type { Plan } from './plan.js'
 
 /**
  * Zeroes every slice that the plan removes, in place: producer rows and biases, affine parameters, consumer columns.
- * Buffers stay as they are. What is left computes what the cut model must compute.
+ * Buffers stay as they are, and so do directions of a weight norm. What is left computes what the cut model must compute.
  */
-export async function zeroRemoved(model: ScriptModule, plan: Pick<Plan, 'keep'>): Promise<void> {
+export async function zeroRemoved(model: ScriptModule, plan: Pick<Plan, 'keep' | 'directions'>): Promise<void> {
   const indices: Tensor[] = []
   try {
     const program = [...model.parameters()].flatMap(([name, parameter]) =>
-      Object.entries(plan.keep[name] ?? {}).map(([dim, kept]) => {
+      Object.entries(plan.keep[name] ?? {}).flatMap(([dim, kept]) => {
+        if (plan.directions[name]?.includes(Number(dim))) return []
         const stays = new Set(kept)
         const gone = Array.from({ length: parameter.shape[Number(dim)] as number }, (_, i) => i).filter(
           (i) => !stays.has(i),
         )
         const index = Tensor.from(BigInt64Array.from(gone, BigInt), [gone.length])
         indices.push(index)
-        return { op: 'aten::index_fill_.int_Scalar', args: [parameter, Number(dim), index, 0] }
+        return [{ op: 'aten::index_fill_.int_Scalar', args: [parameter, Number(dim), index, 0] }]
       }),
     )
     await run(program, { returns: [] })

@@ -73,6 +73,11 @@ export interface Plan {
   removed: readonly { group: number; units: readonly number[] }[]
   /** Kept coordinates, ascending, by name of the parameter or buffer and dimension; only dimensions that shrink. */
   keep: Readonly<Record<string, Readonly<Record<number, readonly number[]>>>>
+  /**
+   * Dimensions of `keep` whose removed slices the masked original keeps: directions of a weight norm, of which zero is none.
+   * Their scales are zeroed.
+   */
+  directions: Readonly<Record<string, readonly number[]>>
   /** Before and after. */
   params: readonly [number, number]
   macs: readonly [number, number]
@@ -94,6 +99,7 @@ export const REMOVED_UNITS: Schema<Plan['removed']> = thing(
 export const PLAN = like<Plan>('a plan, as makePlan() gives it', {
   removed: REMOVED_UNITS,
   keep: like('an object', {}),
+  directions: like('an object', {}),
   params: array('two numbers'),
   macs: array('two numbers'),
   approximate: array('a list'),
@@ -171,10 +177,20 @@ export function describePlan(analysis: Analysis, removed: Removed): Plan {
       }))
       .filter(({ units }) => units.length > 0),
     keep,
+    directions: directionsIn(analysis, keep),
     params: [before.params, after.params],
     macs: [before.macs, after.macs],
     approximate: approximations(analysis, removed),
   }
+}
+
+function directionsIn({ groups }: Analysis, keep: Plan['keep']): Record<string, number[]> {
+  const found: Record<string, number[]> = {}
+  for (const { name, dim, use } of groups.flatMap(({ members }) => members)) {
+    const known = found[name] ?? []
+    if (use === 'direction' && keep[name]?.[dim] && !known.includes(dim)) found[name] = [...known, dim]
+  }
+  return found
 }
 
 /** The inverse of {@link Plan.removed}. */

@@ -10,6 +10,7 @@ const USE_NAMES: Record<MemberUse, string> = {
   bias: 'biases',
   'norm-weight': 'norm weights',
   'norm-bias': 'norm biases',
+  direction: 'directions',
   statistic: 'statistics',
   other: 'other',
 }

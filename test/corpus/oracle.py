@@ -214,7 +214,7 @@ class Answer:
         if manifest.get("schema") != 1:
             self.problem(f"schema {manifest.get('schema')} of the manifest is not 1")
         self.norms = manifest.get("approximate", [])
-        self.keep = kept_indices(manifest, graph)
+        self.keep, self.directions = kept_indices(manifest, graph), manifest.get("directions", {})
         pruned = load(self.cut["pruned"])
         before, after = graph.state_dict(), pruned.state_dict()
         if list(before) != list(after):
@@ -240,7 +240,7 @@ class Answer:
                 target[name].copy_(select(tensor, self.keep.get(name, {})))
 
     def compare(self, program, full, examples, weights, dtype):
-        masked = run_masked(program, self.keep, self.norms, examples)
+        masked = run_masked(program, self.keep, self.directions, self.norms, examples)
         with self.pruned.in_dtype(dtype):
             cut = {name: caught(self.pruned, inputs) for name, inputs in examples}
         strictest = dtype == torch.float64 or not self.double
@@ -335,13 +335,18 @@ def caught(program, inputs):
         return error
 
 
-def run_masked(program, keep, norms, examples):
-    """Runs the original with every removed slice of its parameters at zero, and puts the weights back."""
+def run_masked(program, keep, directions, norms, examples):
+    """Runs the original with every removed slice of its parameters at zero, and puts the weights back.
+
+    Zero is no direction: slices that a weight norm divides by their length stay, their scales are zeroed.
+    """
     parameters = {name: tensor for name, tensor in program.module.named_parameters() if name in keep}
     saved = {name: tensor.clone() for name, tensor in parameters.items()}
     try:
         for name, tensor in parameters.items():
             for dim, indices in keep[name].items():
+                if dim in directions.get(name, []):
+                    continue
                 removed = torch.ones(tensor.shape[dim], dtype=torch.bool).index_fill_(0, indices, False).nonzero().flatten()
                 tensor.index_fill_(dim, removed, 0)
         outputs = {}

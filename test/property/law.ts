@@ -54,12 +54,14 @@ export async function hold({ source, seed, inputs: shapes, exact }: Network): Pr
         Tensor.from(BigInt64Array.from(list, BigInt), [list.length]),
       ]),
     )
-    const build = (keep: Plan['keep']) =>
+    const build = ({ keep, directions }: Pick<Plan, 'keep' | 'directions'>) =>
       define(text, {
-        parameters: tensorsOf(weights.map((w) => ({ ...w, data: masked(w.data, w.shape, keep[w.name]) }))),
+        parameters: tensorsOf(
+          weights.map((w) => ({ ...w, data: masked(w.data, w.shape, keep[w.name], directions[w.name]) })),
+        ),
         buffers: { ...tensorsOf(statistics), ...indices },
       })
-    const model = await build({})
+    const model = await build({ keep: {}, directions: {} })
     const tensors = inputs.map(({ data, shape }) => Tensor.from(data, shape))
     const example = tensors[0] as Tensor
     try {
@@ -70,7 +72,7 @@ export async function hold({ source, seed, inputs: shapes, exact }: Network): Pr
       if (defect) return { outcome: 'wrong', why: `${defect.kind}: ${defect.operator}` }
       const removed = 1 - plan.params[1] / plan.params[0]
       if (plan.approximate.length > 0) return { outcome: 'cut', removed, groups }
-      const reference = await build(plan.keep)
+      const reference = await build(plan)
       for (const input of tensors) {
         const error = relativeError((await small.forward(input)) as Tensor, (await reference.forward(input)) as Tensor)
         if (!(error <= TOLERANCE))
@@ -90,14 +92,19 @@ function tensorsOf(list: readonly { name: string; shape: number[]; data: Float32
   return Object.fromEntries(list.map(({ name, shape, data }) => [name, Tensor.from(data, shape)]))
 }
 
-/** Zero wherever an index of some dimension was removed. */
-function masked(data: Float32Array, shape: readonly number[], keep: Plan['keep'][string] = {}): Float32Array {
+/** Zero wherever an index of some dimension was removed, but for directions. */
+function masked(
+  data: Float32Array,
+  shape: readonly number[],
+  keep: Plan['keep'][string] = {},
+  directions: readonly number[] = [],
+): Float32Array {
   return data.map((element, i) => {
     let rest = i
     for (let dim = shape.length - 1; dim >= 0; dim--) {
       const index = rest % (shape[dim] as number)
       rest = Math.floor(rest / (shape[dim] as number))
-      if (keep[dim]?.includes(index) === false) return 0
+      if (keep[dim]?.includes(index) === false && !directions.includes(dim)) return 0
     }
     return element
   })

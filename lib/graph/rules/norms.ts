@@ -70,29 +70,8 @@ const groupNorm: Rule = (op) => {
   )
 }
 
-/** `g v / |v|`, the norm over all dimensions but `dim`: a row that is cut would be zero over zero. */
-const weightNorm: Rule = (op) => {
-  const v = op.input('v')
-  const g = op.input('g')
-  const kept = op.dim(op.int('dim', 0), v.axes.length)
-  const fixed = [v, g].map((t) => t.axes[kept])
-  for (const axis of fixed) if (axis) op.fix(axis, 'norm of a row')
-  v.axes.forEach((axis, d) => {
-    if (d !== kept && !v.zero[d]) op.fix(axis, 'norm over the axis')
-  })
-  op.output(v.axes, v.zero)
-  for (const id of op.allOutputs().slice(0, 1)) {
-    op.graph.derive(
-      id,
-      v.id,
-      v.axes.map((_, d) => d),
-    )
-  }
-}
-
 export const normRules: RuleTable = new Map<string, Rule>([
   ...rules(perChannel, 'batch_norm instance_norm'),
-  ...rules(lastDimensions, 'layer_norm rms_norm'),
+  ...rules(lastDimensions, 'layer_norm rms_norm _fused_rms_norm'),
   ...rules(groupNorm, 'group_norm'),
-  ...rules(weightNorm, '_weight_norm'),
 ])

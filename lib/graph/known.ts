@@ -1,5 +1,4 @@
-import { flat } from './op.js'
-import type { OpRecord, RecordValue, ValueId } from './record.js'
+import { flat, type OpRecord, type RecordValue, type ValueId } from './record.js'
 
 /** Operators that give the integers they are given: casts, copies, moves to a device. */
 const SAME = new Set(

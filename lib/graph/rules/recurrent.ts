@@ -24,8 +24,8 @@ const LSTM: Kind = { gates: 4, decays: 1 }
 const GRU: Kind = { gates: 3, decays: 0 }
 const RNN: Kind = { gates: 1 }
 
-/** Ties the rows of a weight or bias to gates x `hidden`. */
-function rows(op: Op, t: Tensor, gates: number, hidden: Axis): void {
+/** The rows of a weight or bias are gates x `hidden`. */
+function rows(op: Op, t: Tensor, hidden: Axis): void {
   const gate = op.split(t.axes[0] as Axis, hidden.length, { outer: 0, inner: MET.hidden })
   op.fix(gate.outer, GATES)
   op.equate(gate.inner, hidden)
@@ -78,7 +78,7 @@ const layers =
     const decayed = rowsAreZero(gateRows) && decaysToZero(kind, states)
     const zero = projected ? rowsAreZero(projections) : decayed
 
-    for (const t of gateRows) rows(op, t, kind.gates, h)
+    for (const t of gateRows) rows(op, t, h)
     parts.forEach(([wih, whh], k) => {
       const first = k < directions
       columns(op, wih as Tensor, first ? lastAxis(x) : made, first ? lastZero(x) : zero)
@@ -113,7 +113,7 @@ const cell =
     if (!before || x.axes.length < 1) return op.freeze('unsupported form')
     const h = hiddenOf(op, whh, kind.gates)
     op.meet(h, MET.hidden)
-    for (const t of all) rows(op, t, kind.gates, h)
+    for (const t of all) rows(op, t, h)
     columns(op, wih, lastAxis(x), lastZero(x))
     columns(op, whh, h, lastZero(before))
     for (const state of states) op.equate(lastAxis(state), h)

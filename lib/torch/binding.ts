@@ -14,6 +14,9 @@ export interface ModuleHandle {
 export interface RecordingHandle {
   readonly [kind]: 'recording'
 }
+export interface TrialHandle {
+  readonly [kind]: 'trial'
+}
 export interface HookHandle {
   readonly [kind]: 'hook'
 }
@@ -48,6 +51,14 @@ export type NativeOutput =
 /** `place` is the tensor's number in the output of a module; 0 for a tensor. `undefined`: nothing takes the value's place. */
 export type NativeGradientHook = (gradient: TensorHandle, place: number) => TensorHandle | undefined
 export type NativeForwardHook = (output: NativeOutput, inputs: NativeOutput[]) => NativeInput | undefined
+
+/** How a program went. */
+export interface Course {
+  /** Node and condition of each `if`, in order. */
+  turns: [node: number, condition: boolean][]
+  /** The least precise dtype to which wider floating-point numbers were cut. */
+  narrowed?: DType
+}
 
 /** A tensor with every name it has, in state_dict order. */
 export interface NamedHandle {
@@ -144,6 +155,26 @@ export interface NativeBinding {
     places: readonly { node: number; input: number; dim: number }[],
     options: JobOptions,
   ): Promise<({ mean: TensorHandle; spread: TensorHandle } | null)[]>
+  trialOpen(module: ModuleHandle): TrialHandle
+  /** The same each time: the module, the inputs and the random numbers of the user stay as they are. */
+  trialRun(trial: TrialHandle, inputs: readonly NativeInput[], seed: number, options: JobOptions): Promise<NativeOutput>
+  trialDispose(trial: TrialHandle): void
+  /** The tensors that operators give, by their places in the record; those of an operator in the order of its results. */
+  moduleCapture(
+    module: ModuleHandle,
+    recording: RecordingHandle,
+    inputs: readonly NativeInput[],
+    ops: readonly number[],
+    seed: number,
+    options: JobOptions,
+  ): Promise<TensorHandle[][]>
+  /** On shapes alone; `null` when the program does not run on such inputs. */
+  moduleCourse(
+    module: ModuleHandle,
+    recording: RecordingHandle,
+    inputs: readonly NativeInput[],
+    options: JobOptions,
+  ): Promise<Course | null>
   moduleRepair(
     module: ModuleHandle,
     wanted: (scope: string, operator: string, was: boolean) => boolean,

@@ -12,7 +12,8 @@ export interface LoadModelOptions {
   /**
    * Whether operators of a traced model, whose mode tracing has made a constant, follow train() and eval() again: all
    * (`true`, the default), none, or those for which a function says so (keep a batch norm out that was frozen on purpose).
-   * What was repaired is in {@link ScriptModule.repairs}. Dropout inside of an attention operator can't be.
+   * What was repaired is in {@link ScriptModule.repairs}. What a trace taken in eval mode
+   * has lost can't be: dropout inside of an attention operator, stochastic depth.
    */
   repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
   signal?: AbortSignal | undefined

@@ -83,6 +83,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterModuleFile(env, exports);
   RegisterDefine(env, exports);
   RegisterScript(env, exports);
+  RegisterObserve(env, exports);
   RegisterCheckpoint(env, exports);
   RegisterHooks(env, exports);
   RegisterModuleHooks(env, exports);

@@ -9,6 +9,7 @@
 
 #include "binding/addon.h"
 #include "binding/module.h"
+#include "binding/recording.h"
 #include "binding/values.h"
 #include "script/error.h"
 #include "script/recording.h"
@@ -17,19 +18,6 @@
 
 namespace espalier {
 namespace {
-
-// The graph and inputs of one recorded run, kept for surgery.
-class NativeRecording {
- public:
-  static constexpr napi_type_tag kTag = {0x51f0a8c2d94e4b3b, 0xb7d26e1c03a9f845};
-  static constexpr const char* kNoun = "recording";
-
-  explicit NativeRecording(std::shared_ptr<const script::Recording> recording) : recording_(std::move(recording)) {}
-  const std::shared_ptr<const script::Recording>& recording() const { return recording_; }
-
- private:
-  std::shared_ptr<const script::Recording> recording_;
-};
 
 // moduleRecord(module, inputs, {execute}): Promise<{record, handle}>
 Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
@@ -185,41 +173,6 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
       });
 }
 
-// moduleObserve(module, recording, inputs, [{node, input, dim}], job options): Promise<[{mean, spread} | null]>
-Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
-  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
-  auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
-  if (!info[2].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[2]));
-  auto inputs = ToInputs(info[2].As<Napi::Array>(), recording->schema);
-  Napi::Object request = Napi::Object::New(info.Env());
-  request.Set("places", info[3]);
-  const auto watched = ToEdits<script::Watched>(request, "places", [](const Napi::Object& place) {
-    return script::Watched{Count(place.Get("node"), "node"), Count(place.Get("input"), "input"),
-                           Count(place.Get("dim"), "dim")};
-  });
-  return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), JobOptions::From(info[4]),
-                     [use, recording, inputs, watched](const JobContext& context) -> Runner::Settle {
-                       auto locked = use.Lock();
-                       auto moments = script::Observe(locked.module(), *recording, inputs, watched,
-                                                      [&context] { context.ThrowIfCancelled(); });
-                       return [moments](Napi::Env env) {
-                         Napi::Array array = Napi::Array::New(env, moments.size());
-                         for (size_t i = 0; i < moments.size(); ++i) {
-                           if (!moments[i].mean.defined()) {
-                             array.Set(i, env.Null());
-                             continue;
-                           }
-                           Napi::Object object = Napi::Object::New(env);
-                           object.Set("mean", FromIValue(env, moments[i].mean));
-                           object.Set("spread", FromIValue(env, moments[i].spread));
-                           array.Set(i, object);
-                         }
-                         return array;
-                       };
-                     });
-}
-
 Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {
   DisposeHandle<NativeRecording>(info[0], "recording");
   return info.Env().Undefined();
@@ -257,7 +210,6 @@ void RegisterScript(Napi::Env, Napi::Object exports) {
   Export<ModuleRecord>(exports, "moduleRecord");
   Export<ModuleRepair>(exports, "moduleRepair");
   Export<ModuleCut>(exports, "moduleCut");
-  Export<ModuleObserve>(exports, "moduleObserve");
   Export<RecordingDispose>(exports, "recordingDispose");
 }
 

@@ -6,5 +6,6 @@ namespace espalier {
 
 // Recording and surgery of modules.
 void RegisterScript(Napi::Env env, Napi::Object exports);
+void RegisterObserve(Napi::Env env, Napi::Object exports);
 
 }  // namespace espalier

@@ -352,11 +352,12 @@ void Recorder::Operator(Node* node, Env& env) {
     op.inputs.push_back(values_.Of(slot));
     stack.push_back(slot.value);
   }
-  if (watch_ && speculation_ == nullptr) watch_(op.node, stack);
+  if (watch_.before && speculation_ == nullptr) watch_.before(op.node, stack);
   if (const auto* schema = node->maybeSchema()) CheckSizes(*schema, stack);
   if (shapes_) shapes_->Enter(node->maybeSchema(), stack);
   std::vector<IValue> results = Execute(node, stack);
   if (shapes_) shapes_->Leave(results);
+  if (watch_.after && speculation_ == nullptr) watch_.after(record_.ops.size(), results);
   for (size_t i = 0; i < results.size(); ++i) {
     Slot slot{std::move(results[i]), IValue()};
     op.outputs.push_back(values_.Fresh(slot, mutates));

@@ -29,8 +29,11 @@ struct RunFailure : std::exception {
   std::string detail;
 };
 
-// Sees the inputs of every operator of the real run, before it runs.
-using Watch = std::function<void(int32_t node, const std::vector<c10::IValue>& inputs)>;
+// Sees the operators of a run, those of branches not taken excepted.
+struct Watch {
+  std::function<void(int32_t node, const std::vector<c10::IValue>& inputs)> before;
+  std::function<void(size_t op, const std::vector<c10::IValue>& results)> after;  // `op`: its place in the record
+};
 
 // Runs a prepared graph operator by operator and writes the record. One object records one run.
 class Recorder {

@@ -1,18 +1,15 @@
 #include "script/recording.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Functions.h>
-#include <c10/core/GradMode.h>
-#include <torch/csrc/jit/api/function_impl.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "script/error.h"
+#include "script/random_state.h"
 #include "script/recorder.h"
-#include "script/scope.h"
 #include "script/shape_kernels.h"
-#include "script/shapes.h"
+#include "script/stage.h"
 #include "script/tensors.h"
 
 namespace espalier::script {
@@ -22,22 +19,8 @@ using torch::jit::Module;
 
 namespace {
 
-// A run may draw random numbers; the user's sequence must not feel it.
-class KeepRandomState {
- public:
-  KeepRandomState() : generator_(at::detail::getDefaultCPUGenerator()) {
-    const std::lock_guard<std::mutex> lock(generator_.mutex());
-    state_ = generator_.get_state();
-  }
-  ~KeepRandomState() {
-    const std::lock_guard<std::mutex> lock(generator_.mutex());
-    generator_.set_state(state_);
-  }
-
- private:
-  at::Generator generator_;
-  at::Tensor state_;
-};
+// The cheapest way first.
+constexpr Way kWays[] = {{true, true}, {false, true}, {false, false}};
 
 std::optional<at::Tensor> FirstTensor(const std::vector<IValue>& inputs) {
   std::optional<at::Tensor> first;
@@ -46,61 +29,6 @@ std::optional<at::Tensor> FirstTensor(const std::vector<IValue>& inputs) {
     return tensor;
   });
   return first;
-}
-
-// How a program is run to be recorded, the cheapest first.
-struct Way {
-  bool shapes;  // on shapes alone, see Shapes
-  bool grad;    // attention takes its open path (torchscript.md) only when something can have a gradient
-};
-constexpr Way kWays[] = {{true, true}, {false, true}, {false, false}};
-
-at::Device DeviceOf(const std::vector<OwnedTensor>& tensors) {
-  return tensors.empty() ? at::Device(at::kCPU) : tensors[0].tensor.device();
-}
-
-// What a run works on: a copy of the module that the program may change at will, with the names of its tensors.
-struct Stage {
-  Module module;
-  std::vector<Recorder::Owned> owners;
-  Way way;
-  at::Device device;
-};
-
-Stage StageFor(const Module& module, Way way) {
-  const std::vector<OwnedTensor> originals = OwnedTensors(module);
-  IValue::HashIdentityIValueMap copied;
-  for (const OwnedTensor& owned : originals) {
-    if (!way.shapes) break;
-    const at::Tensor shape = Shapes::Of(owned.tensor);
-    if (shape.is_meta()) copied.emplace(owned.tensor, shape);
-  }
-  Stage stage{Module(module._ivalue()->deepcopy(copied)), {}, way, DeviceOf(originals)};
-  stage.module.eval();
-  const std::vector<OwnedTensor> copies = OwnedTensors(stage.module);
-  std::map<TensorKey, size_t> places;
-  for (size_t i = 0; i < originals.size(); ++i) {
-    const bool parameter = originals[i].kind == OwnedTensor::Kind::kParameter;
-    at::Tensor tensor = copies[i].tensor;
-    if (tensor.is_floating_point() && tensor.is_leaf()) tensor.set_requires_grad(way.grad && parameter);
-    const auto [place, added] = places.try_emplace(KeyOf(originals[i].tensor), stage.owners.size());
-    if (added) stage.owners.push_back({{}, parameter ? "parameter" : "buffer", {}});
-    stage.owners[place->second].names.push_back(originals[i].name);
-    stage.owners[place->second].tensors.push_back(tensor);
-  }
-  return stage;
-}
-
-Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
-             const std::function<void()>& check, Watch watch = {}) {
-  c10::AutoGradMode mode(stage.way.grad);
-  std::optional<Shapes> shapes;
-  if (stage.way.shapes) shapes.emplace(stage.device);
-  const auto own = MapTensors(inputs, [&stage](const at::Tensor& tensor) {
-    const at::Tensor shape = stage.way.shapes ? Shapes::Of(tensor.detach()) : tensor;
-    return shape.is_meta() ? shape : tensor.detach().clone();
-  });
-  return Recorder(prepared, shapes, check, std::move(watch)).Run(stage.module, stage.owners, own);
 }
 
 // Whether a run left its stage as it was, for another one. Numbers without memory can't be overwritten.
@@ -115,14 +43,6 @@ bool IsUnchanged(const Record& record, Way way) {
     if (!number || target.role != nullptr) return false;
   }
   return true;
-}
-
-std::string Where(const RunFailure& failure) {
-  if (failure.node == nullptr) return "";
-  const std::string scope = ScopeOf(failure.node);
-  const std::string name = failure.raised ? "" : std::string(failure.node->kind().toQualString());
-  if (name.empty() && scope.empty()) return "";
-  return " (" + name + (name.empty() || scope.empty() ? "" : " ") + (scope.empty() ? "" : "in " + scope) + ")";
 }
 
 bool SameOperators(const Record& a, const Record& b, std::string& reason) {
@@ -214,19 +134,6 @@ bool IsFrozen(const Module& module, const Record& record) {
   return false;
 }
 
-// Defaults filled in and types checked, as a call of `forward` does it.
-std::vector<IValue> Normalize(const Module& module, const c10::FunctionSchema& schema, std::vector<IValue> inputs) {
-  inputs.insert(inputs.begin(), module._ivalue());
-  try {
-    schema.checkAndNormalizeInputs(inputs);
-  } catch (const std::exception& error) {
-    throw Error("ERR_INVALID_ARGUMENT", "The example inputs don't fit the model's forward: " + FirstLine(error.what()),
-                error.what());
-  }
-  inputs.erase(inputs.begin());
-  return inputs;
-}
-
 }  // namespace
 
 std::string FirstLine(const std::string& text) {
@@ -279,62 +186,6 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
     }
   }
   return {std::move(*record), std::move(recording)};
-}
-
-std::vector<Moments> Observe(const Module& module, const Recording& recording, std::vector<IValue> inputs,
-                             const std::vector<Watched>& watched, const std::function<void()>& check) {
-  KeepRandomState random;
-  inputs = Normalize(module, recording.schema, std::move(inputs));
-  struct Sums {
-    at::Tensor sum, least, most;
-    int64_t count = 0;
-  };
-  std::vector<Sums> sums(watched.size());
-  const auto look = [&](int32_t node, const std::vector<IValue>& values) {
-    for (size_t k = 0; k < watched.size(); ++k) {
-      const Watched& place = watched[k];
-      if (place.node != node) continue;
-      if (place.input >= static_cast<int64_t>(values.size()) || !values[place.input].isTensor()) {
-        throw Error("ERR_INVALID_ARGUMENT",
-                    "input " + std::to_string(place.input) + " of node " + std::to_string(node) + " is no tensor");
-      }
-      const at::Tensor value = values[place.input].toTensor().detach();
-      if (place.dim >= value.dim() || value.numel() == 0) {
-        throw Error("ERR_INVALID_ARGUMENT", "there is nothing along dimension " + std::to_string(place.dim) +
-                                                " of input " + std::to_string(place.input) + " of node " +
-                                                std::to_string(node));
-      }
-      const int64_t size = value.size(place.dim);
-      const at::Tensor rows = value.movedim(place.dim, 0).reshape({size, -1}).to(at::kDouble);
-      Sums& own = sums[k];
-      const bool first = own.count == 0;
-      if (!first && own.sum.size(0) != size) {
-        throw Error("ERR_INVALID_ARGUMENT", "node " + std::to_string(node) + " runs with several widths");
-      }
-      own.sum = first ? rows.sum(1) : own.sum.add(rows.sum(1));
-      own.least = first ? rows.amin(1) : at::minimum(own.least, rows.amin(1));
-      own.most = first ? rows.amax(1) : at::maximum(own.most, rows.amax(1));
-      own.count += rows.size(1);
-    }
-  };
-  try {
-    // The same way as a real recording, so that the same operators run.
-    RunOn(StageFor(module, {false, true}), *recording.prepared, inputs, check, look);
-  } catch (const RunFailure& failure) {
-    throw Error("ERR_TORCH", failure.message + Where(failure), failure.detail);
-  }
-  std::vector<Moments> moments;
-  for (const Sums& own : sums) {
-    moments.push_back(own.count == 0 ? Moments{}
-                                     : Moments{own.sum.div(static_cast<double>(own.count)), own.most.sub(own.least)});
-  }
-  return moments;
-}
-
-void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
-            const std::function<void()>& check) {
-  KeepRandomState random;
-  RunOn(StageFor(module, {false, true}), prepared, inputs, check);
 }
 
 }  // namespace espalier::script

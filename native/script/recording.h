@@ -34,26 +34,4 @@ std::pair<Record, Recording> RecordModule(const torch::jit::Module& module,
                                           std::shared_ptr<const PreparedGraph> prepared,
                                           std::vector<c10::IValue> inputs, const RecordOptions& options);
 
-// An input of an operator, looked at along one dimension.
-struct Watched {
-  int64_t node = 0;
-  int64_t input = 0;
-  int64_t dim = 0;
-};
-
-// Of each coordinate of a watched dimension, over all other dimensions and all times that the operator ran.
-struct Moments {
-  at::Tensor mean;    // float64 [size]; undefined when the operator did not run
-  at::Tensor spread;  // float64 [size]: largest minus smallest value
-};
-
-// Runs the recorded graph on other inputs, in eval mode on a copy of the module, and looks at some values on the way.
-std::vector<Moments> Observe(const torch::jit::Module& module, const Recording& recording,
-                             std::vector<c10::IValue> inputs, const std::vector<Watched>& watched,
-                             const std::function<void()>& check);
-
-// Runs a graph on a copy of the module in eval mode and drops the record; throws RunFailure.
-void TryRun(const torch::jit::Module& module, const PreparedGraph& prepared, const std::vector<c10::IValue>& inputs,
-            const std::function<void()>& check);
-
 }  // namespace espalier::script

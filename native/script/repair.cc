@@ -5,9 +5,11 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "script/scope.h"
+#include "script/stochastic_depth.h"
 
 namespace espalier::script {
 
@@ -21,15 +23,33 @@ namespace prim = c10::prim;
 
 namespace {
 
-// Where the mode stands among the inputs.
+// The argument that is the mode.
 // (`use_input_stats` of instance_norm is no mode: without statistics of its own a norm always takes the input's.)
-const std::map<std::string, size_t> kModeInput = {
-    {"aten::batch_norm", 5},       {"aten::dropout", 2},
-    {"aten::dropout_", 2},         {"aten::feature_dropout", 2},
-    {"aten::feature_dropout_", 2}, {"aten::alpha_dropout", 2},
-    {"aten::alpha_dropout_", 2},   {"aten::rrelu", 3},
-    {"aten::rrelu_", 3},
+const std::map<std::string, std::string> kModeArgument = {
+    {"aten::batch_norm", "training"},
+    {"aten::dropout", "train"},
+    {"aten::dropout_", "train"},
+    {"aten::feature_dropout", "train"},
+    {"aten::feature_dropout_", "train"},
+    {"aten::alpha_dropout", "train"},
+    {"aten::alpha_dropout_", "train"},
+    {"aten::rrelu", "training"},
+    {"aten::rrelu_", "training"},
+    {"aten::lstm", "train"},
+    {"aten::gru", "train"},
+    {"aten::rnn_tanh", "train"},
+    {"aten::rnn_relu", "train"},
 };
+
+// Where it stands among the inputs.
+std::optional<size_t> ModeInput(const Node* node) {
+  const auto known = kModeArgument.find(node->kind().toQualString());
+  const auto* schema = node->maybeSchema();
+  if (known == kModeArgument.end() || schema == nullptr) return std::nullopt;
+  const auto index = schema->argumentIndexWithName(known->second);
+  if (!index || static_cast<size_t>(*index) >= node->inputs().size()) return std::nullopt;
+  return *index;
+}
 
 void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
   // The visitor may move or destroy the node.
@@ -47,12 +67,36 @@ bool OwnStatistics(const Node* node) {
   return !mean || !mean->isNone();
 }
 
+// Where attention has its dropout probability; a trace in eval mode has 0 there, and the probability is lost.
+constexpr size_t kAttentionDropout = 4;
+
+double DropoutOf(const Node* node) {
+  if (node->kind() != c10::aten::scaled_dot_product_attention) return 0;
+  const auto probability = torch::jit::toIValue(node->input(kAttentionDropout));
+  return probability && probability->isDouble() ? probability->toDouble() : 0;
+}
+
 struct Found {
   BakedMode mode;
   Node* node;
-  size_t input;
   std::shared_ptr<Graph> graph;
+  std::function<void(Value* training)> repair;
 };
+
+// The probability where `training` holds, else 0.
+void DropOnlyIn(Value* training, Node* attention, double probability) {
+  Graph& graph = *attention->owningGraph();
+  Node* choice = graph.create(prim::If, {training}, 1);
+  choice->insertBefore(attention);
+  choice->setSourceRange(attention->sourceRange());
+  choice->output()->setType(c10::FloatType::get());
+  for (const double value : {probability, 0.0}) {
+    Block* block = choice->addBlock();
+    torch::jit::WithInsertPoint guard(block->return_node());
+    block->registerOutput(graph.insertConstant(value));
+  }
+  attention->replaceInput(kAttentionDropout, choice->output());
+}
 
 struct Search {
   std::vector<Found> found;
@@ -69,12 +113,22 @@ struct Search {
     auto* method = torch::jit::tryToGraphFunction(function);
     if (method == nullptr || !seen.insert(&function).second) return;
     const auto graph = method->graph();
+    const auto add = [&](Node* node, const Node* named, bool training, std::function<void(Value*)> repair) {
+      found.push_back({{path, named->kind().toQualString(), training}, node, graph, std::move(repair)});
+    };
     ForEachNode(graph->block(), [&](Node* node) {
-      const auto known = kModeInput.find(node->kind().toQualString());
-      if (known == kModeInput.end() || known->second >= node->inputs().size()) return;
-      const auto mode = torch::jit::toIValue(node->input(known->second));
+      // (In a block it is guarded already: a trace has none.)
+      if (const auto depth = StochasticDepthIn(node); depth && node->owningBlock() == graph->block()) {
+        return add(depth->noise.front(), depth->random, true,
+                   [depth = *depth](Value* training) { Guard(depth, training); });
+      }
+      if (const double probability = DropoutOf(node); probability > 0) {
+        return add(node, node, true, [=](Value* training) { DropOnlyIn(training, node, probability); });
+      }
+      const auto input = ModeInput(node);
+      const auto mode = input ? torch::jit::toIValue(node->input(*input)) : std::nullopt;
       if (!mode || !mode->isBool() || !OwnStatistics(node)) return;
-      found.push_back({{path, known->first, mode->toBool()}, node, known->second, graph});
+      add(node, node, mode->toBool(), [=](Value* training) { node->replaceInput(*input, training); });
     });
   }
 };
@@ -119,7 +173,7 @@ void RepairModes(Module& module, const std::set<size_t>& places) {
   for (const size_t place : places) {
     if (place >= search.found.size()) continue;
     const Found& found = search.found[place];
-    found.node->replaceInput(found.input, TrainingOf(*found.graph, found.node));
+    found.repair(TrainingOf(*found.graph, found.node));
     if (found.mode.op == "aten::batch_norm") counting.insert(found.graph);
   }
   for (const auto& graph : counting) GuardCounter(graph);

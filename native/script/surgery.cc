@@ -14,6 +14,7 @@
 #include <sstream>
 #include <utility>
 
+#include "script/attempt.h"
 #include "script/error.h"
 #include "script/graph_edits.h"
 #include "script/recorder.h"

@@ -1,0 +1,64 @@
+import { withSignal } from './abort.js'
+import type { Course, TrialHandle } from './binding.js'
+import { type ModuleInput, type ModuleOutput, moduleHandleOf, type ScriptModule } from './module.js'
+import { type Recording, recordingHandleOf } from './recording.js'
+import { binding } from './runtime/index.js'
+import { type Tensor, wrapTensor } from './tensor.js'
+import { lift, lower } from './values.js'
+
+/**
+ * A module that gives the same whenever it is run: each run starts from the state that the module is in, which stays as it is,
+ * and draws its random numbers from a seed. Neither the inputs nor the user's random numbers change; nothing is printed.
+ */
+export class Trial {
+  readonly module: ScriptModule
+  readonly #handle: TrialHandle
+
+  /** @param module in the mode in which it is to run */
+  constructor(module: ScriptModule) {
+    this.module = module
+    this.#handle = binding().trialOpen(moduleHandleOf(module))
+  }
+
+  /** Runs `forward`, without gradients. */
+  async run(inputs: readonly ModuleInput[], seed: number): Promise<ModuleOutput> {
+    return lift(await withSignal({}, (job) => binding().trialRun(this.#handle, inputs.map(lower), seed, job)))
+  }
+
+  /** Lets go of the trial, not of the module. May be called again. */
+  dispose(): void {
+    binding().trialDispose(this.#handle)
+  }
+}
+
+/**
+ * How a recorded program goes on other inputs, asked on shapes alone; `undefined` when it refuses them or needs more than
+ * shapes. `module` is that of the recording, or a copy in another dtype.
+ */
+export async function courseOn(
+  module: ScriptModule,
+  recording: Recording,
+  inputs: readonly ModuleInput[],
+): Promise<Course | undefined> {
+  const course = await withSignal({}, (job) =>
+    binding().moduleCourse(moduleHandleOf(module), recordingHandleOf(recording), inputs.map(lower), job),
+  )
+  return course ?? undefined
+}
+
+/**
+ * Copies of the tensors that operators give, by their places in `recording.record.ops`, in ascending order of these; the
+ * recording was made with `execute`. Empty for an operator that did not run.
+ */
+export async function captureOutputs(
+  module: ScriptModule,
+  recording: Recording,
+  inputs: readonly ModuleInput[],
+  ops: readonly number[],
+  seed: number,
+): Promise<Tensor[][]> {
+  const captured = await withSignal({}, (job) =>
+    binding().moduleCapture(moduleHandleOf(module), recordingHandleOf(recording), inputs.map(lower), ops, seed, job),
+  )
+  return captured.map((tensors) => tensors.map(wrapTensor))
+}

@@ -1,0 +1,107 @@
+#include "script/trial.h"
+
+#include <c10/core/GradMode.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <functional>
+
+#include "script/random_state.h"
+#include "script/tensors.h"
+
+namespace espalier::script {
+
+using c10::IValue;
+using torch::jit::Block;
+using torch::jit::Code;
+using torch::jit::Graph;
+using torch::jit::Module;
+using torch::jit::Node;
+namespace attr = c10::attr;
+namespace prim = c10::prim;
+
+namespace {
+
+void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
+  // The visitor may destroy the node.
+  for (auto it = block->nodes().begin(); it != block->nodes().end();) {
+    Node* node = *it++;
+    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
+    visit(node);
+  }
+}
+
+std::shared_ptr<Graph> QuietForward(const Module& module) {
+  auto graph = module.get_method("forward").graph()->copy();
+  torch::jit::Inline(*graph);
+  ForEachNode(graph->block(), [](Node* node) {
+    if (node->kind() == prim::Print || node->kind() == c10::aten::warn) node->destroy();
+  });
+  torch::jit::runRequiredPasses(graph);
+  return graph;
+}
+
+bool IsTensorConstant(const Node* node) {
+  return node->kind() == prim::Constant && node->hasAttribute(attr::value) &&
+         node->kindOf(attr::value) == torch::jit::AttributeKind::t;
+}
+
+// What stands in an attribute as a buffer or a plain number is copied for each run anyway.
+bool IsShared(const Node* node) {
+  if (node->kind() != prim::GetAttr) return false;
+  const auto owner = node->input(0)->type()->cast<c10::ClassType>();
+  if (!owner) return true;
+  const auto slot = owner->findAttributeSlot(node->s(attr::name));
+  return !slot || owner->is_parameter(*slot) || !owner->getAttribute(*slot)->isSubtypeOf(*c10::TensorType::get());
+}
+
+bool WritesTo(Graph& graph, const torch::jit::AliasDb& aliases, bool (*wanted)(const Node*)) {
+  bool found = false;
+  ForEachNode(graph.block(), [&](Node* node) {
+    if (!found && wanted(node)) found = aliases.hasWriters(node->output());
+  });
+  return found;
+}
+
+std::shared_ptr<Graph> WithOwnConstants(const Graph& graph) {
+  auto copy = const_cast<Graph&>(graph).copy();
+  ForEachNode(copy->block(), [](Node* node) {
+    if (IsTensorConstant(node)) node->t_(attr::value, node->t(attr::value).clone());
+  });
+  return copy;
+}
+
+}  // namespace
+
+Trial::Trial(const Module& module) : graph_(QuietForward(module)), code_(graph_, "forward") {
+  const torch::jit::AliasDb aliases(graph_);
+  writes_parameters_ = WritesTo(*graph_, aliases, IsShared);
+  writes_constants_ = WritesTo(*graph_, aliases, IsTensorConstant);
+}
+
+IValue Trial::Run(const Module& module, std::vector<IValue> inputs, uint64_t seed) const {
+  const KeepRandomState random(seed);
+  IValue::HashIdentityIValueMap shared;
+  if (!writes_parameters_) {
+    for (const at::Tensor& parameter : module.parameters()) shared.emplace(parameter, parameter);
+  }
+  torch::jit::Stack stack;
+  stack.reserve(inputs.size() + 1);
+  {
+    c10::AutoGradMode no_grad(false);
+    stack.emplace_back(module._ivalue()->deepcopy(shared));
+  }
+  // A program may write to its inputs, too.
+  for (IValue& input : MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); })) {
+    stack.push_back(std::move(input));
+  }
+  if (writes_constants_) {
+    torch::jit::InterpreterState(Code(WithOwnConstants(*graph_), "forward")).run(stack);
+  } else {
+    torch::jit::InterpreterState(code_).run(stack);
+  }
+  return std::move(stack.front());
+}
+
+}  // namespace espalier::script

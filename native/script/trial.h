@@ -1,0 +1,29 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace espalier::script {
+
+// A module's `forward`, to be run as often as wanted with the same result: each run starts from the state that the
+// module is in (buffers, attributes, constants of the program) and leaves it, draws its random numbers from a seed, and
+// prints nothing.
+class Trial {
+ public:
+  explicit Trial(const torch::jit::Module& module);
+
+  // `module`: the one given above. `inputs` without self, checked against the schema.
+  c10::IValue Run(const torch::jit::Module& module, std::vector<c10::IValue> inputs, uint64_t seed) const;
+
+ private:
+  std::shared_ptr<torch::jit::Graph> graph_;
+  torch::jit::Code code_;
+  bool writes_parameters_;
+  bool writes_constants_;
+};
+
+}  // namespace espalier::script

@@ -13,6 +13,10 @@ export const DTYPES = [
 
 export type DType = (typeof DTYPES)[number]
 
+export function isFloating(dtype: DType): boolean {
+  return /^b?float/.test(dtype)
+}
+
 /** Index into {@link OpRecord.values}. */
 export type ValueId = number
 

@@ -30,20 +30,13 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   cuda: 'there may be no such device',
   imag: 'only complex tensors have one',
   adjoint: 'the compiler has it for complex tensors only',
-  uniform: 'random numbers differ from run to run',
-  normal: 'random numbers differ from run to run',
-  random: 'random numbers differ from run to run',
-  bernoulli: 'random numbers differ from run to run',
-  rand_like: 'random numbers differ from run to run',
-  randn_like: 'random numbers differ from run to run',
-  rand: 'random numbers differ from run to run',
-  randn: 'random numbers differ from run to run',
-  randint: 'random numbers differ from run to run',
-  randperm: 'random numbers differ from run to run',
   empty: 'its contents are whatever the memory held',
   empty_like: 'its contents are whatever the memory held',
   new_empty: 'its contents are whatever the memory held',
 }
+
+/** As many numbers are drawn after a cut as before. */
+const DRAWN = { frozen: true }
 
 const rnn = (name: string, gates: number) => {
   const weights = `$ih[${6 * gates}, 8], $hh[${6 * gates}, 6]`
@@ -209,6 +202,15 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('prim::SetAttr', 'z = y * %h[8, 1, 1]\nself.h = torch.relu($b[8, 1, 1])'),
   one('_fused_rms_norm', `${TOKENS}o, r = torch._fused_rms_norm(s, [8], $w[8], 1e-6)\nz = o${IMAGE}`),
   ...all('dropout feature_dropout alpha_dropout', (name) => `z = torch.${name}(y, 0.5, False)`),
+  ...all('dropout#always feature_dropout#always', (name) => `z = torch.${name.split('#')[0]}(y, 0.5, True)`, DRAWN),
+  one('bernoulli', 'z = y * torch.bernoulli(torch.sigmoid(y))', DRAWN),
+  ...all('rand_like randn_like', (name) => `z = y * torch.${name}(y)`, DRAWN),
+  one('randint_like', 'z = y * torch.randint_like(y, 9)', DRAWN),
+  ...all('uniform normal exponential log_normal', (name) => `z = y * torch.zeros_like(y).${name}_()`, DRAWN),
+  one('random', 'z = y * torch.zeros_like(y).random_(0, 9)', DRAWN),
+  ...all('rand randn', (name) => `z = y * torch.${name}([8, 1, 1])`, DRAWN),
+  one('randint', 'z = y * torch.randint(1, 9, [8, 1, 1])', DRAWN),
+  one('randperm', 'z = y * torch.randperm(8).reshape(8, 1, 1)', DRAWN),
   ...all('contiguous clone detach float double half cpu', (name) => `z = y.${name}().to(x.dtype)`),
   one('to', 'z = y.to(6).to(x.dtype)'),
   one('type_as', 'z = y.type_as(x)'),

@@ -55,6 +55,6 @@ export const createRules: RuleTable = new Map<string, Rule>([
     filled((fill) => fill === 0),
     'full new_full',
   ),
-  ...rules(positions, 'arange range linspace logspace eye one_hot tensor rand randn randint randperm'),
+  ...rules(positions, 'arange range linspace logspace eye one_hot tensor'),
   ...rules(grid, 'meshgrid'),
 ])

@@ -1,5 +1,6 @@
 import { type Axis, fixedAxis } from '../axes.js'
 import type { Tensor } from '../op.js'
+import { drawing } from './random.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 
 /**
@@ -95,7 +96,7 @@ const same: Rule = (op) => {
   if (x) op.output(x.axes, x.zero)
 }
 
-/** The shape of `self` with other contents: a constant, random numbers, or what the dropped mask leaves. */
+/** The shape of `self` with other contents: a constant. */
 const contents =
   (zero: boolean): Rule =>
   (op) => {
@@ -127,16 +128,17 @@ const where: Rule = (op) => {
 }
 
 export const elementwiseRules: RuleTable = new Map<string, Rule>([
+  ...rules(drawing('train', same), 'dropout feature_dropout alpha_dropout'),
+  ...rules(drawing('training', elementwise('all')), 'rrelu'),
   ...rules(
     same,
-    'dropout feature_dropout alpha_dropout contiguous clone detach to type_as float double half alias lift_fresh cpu cuda ' +
-      'requires_grad _to_copy',
+    'contiguous clone detach to type_as float double half alias lift_fresh cpu cuda ' + 'requires_grad _to_copy',
   ),
   ...rules(
     elementwise('all'),
     'relu relu6 leaky_relu elu selu celu gelu silu mish tanh hardswish hardshrink softshrink abs absolute neg negative ' +
       'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
-      'maximum minimum fmax fmin positive rrelu nan_to_num lerp addcmul logical_and ' +
+      'maximum minimum fmax fmin positive nan_to_num lerp addcmul logical_and ' +
       'logical_or bitwise_and bitwise_or real imag conj',
   ),
   ...rules(
@@ -161,6 +163,6 @@ export const elementwiseRules: RuleTable = new Map<string, Rule>([
   ...rules(fill('value'), 'masked_fill fill'),
   ...rules(prelu, 'prelu'),
   ...rules(contents(true), 'zero zeros_like'),
-  ...rules(contents(false), 'ones_like full_like empty_like rand_like randn_like bernoulli uniform normal random'),
+  ...rules(contents(false), 'ones_like full_like empty_like'),
   ...rules(copy, 'copy'),
 ])

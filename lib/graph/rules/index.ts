@@ -6,6 +6,7 @@ import { layoutRules } from './layout.js'
 import { normRules } from './norms.js'
 import { productRules } from './products.js'
 import { quantizeRules } from './quantize.js'
+import { randomRules } from './random.js'
 import { recurrentRules } from './recurrent.js'
 import { reductionRules } from './reduce.js'
 import type { Rule, RuleTable } from './rule.js'
@@ -46,6 +47,7 @@ export const rules: RuleTable = new Map([
   ...elementwiseRules,
   ...layoutRules,
   ...cutRules,
+  ...randomRules,
   ...reductionRules,
   ...createRules,
   ...scatterRules,

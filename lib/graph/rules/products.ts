@@ -1,6 +1,7 @@
 import { type Axis, fixedAxis } from '../axes.js'
 import { MET } from '../coordinates.js'
 import type { Op, Tensor } from '../op.js'
+import { drawing } from './random.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 
 /** One dimension of one operand. */
@@ -221,5 +222,5 @@ export const productRules: RuleTable = new Map<string, Rule>([
   ...rules(matrices('mat', 'vec', 'self'), 'addmv'),
   ...rules(einsum, 'einsum'),
   ...rules(grouped, '_grouped_mm'),
-  ...rules(attention, 'scaled_dot_product_attention'),
+  ...rules(drawing('dropout_p', attention), 'scaled_dot_product_attention'),
 ])

@@ -1,5 +1,5 @@
+import { readFile } from 'node:fs/promises'
 import { EspalierError } from '../errors.js'
-import { readText } from '../files.js'
 import type { Manifest } from './manifest.js'
 
 /**
@@ -9,7 +9,13 @@ import type { Manifest } from './manifest.js'
  * schema, naming what is wrong
  */
 export async function loadManifest(path: string): Promise<Manifest> {
-  const text = await readText(path)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new EspalierError('ERR_READ', `${path} could not be read: ${reason}`, { cause: error })
+  }
   let content: unknown
   try {
     content = JSON.parse(text)

@@ -3,5 +3,5 @@ export { type Compensation, type CompensationJob, compensate } from './compensat
 export { countOperators, countSize, type OperatorSize, type Size } from './count.js'
 export { compileCut } from './edits.js'
 export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'
-export { cutAndVerify, type Pass, type Verification } from './verify.js'
+export { cutAndVerify, type Pass, type Verification } from './verify/index.js'
 export { unitCount } from './widths.js'

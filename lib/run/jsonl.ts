@@ -1,4 +1,5 @@
-import { appendText } from '../files.js'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { EspalierError } from '../errors.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
 import type { RunRecord } from './types.js'
 
@@ -27,11 +28,11 @@ export const JSON_LINES = signature(
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunRecord) => void {
   JSON_LINES.check(path, options)
   const start = performance.now()
-  appendText(path, '', { fresh: options.append !== true })
+  if (options.append !== true) written(path, () => writeFileSync(path, ''))
   return (record) => {
     if (record.kind === 'batch' && options.batches !== true) return
     const seconds = Math.round(performance.now() - start) / 1000
-    appendText(path, `${JSON.stringify({ ...plain(record), seconds })}\n`)
+    written(path, () => appendFileSync(path, `${JSON.stringify({ ...plain(record), seconds })}\n`))
   }
 }
 
@@ -56,5 +57,14 @@ function plain(record: RunRecord): object {
     }
     default:
       return record
+  }
+}
+
+function written(path: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new EspalierError('ERR_WRITE', `${path} could not be written: ${reason}`, { cause: error })
   }
 }

@@ -1,0 +1,76 @@
+import { EspalierError } from '../../errors.js'
+import type { Analysis } from '../../graph/index.js'
+import { ANALYSIS } from '../../graph/schemas.js'
+import { signature } from '../../schema/index.js'
+import type { ModuleInput, Recording, ScriptModule } from '../../torch/index.js'
+import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
+import { RECORDING } from '../../torch/recording.js'
+import { compileCut } from '../edits.js'
+import { PLAN, type Plan } from '../plan.js'
+import { Judge } from './judge.js'
+import type { Pass } from './pass.js'
+import { smallestFailure } from './smallest-failure.js'
+
+export interface Verification {
+  passes: readonly Pass[]
+}
+
+/** @internal */
+export const CUT_AND_VERIFY = signature(
+  'cutAndVerify',
+  ['model', MODULE],
+  ['recording', RECORDING],
+  ['analysis', ANALYSIS],
+  ['plan', PLAN],
+  ['inputs', EXAMPLE_INPUTS],
+)
+
+/**
+ * Cuts a model by a plan and proves the cut: the original with every removed slice set to zero must give the same outputs,
+ * with its own weights and with refilled ones, and with these at another batch size and at other lengths or sizes of the inputs
+ * wherever the original accepts them. The model given is not changed, nor is the state that it keeps.
+ *
+ * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
+ * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed.
+ */
+export async function cutAndVerify(
+  model: ScriptModule,
+  recording: Recording,
+  analysis: Analysis,
+  plan: Plan,
+  inputs: readonly ModuleInput[],
+): Promise<{ small: ScriptModule; verification: Verification }> {
+  CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs)
+  const judge = new Judge(model, recording, analysis, inputs)
+  const small = await model.cut(recording, compileCut(analysis, plan))
+  try {
+    const { passes, failure } = await judge.judge(plan, small, { locate: true })
+    if (failure === undefined) return { small, verification: { passes } }
+    if (failure.kind === 'inconclusive') {
+      throw new EspalierError('ERR_VERIFICATION', `the cut can't be proved: ${failure.why}`, {
+        hint: 'give example inputs on which the model computes something, or leave the groups that change nothing out',
+      })
+    }
+    if (await judge.isRandom()) {
+      throw new EspalierError(
+        'ERR_VERIFICATION',
+        'the outputs of the model differ from run to run, with the same random numbers too, so that no cut can be verified',
+        { hint: 'look for memory that is read before it is written, as of torch.empty' },
+      )
+    }
+    const groups = await smallestFailure((part) => judge.fails(part), analysis, plan)
+    const where = failure.where && `the first operator whose output differs is ${failure.where}`
+    throw new EspalierError('ERR_VERIFICATION', `the cut model does not equal the masked one: ${failure.why}`, {
+      detail: [where, ...groups.map((id) => describeGroup(analysis, id))].filter(Boolean).join('\n'),
+      hint: 'exclude these groups with a ratio function that returns undefined for them, and report the model',
+    })
+  } catch (error) {
+    small.dispose()
+    throw error
+  }
+}
+
+function describeGroup(analysis: Analysis, id: number): string {
+  const group = analysis.groups[id]
+  return `group ${id}: ${group?.size} ${group?.kind} of ${group?.members.map((m) => `${m.name}[${m.dim}]`).join(', ')}`
+}

@@ -7,7 +7,10 @@ import { binding } from './runtime/index.js'
 import { DEVICE, type Device } from './tensor.js'
 
 export interface LoadModelOptions {
-  /** Where the tensors go, whatever device they were saved from. Default `cpu`. */
+  /**
+   * Where the tensors go, whatever device they were saved from. Default `cpu`. A device that the program itself names
+   * (`torch.arange(n, device='cuda:0')`) becomes the one where the model is.
+   */
   device?: Device | undefined
   /**
    * Whether operators of a traced model, whose mode tracing has made a constant, follow train() and eval() again: all

@@ -10,6 +10,7 @@
 #include "binding/archive.h"
 #include "binding/module.h"
 #include "binding/values.h"
+#include "script/devices.h"
 
 namespace espalier {
 namespace {
@@ -39,6 +40,7 @@ torch::jit::Module Load(std::string bytes, const std::string& name, std::optiona
     throw Failure("ERR_FROZEN_MODULE", name + ": the module was frozen and has no parameters left", "",
                   "save it without torch.jit.freeze and torch.jit.optimize_for_inference");
   }
+  script::FollowDevice(module);
   return module;
 }
 

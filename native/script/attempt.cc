@@ -54,7 +54,7 @@ std::optional<Course> CourseOn(const Module& module, const Recording& recording,
   RegisterShapeKernels();
   const KeepRandomState random;
   try {
-    const Record record = RunOn(StageFor(module, {true, true}), *recording.prepared, inputs, check);
+    const Record record = RunOn(StageFor(module, {true, recording.grad}), *recording.prepared, inputs, check);
     Course course;
     for (const SkippedBlock& block : record.skipped) {
       const RecordValue& condition = record.values[block.condition];
@@ -67,10 +67,10 @@ std::optional<Course> CourseOn(const Module& module, const Recording& recording,
   }
 }
 
-void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs,
+void TryRun(const Module& module, const PreparedGraph& prepared, const std::vector<IValue>& inputs, bool grad,
             const std::function<void()>& check) {
   const KeepRandomState random;
-  RunOn(StageFor(module, {false, true}), prepared, inputs, check);
+  RunOn(StageFor(module, {false, grad}), prepared, inputs, check);
 }
 
 }  // namespace espalier::script

@@ -21,8 +21,8 @@ struct Course {
 std::optional<Course> CourseOn(const torch::jit::Module& module, const Recording& recording,
                                const std::vector<c10::IValue>& inputs, const std::function<void()>& check);
 
-// Runs a graph on a copy of the module in eval mode and drops the record; throws RunFailure.
+// Runs a graph on a copy of the module in eval mode and drops the record; throws RunFailure. `grad`: of the recording.
 void TryRun(const torch::jit::Module& module, const PreparedGraph& prepared, const std::vector<c10::IValue>& inputs,
-            const std::function<void()>& check);
+            bool grad, const std::function<void()>& check);
 
 }  // namespace espalier::script

@@ -52,7 +52,7 @@ std::vector<Moments> Observe(const Module& module, const Recording& recording, s
   };
   try {
     // The same way as a real recording, so that the same operators run.
-    RunOn(StageFor(module, {false, true}), *recording.prepared, inputs, check, {look, {}});
+    RunOn(StageFor(module, {false, recording.grad}), *recording.prepared, inputs, check, {look, {}});
   } catch (const RunFailure& failure) {
     throw Error("ERR_TORCH", failure.message + Where(failure), failure.detail);
   }
@@ -80,7 +80,7 @@ std::vector<std::vector<at::Tensor>> Capture(const Module& module, const Recordi
     });
   };
   try {
-    RunOn(StageFor(module, {false, true}), *recording.prepared, inputs, check, {{}, look});
+    RunOn(StageFor(module, {false, recording.grad}), *recording.prepared, inputs, check, {{}, look});
   } catch (const RunFailure& failure) {
     throw Error("ERR_TORCH", failure.message + Where(failure), failure.detail);
   }

@@ -175,6 +175,7 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
                 "The model does not run on the example inputs: " + failure->message + Where(*failure), failure->detail);
   }
   record->executed = !stage->way.shapes;
+  recording.grad = stage->way.grad;
   if (IsFrozen(module, *record)) {
     throw Error("ERR_FROZEN_MODULE", "The module was frozen (torch.jit.freeze): its weights are constants");
   }

@@ -21,6 +21,7 @@ struct Recording {
   c10::FunctionSchema schema;  // of forward
   std::vector<c10::IValue> inputs;
   std::map<std::pair<int32_t, int32_t>, int64_t> list_sizes;  // (node, input): length of a list argument
+  bool grad = true;  // false: the program does not run where its parameters have gradients
 };
 
 struct RecordOptions {

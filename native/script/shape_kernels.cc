@@ -155,6 +155,22 @@ Tensors IndexSelect(const Call& call) {
   return {Empty(x, sizes)};
 }
 
+// Rounded numbers, and which of them were not clamped.
+Tensors FakeQuantize(const Call& call) {
+  const at::Tensor& x = call.first();
+  TORCH_CHECK(call.at("quant_min").toInt() <= call.at("quant_max").toInt(), "quant_min is above quant_max");
+  return {at::empty_like(x), at::empty_like(x, x.options().dtype(at::kBool))};
+}
+Tensors FakeQuantizeChannels(const Call& call) {
+  const at::Tensor &x = call.first(), &scale = call.tensor("scale");
+  const int64_t axis = call.at("axis").toInt();
+  TORCH_CHECK(axis >= 0 && axis < x.dim() && scale.dim() == 1 && scale.numel() == x.size(axis) &&
+                  call.tensor("zero_point").sizes() == scale.sizes(),
+              "an input of shape ", x.sizes(), " is quantized along dimension ", axis, " with scales of shape ",
+              scale.sizes());
+  return FakeQuantize(call);
+}
+
 // Channels to pixels (`up`) or back.
 template <bool up>
 Tensors PixelShuffle(const Call& call) {
@@ -204,6 +220,9 @@ constexpr Kernel kKernels[] = {
     {"max min prod dot vdot trace", Single},
     {"_weight_norm_interface", WeightNorm},
     {"index_select index_select.out", IndexSelect},
+    {"fake_quantize_per_tensor_affine_cachemask _fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
+     FakeQuantize},
+    {"fake_quantize_per_channel_affine_cachemask", FakeQuantizeChannels},
     {"pixel_shuffle", PixelShuffle<true>},
     {"pixel_unshuffle", PixelShuffle<false>},
     {"reflection_pad2d reflection_pad2d.out", ReflectionPad},

@@ -147,11 +147,11 @@ Node* AssertionOf(Node* raise) {
 
 // Checks of the program that were about the old widths now fail. Those that do, and no others, are removed.
 void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, const std::vector<IValue>& inputs,
-                           const std::function<void()>& check) {
+                           bool grad, const std::function<void()>& check) {
   for (int i = 0; i < kMaxStaleAssertions; ++i) {
     const PreparedGraph prepared = Numbered(graph);
     try {
-      return TryRun(module, prepared, inputs, check);
+      return TryRun(module, prepared, inputs, grad, check);
     } catch (const RunFailure& failure) {
       Node* assertion = failure.raised && failure.node ? AssertionOf(const_cast<Node*>(failure.node)) : nullptr;
       if (assertion == nullptr) {
@@ -232,7 +232,7 @@ Module Cut(const Module& module, const Recording& recording, const CutRequest& r
   Retype(*graph, copy);
   torch::jit::ConstantPropagationImmutableTypes(graph);
   torch::jit::EliminateDeadCode(graph);
-  RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), check);
+  RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), recording.grad, check);
   torch::jit::EliminateDeadCode(graph);
   graph->lint();
   KeepScopesInSource(*graph);

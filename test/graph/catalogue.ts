@@ -91,7 +91,7 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
   one('linear', 'z = torch.linear(y.permute(0, 2, 3, 1), $w[6, 8], $c[6]).permute(0, 3, 1, 2)', { channels: 6 }),
   one('bilinear', `${POOLED}z = torch.bilinear(v, torch.relu(v), $w[6, 8, 8], $c[6])${PIXELS}`, { channels: 6 }),
   one('embedding', 'z = y + torch.embedding($w[2, 8], (x[:, 0] > 0).long()).permute(0, 3, 1, 2)'),
-  ...all('embedding_bag _embedding_bag', (name) => {
+  ...all('embedding_bag _embedding_bag _embedding_bag_forward_only', (name) => {
     const rows = '(x[:, 0].flatten(1) > 0).long().flatten(), torch.arange(y.size(0)) * 16'
     return `e, o, b, m = torch.${name}($w[2, 8], ${rows})\nz = y + e${PIXELS}`
   }),

@@ -37,9 +37,7 @@ function comparable({ values, executed: _, ...record }: OpRecord) {
 const EXECUTED: ReadonlySet<string> = new Set(
   (
     'cpu rrelu im2col col2im median count_nonzero max_pool3d max_pool3d_with_indices grid_sampler grid_sampler_2d ' +
-    'grid_sampler_3d embedding_bag _embedding_bag fake_quantize_per_tensor_affine ' +
-    'fake_quantize_per_tensor_affine_cachemask _fake_quantize_per_tensor_affine_cachemask_tensor_qparams ' +
-    'fake_quantize_per_channel_affine fake_quantize_per_channel_affine_cachemask _fake_quantize_learnable_per_tensor_affine ' +
+    'grid_sampler_3d embedding_bag _embedding_bag _embedding_bag_forward_only _fake_quantize_learnable_per_tensor_affine ' +
     '_fake_quantize_learnable_per_channel_affine fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper ' +
     '_pack_padded_sequence _pad_packed_sequence'
   ).split(' '),
@@ -72,6 +70,10 @@ describe('what a real run refuses is refused on shapes, and nothing crashes', ()
     ['a norm over more dimensions than there are', 'return torch.layer_norm(y, [2, 2, 2, 2, 8, 4, 4])'],
     ['a norm over other sizes', 'return torch.layer_norm(y, [5])'],
     ['pooling of a vector', 'return torch.adaptive_avg_pool2d(y.flatten(), [2, 2])'],
+    [
+      'scales of other channels',
+      'return torch.fake_quantize_per_channel_affine(y, torch.ones([4]), torch.zeros([4]).int(), 1, 0, 255)',
+    ],
     ['padding of a vector', 'return torch.reflection_pad2d(y.flatten(), [1, 1, 1, 1])'],
     ['a weight norm with too few scales', 'return torch._weight_norm(self.w, self.w[:1, :1], 0)'],
     ['a recurrent layer with states for another batch', lstm('y.size(0) + 1, 3')],

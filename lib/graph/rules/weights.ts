@@ -146,5 +146,5 @@ export const weightRules: RuleTable = new Map<string, Rule>([
   ...rules(linear, 'linear'),
   ...rules(bilinear, 'bilinear'),
   ...rules(embedding, 'embedding'),
-  ...rules(embeddingBag, 'embedding_bag _embedding_bag'),
+  ...rules(embeddingBag, 'embedding_bag _embedding_bag _embedding_bag_forward_only'),
 ])

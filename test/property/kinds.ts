@@ -273,6 +273,45 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       return `${e.out} = torch.einsum('btc,chd->bthd', [${e.reads[0]}, ${w}]).flatten(2)`
     },
   },
+  weightNorm: {
+    draw: one(image, (_, pick) => [pick(WIDTHS), pick([0, 1])]),
+    shape: (of, [out]) => resized(of, out as number),
+    emit: (e) => {
+      const [out, into] = [e.numbers[0] as number, channelsOf(same(e.shapes))]
+      const [v, g] = [e.parameter('v', [out, into, 3, 3]), e.parameter('g', [out, 1, 1, 1])]
+      const weight = e.numbers[1] ? `torch._weight_norm(${v}, ${g}, 0)` : `${g} * ${v} / ${v}.norm(2, [1, 2, 3], True)`
+      return `${e.out} = torch.conv2d(${e.reads[0]}, ${weight}, ${e.parameter('b', [out])}, [1, 1], [1, 1])`
+    },
+  },
+  cell: {
+    draw: one(tokens, width),
+    shape: (_, [out]) => [out as number],
+    emit: (e) => {
+      const [out, into] = [e.numbers[0] as number, channelsOf(same(e.shapes))]
+      const weights = [
+        e.parameter('ih', [3 * out, into]),
+        e.parameter('hh', [3 * out, out]),
+        e.parameter('bi', [3 * out]),
+        e.parameter('bh', [3 * out]),
+      ]
+      const step = `torch.gru_cell(${e.reads[0]}[:, t], ${e.out}, ${weights.join(', ')})`
+      return `${e.out} = torch.zeros([${e.reads[0]}.size(0), ${out}])\nfor t in range(3):\n  ${e.out} = ${step}`
+    },
+  },
+  layer: {
+    draw: one(tokens, width),
+    shape: (of, [out]) => resized(of, 2 * (out as number)),
+    emit: (e) => {
+      const [out, into] = [e.numbers[0] as number, channelsOf(same(e.shapes))]
+      const weights = ['f', 'r'].flatMap((way) => [
+        e.parameter(`${way}ih`, [4 * out, into]),
+        e.parameter(`${way}hh`, [4 * out, out]),
+      ])
+      const state = `torch.zeros([2, ${e.reads[0]}.size(0), ${out}])`
+      const run = `torch.lstm(${e.reads[0]}, [${state}, ${state}], [${weights.join(', ')}], False, 1, 0.0, False, True, True)`
+      return `${e.out}, ${e.out}h, ${e.out}c = ${run}`
+    },
+  },
   zeroGate: {
     hostile: true,
     ...map(image, (e, c) => {

@@ -41,13 +41,14 @@ export function approximations(analysis: Analysis, removed: Removed): Approximat
   for (const norm of analysis.norms) {
     if (norm.op.speculative) continue
     const axis = axisOf(analysis, norm)
-    const key = [norm.op.name, norm.dims, norm.dim, axis.size].join('|')
+    const operator = norm.op.name.replace('_fused_', '')
+    const key = [operator, norm.dims, norm.dim, axis.size].join('|')
     const call = calls.get(key) ?? 0
     calls.set(key, call + 1)
     if (!changes(analysis, norm, axis, removed)) continue
     const { op, dims, dim } = norm
     const keep = keptCoordinates(axis, removed)
-    found.push({ operator: op.name, scope: op.scope, dims, dim, size: axis.size, call, keep })
+    found.push({ operator, scope: op.scope, dims, dim, size: axis.size, call, keep })
   }
   return found
 }

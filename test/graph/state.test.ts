@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { closedBranches } from '../../lib/graph/branches.js'
+import type { Arg, OpEntry, OpRecord, RecordValue } from '../../lib/graph/index.js'
 import { hold } from '../property/law.js'
 import { uniform } from '../support/networks.js'
 import { type Case, checkCase } from './worked.js'
@@ -152,6 +154,40 @@ const CASES: Case[] = [
     groups: ['channels 8: e.0 ih.1 ih2.1', 'hidden 6: ih.0 hh.0 hh.1 ih2.0 hh2.0 hh2.1 o.1'],
   },
 ]
+
+/** `h` is nothing at first; `if h is None` is decided by what an earlier run has set, when there was one. */
+function remembered(kept: boolean): OpRecord {
+  const scalar = (kind: 'none' | 'bool', value: boolean | null): RecordValue => ({ kind, value })
+  const tensor = (role?: 'input'): RecordValue => ({
+    kind: 'tensor',
+    shape: [2, 3],
+    dtype: 'float32',
+    ...(role && { role }),
+  })
+  const op = (name: string, node: number, inputs: Arg[], outputs: Arg[]): OpEntry => ({
+    ...{ name, node, inputs, outputs, overload: '', argNames: [], scope: '' },
+    ...{ mutates: name === 'prim::SetAttr', speculative: false },
+  })
+  const [x, held, none, isNone, start, made] = [0, 1, 2, 3, 4, 5]
+  return {
+    values: [tensor('input'), scalar('none', null), scalar('none', null), scalar('bool', true), tensor(), tensor()],
+    ops: [
+      op('aten::__is__', 0, [held, none], [isNone]),
+      op('aten::zeros_like', 2, [x], [start]),
+      op('aten::add', 3, [x, start], [made]),
+      ...(kept ? [op('prim::SetAttr', 4, [none, made, held], [])] : []),
+    ],
+    skipped: [
+      { node: 1, scope: '', kind: 'if', outcome: 'failed', condition: isNone, reads: [], merges: [{ taken: start }] },
+    ],
+    ...{ inputs: [x], output: made, executed: true },
+  }
+}
+
+it('a branch by what the program has kept from its last run is not closed', () => {
+  expect(closedBranches(remembered(false)).size).toBe(1)
+  expect(closedBranches(remembered(true)).size).toBe(0)
+})
 
 describe('recurrent networks and their states', () => {
   it.each(CASES)('$title', checkCase)

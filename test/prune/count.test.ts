@@ -104,6 +104,18 @@ describe('counting', () => {
     expect(all).toEqual({ params: 2 * once, macs: 2 * batch * steps * once })
   })
 
+  it('cells: both matrices for every row of the batch, step by step', async () => {
+    const source = `def forward(self, x: Tensor) -> Tensor:
+  h = torch.zeros([x.size(0), 6])
+  c = torch.zeros([x.size(0), 6])
+  for t in range(4):
+    h, c = torch.lstm_cell(x[:, t], [h, c], self.ih, self.hh)
+  return torch.gru_cell(h, torch.zeros([x.size(0), 3]), self.gih, self.ghh)`
+    const { all } = await sizes(source, { ih: [24, 5], hh: [24, 6], gih: [9, 6], ghh: [9, 3] }, [2, 4, 5])
+    const [lstm, gru] = [24 * 5 + 24 * 6, 9 * 6 + 9 * 3]
+    expect(all).toEqual({ params: lstm + gru, macs: 2 * (4 * lstm + gru) })
+  })
+
   it('counts a parameter of two operators where it is read first, and element-wise work not at all', async () => {
     const source = body('torch.linear(torch.relu(torch.linear(x, self.w)) * self.g, self.w)')
     const { each } = await sizes(source, { w: [5, 5], g: [5] }, [2, 5])

@@ -1,8 +1,9 @@
 import { flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
 
 /**
- * The operators that matter: those from which a model output, or a write to a tensor, is reachable. What only feeds dead
- * values constrains nothing.
+ * The operators that matter: all that ran, since they run in the cut model, too, whether an output reads them or not (what
+ * can be removed is before it is recorded); and of the branches not taken those from which an output, or a write to a
+ * tensor, is reachable.
  */
 export function liveOps(record: OpRecord, closed: ReadonlySet<SkippedBlock> = new Set()): Set<OpEntry> {
   const wanted = new Set<ValueId>(flat(record.output))
@@ -13,7 +14,7 @@ export function liveOps(record: OpRecord, closed: ReadonlySet<SkippedBlock> = ne
     grown = false
     for (let k = record.ops.length - 1; k >= 0; k--) {
       const op = record.ops[k] as OpEntry
-      if (live.has(op) || !(op.mutates || flat(op.outputs).some((id) => wanted.has(id)))) continue
+      if (live.has(op) || !(!op.speculative || op.mutates || flat(op.outputs).some((id) => wanted.has(id)))) continue
       live.add(op)
       grown = true
       for (const id of flat(op.inputs)) wanted.add(id)

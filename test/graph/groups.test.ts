@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Analysis, analyse } from '../../lib/graph/index.js'
+import { analyse } from '../../lib/graph/analyse.js'
+import type { Analysis } from '../../lib/graph/index.js'
 import { RecordBuilder } from './build.js'
 
 /** `kind size: tensor.dim, …` for each group, statistics left out. */
@@ -211,11 +212,23 @@ describe('channel groups', () => {
     }
   })
 
-  it('ignores operators that no output needs', () => {
+  it('cuts operators along that ran, though no output needs them', () => {
+    const b = new RecordBuilder()
+    const x = b.conv('conv', b.input(2, 3, 4, 4), 6)
+    b.conv('discarded', x, 4)
+    expect(summary(analyse(b.record(b.conv('head', x, 2))))).toEqual([
+      'channels 6: conv.weight.0 discarded.weight.1 head.weight.1',
+      'channels 4: discarded.weight.0',
+    ])
+  })
+
+  it('ignores operators of a branch not taken that no output needs', () => {
     const b = new RecordBuilder()
     const x = b.conv('conv', b.input(2, 3, 4, 4), 6)
     b.op('aten::mystery', { self: x }, [[2, 6, 4, 4]])
-    expect(summary(analyse(b.record(b.conv('head', x, 2))))).toEqual(['channels 6: conv.weight.0 head.weight.1'])
+    const record = b.record(b.conv('head', x, 2))
+    const ops = record.ops.map((op) => ({ ...op, speculative: op.name === 'aten::mystery' }))
+    expect(summary(analyse({ ...record, ops }))).toEqual(['channels 6: conv.weight.0 head.weight.1'])
   })
 
   it('fixes a channel axis that is reduced, or that is a window', () => {

@@ -1,9 +1,11 @@
 import { signature } from '../schema/index.js'
-import { type Axis, fixAxis } from './axes.js'
+import { type Axis, fixAxis, isFixedAxis } from './axes.js'
 import { areAlike, closedBranches } from './branches.js'
 import { type Collected, collectGroups } from './collect.js'
 import type { FreezeReason } from './groups.js'
 import { withKnownIntegers } from './known.js'
+import { Lengths } from './lengths/lengths.js'
+import { keepRectangular, tiedLengths } from './lengths/products.js'
 import { liveOps } from './live.js'
 import { type Fix, Graph, Op, type Relation } from './op.js'
 import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
@@ -14,6 +16,8 @@ import { singleExamples } from './single.js'
 /** Channel groups, and for each value of the record which units each coordinate of its dimensions needs. */
 export interface Analysis extends Collected {
   readonly record: OpRecord
+  /** How long every dimension is, for any input. */
+  readonly lengths: Lengths
   /** Operators from which an output is reachable. */
   readonly live: ReadonlySet<OpEntry>
   /** Branches that only another kind of input would take: a cut closes them. */
@@ -40,18 +44,60 @@ export interface Provenance {
 /** @internal */
 export const ANALYSE = signature('analyse', ['record', RECORD])
 
+/** A dimension of a value that can't be cut, and why. */
+export interface Blocked {
+  value: ValueId
+  dim: number
+  reason: FreezeReason
+  op: OpEntry
+}
+
 /**
  * Finds which slices of which parameters must be removed together.
  *
  * Pure: it reads the record alone. What it does not understand it fixes, and says why.
+ *
+ * @param blockedIn dimensions that can't be cut for reasons beyond the record; asked again until there are none
  */
-export function analyse(record: OpRecord): Analysis {
-  ANALYSE.check(record)
-  return analyseRecord(withKnownIntegers(record))
+export function analyse(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[] = () => []): Analysis {
+  ANALYSE.check(given)
+  const record = withKnownIntegers(given)
+  const first = relate(record, new Lengths(record))
+  const learned = tiedLengths(first.graph, first.live)
+  const again = () => relate(record, new Lengths(record, learned, first.graph.lengths.symbols))
+  const { graph, closed, live } = learned.size === 0 ? first : again()
+  fixAll(graph, record.output, { kind: 'model output' })
+  keepRectangular(graph, live)
+  const { coordinates, relations, fixes, lengths } = graph
+  const provenance: Provenance = {
+    axes: (value) => (graph.has(value) ? graph.tensor(value).axes : undefined),
+    root: (c) => coordinates.find(c),
+    atoms: (c) => coordinates.atomsOf(c),
+    reasons: (c) => (coordinates.isFixed(c) ? coordinates.reasonsOf(c) : []),
+    relations,
+    fixes,
+  }
+  while (true) {
+    const broken = checkRelations(graph)
+    const analysis = { record, lengths, live, closed, broken, provenance, ...collectGroups(graph) }
+    const blocked = blockedIn(analysis).filter(({ value, dim }) => {
+      const axis = graph.has(value) ? graph.tensor(value).axes[dim] : undefined
+      return axis && !isFixedAxis(graph.axes, axis)
+    })
+    if (blocked.length === 0) return analysis
+    for (const { value, dim, reason, op } of blocked) graph.fix(graph.tensor(value).axes[dim] as Axis, reason, op)
+  }
 }
 
-function analyseRecord(record: OpRecord): Analysis {
-  const graph = new Graph(record)
+interface Related {
+  graph: Graph
+  live: ReadonlySet<OpEntry>
+  closed: ReadonlySet<SkippedBlock>
+}
+
+/** Applies the rule of every live operator. */
+function relate(record: OpRecord, lengths: Lengths): Related {
+  const graph = new Graph(record, lengths)
   const closed = closedBranches(record)
   const passed = new Set([...closed, ...singleExamples(record)])
   const live = liveOps(record, passed)
@@ -61,18 +107,7 @@ function analyseRecord(record: OpRecord): Analysis {
     for (const block of joints.get(k) ?? []) joinBlock(graph, block)
   })
   for (const block of joints.get(-1) ?? []) joinBlock(graph, block)
-  fixAll(graph, record.output, { kind: 'model output' })
-  const broken = checkRelations(graph)
-  const { coordinates, relations, fixes } = graph
-  const provenance: Provenance = {
-    axes: (value) => (graph.has(value) ? graph.tensor(value).axes : undefined),
-    root: (c) => coordinates.find(c),
-    atoms: (c) => coordinates.atomsOf(c),
-    reasons: (c) => (coordinates.isFixed(c) ? coordinates.reasonsOf(c) : []),
-    relations,
-    fixes,
-  }
-  return { record, live, closed, broken, provenance, ...collectGroups(graph) }
+  return { graph, live, closed }
 }
 
 /** The branches not taken, by the last operator that makes what flows out of either side; -1 when none does. */

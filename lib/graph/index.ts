@@ -1,4 +1,4 @@
-export { type Analysis, analyse, type Provenance } from './analyse.js'
+export type { Analysis, Blocked, Provenance } from './analyse.js'
 export type {
   ChannelGroup,
   ChannelGroups,
@@ -8,6 +8,7 @@ export type {
   Member,
   MemberUse,
 } from './groups.js'
+export type { Lengths } from './lengths/lengths.js'
 export type { Fix, Norm, Relation } from './op.js'
 export {
   type Arg,

@@ -1,7 +1,9 @@
 import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from './axes.js'
 import { type Coordinate, Coordinates, FIXED, MET } from './coordinates.js'
 import type { FreezeReason, MemberUse } from './groups.js'
+import type { Lengths } from './lengths/lengths.js'
 import { type Normalized, normalizedWeights } from './normalized.js'
+import type { Polynomial } from './polynomial.js'
 import { type Arg, flat, type OpEntry, type OpRecord, type TensorValue, type ValueId } from './record.js'
 
 /** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
@@ -67,6 +69,7 @@ export class Graph {
 
   readonly record: OpRecord
   private readonly normalized: Normalized
+  readonly lengths: Lengths
   /** Every equality the rules asked for, to be checked at the end. */
   readonly relations: Relation[] = []
   readonly fixes: Fix[] = []
@@ -77,8 +80,9 @@ export class Graph {
   /** Axes whose atoms were met as a dimension of a parameter. */
   private readonly dimensions = new Set<Axis>()
 
-  constructor(record: OpRecord) {
+  constructor(record: OpRecord, lengths: Lengths) {
     this.record = record
+    this.lengths = lengths
     this.coordinates = new Coordinates()
     this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
@@ -302,6 +306,24 @@ export class Op {
 
   int(name: string, fallback: number): number {
     return this.number(name) ?? fallback
+  }
+
+  /** Whether a number, or some number of a list, may be another one for another input. */
+  varies(name: string): boolean {
+    const arg = this.arg(name)
+    return arg !== undefined && flat([arg]).some((id) => !this.graph.lengths.numbers.isConstant(id))
+  }
+
+  /** A number for any input. */
+  length(name: string): Polynomial | undefined {
+    const arg = this.arg(name)
+    return typeof arg === 'number' ? this.graph.lengths.numbers.of(arg) : undefined
+  }
+
+  /** The numbers of a list for any input. */
+  listed(name: string): Polynomial[] {
+    const arg = this.arg(name)
+    return typeof arg === 'object' ? flat(arg).map((id) => this.graph.lengths.numbers.of(id)) : []
   }
 
   /** A list of ints, or a single int as a list of one; undefined when absent. */

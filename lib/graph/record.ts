@@ -54,6 +54,8 @@ export interface TensorValue {
 export interface ScalarValue {
   kind: 'int' | 'float' | 'bool' | 'string' | 'none' | 'other'
   value: number | boolean | string | null
+  /** Read from an attribute that the program assigns: another run may find another value there. */
+  role?: 'state'
 }
 
 export type RecordValue = TensorValue | ScalarValue

@@ -1,6 +1,6 @@
 import { EspalierError } from '../errors.js'
-import { type Analysis, analyse, type Removed } from '../graph/index.js'
-import { cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../prune/index.js'
+import type { Analysis, Removed } from '../graph/index.js'
+import { analyse, cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../prune/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { Manifest } from './manifest.js'

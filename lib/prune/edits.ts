@@ -7,11 +7,12 @@ import {
   type SkippedBlock,
   type ValueId,
 } from '../graph/index.js'
+import { Polynomial } from '../graph/polynomial.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { signature } from '../schema/index.js'
 import type { CutRequest } from '../torch/index.js'
 import { PLAN, type Plan, removedUnits } from './plan.js'
-import { Scalars } from './scalars.js'
+import { type Entry, ratioOf, Scalars } from './scalars.js'
 import { SLOTS } from './slots.js'
 import { Widths } from './widths.js'
 
@@ -62,7 +63,18 @@ export class Compiler {
     const all = [...this.placed.values()].map(({ edit }) => edit)
     return {
       constants: all.flatMap((e) => (e.kind === 'constant' ? [{ ...e.place, value: e.value }] : [])),
-      scaled: all.flatMap((e) => (e.kind === 'scaled' ? [{ ...e.place, multiply: e.multiply, divide: e.divide }] : [])),
+      scaled: all.flatMap((e) =>
+        e.kind === 'scaled'
+          ? [
+              {
+                ...e.place,
+                multiply: e.multiply,
+                divide: e.divide,
+                ...(e.entries.length > 0 && { entries: e.entries }),
+              },
+            ]
+          : [],
+      ),
       rewrites: all.flatMap((e) => (e.kind === 'rewrite' ? [e.rewrite] : [])),
       tensors: all.flatMap((e) => (e.kind === 'tensor' ? [{ ...e.place, slices: e.slices }] : [])),
     }
@@ -72,10 +84,19 @@ export class Compiler {
     const slots = SLOTS.get(op.name)
     const handled = slots ? slots(this, op) : new Set<number>()
     this.eachArgument(op, (place, id) => this.sliceConstant(op, place, id))
+    if (op.name === 'prim::Loop') this.keepRounds(op)
     if (!flatArgs(op.outputs).some((id) => this.rank(id) > 0)) return
     // A number that is no width but was computed from one keeps the value it had.
     this.eachArgument(op, (place, id) => {
       if (!handled.has(place.input)) this.pin(op, place, id)
+    })
+  }
+
+  /** A loop goes on for as many rounds as it did. */
+  private keepRounds(op: OpEntry): void {
+    this.eachArgument(op, (place, id) => {
+      if (place.input === 0) this.pin(op, place, id)
+      else if (this.scalars.changes(id)) this.refuse(op, 'carries a width that is cut', id)
     })
   }
 
@@ -84,7 +105,8 @@ export class Compiler {
     const { node, scope, kind, condition } = block
     const was = condition === undefined ? undefined : this.scalars.before(condition)
     if (kind !== 'if' || condition === undefined || was === undefined) return
-    if (this.scalars.after(condition) === was && !this.analysis.closed.has(block)) return
+    const settled = this.analysis.lengths.isSettled(condition) || !this.analysis.closed.has(block)
+    if (settled && !this.scalars.changes(condition)) return
     const edit: Edit = { kind: 'constant', place: { node, input: 0 }, value: was !== 0 }
     this.put({ name: 'prim::If', scope }, edit)
   }
@@ -94,8 +116,8 @@ export class Compiler {
     this.put(op, { kind: 'constant', place, value })
   }
 
-  refuse(op: OpEntry, why: string): never {
-    throw new EspalierError('ERR_UNSUPPORTED', `${op.name} in '${op.scope}' ${why}`)
+  refuse(op: OpEntry, why: string, number?: ValueId): never {
+    throw new Refusal(op, why, number)
   }
 
   /** The position of an argument; -1 when the operator has none of that name. */
@@ -103,32 +125,36 @@ export class Compiler {
     return op.argNames.indexOf(argument)
   }
 
-  /** Demands that an int argument, or an element of a list argument, has this value after the cut. */
-  require(op: OpEntry, place: Place, id: ValueId, wanted: number): void {
-    this.put(op, this.demand(op, place, id, wanted))
+  /** Demands that a number, or an element of a list of them, is this after the cut, for every input. */
+  require(op: OpEntry, place: Place, id: ValueId, wanted: number | Polynomial): void {
+    this.put(op, this.demand(op, place, id, typeof wanted === 'number' ? Polynomial.constant(wanted) : wanted))
   }
 
-  private demand(op: OpEntry, place: Place, id: ValueId, wanted: number): Edit {
-    const now = this.scalars.after(id)
-    if (now === wanted) return { kind: 'leave', place }
-    if (now === 'unknown' || now === undefined) {
-      return this.refuse(op, 'takes a width from arithmetic that is not understood')
+  private demand(op: OpEntry, place: Place, id: ValueId, wanted: Polynomial): Edit {
+    const [was, now] = [this.scalars.was(id), this.scalars.now(id)]
+    if (now.same(wanted)) return { kind: 'leave', place }
+    // What no input changes needs no arithmetic.
+    if (was.value !== undefined && wanted.value !== undefined) {
+      const flag = this.analysis.record.values[id]?.kind === 'bool'
+      return { kind: 'constant', place, value: flag ? wanted.value !== 0 : wanted.value }
     }
-    // What the program computes may be another number for another input: it is scaled, not replaced.
-    if (!this.scalars.isComputed(id)) return { kind: 'constant', place, value: wanted }
-    const divisor = gcd(wanted, now)
-    return { kind: 'scaled', place, multiply: wanted / divisor, divide: now / divisor }
+    // Only a whole number is scaled; any other is computed anew from the sizes that it had.
+    const whole = this.analysis.record.values[id]?.kind === 'int'
+    const direct = whole ? ratioOf(now, wanted) : undefined
+    if (direct) return { kind: 'scaled', place, ...direct, entries: [] }
+    const [entries, ratio] = [this.scalars.entries(id), whole || was.same(wanted) ? ratioOf(was, wanted) : undefined]
+    if (!entries || entries.length > 0 || !ratio) return this.refuse(op, 'computes with a width that is cut', id)
+    return { kind: 'scaled', place, ...ratio, entries }
   }
 
   /** Demands new values of the elements of a list of sizes; -1 (inferred) is left alone. */
-  requireList(op: OpEntry, argument: string, wanted: readonly (number | undefined)[]): Set<number> {
+  requireList(op: OpEntry, argument: string, wanted: readonly (number | Polynomial | undefined)[]): Set<number> {
     const input = this.position(op, argument)
     const arg = op.inputs[input]
     if (typeof arg === 'object') {
       arg.forEach((element, k) => {
-        const size = wanted[k]
-        if (typeof element !== 'number' || size === undefined || this.scalars.before(element) === -1) return
-        this.require(op, { node: op.node, input, element: k }, element, size)
+        if (typeof element !== 'number' || this.scalars.was(element).value === -1) return
+        this.require(op, { node: op.node, input, element: k }, element, wanted[k] ?? this.scalars.was(element))
       })
     }
     return new Set([input])
@@ -144,12 +170,9 @@ export class Compiler {
   }
 
   private pin(op: OpEntry, place: Place, id: ValueId): void {
-    const was = this.scalars.before(id)
-    const now = was === undefined ? was : this.scalars.after(id)
-    if (was === undefined || now === was) return
-    const flag = this.analysis.record.values[id]?.kind === 'bool'
-    if (this.scalars.varies(id)) this.require(op, place, id, was)
-    else this.put(op, { kind: 'constant', place, value: flag ? was !== 0 : was })
+    if (this.scalars.before(id) !== undefined && this.scalars.changes(id)) {
+      this.require(op, place, id, this.scalars.was(id))
+    }
   }
 
   /** A constant of the program is sliced where it is read. */
@@ -182,27 +205,35 @@ export class Compiler {
     return value?.kind === 'tensor' ? value.shape.length : 0
   }
 
-  private put(op: Pick<OpEntry, 'name' | 'scope'>, edit: Edit): void {
+  private put(op: Operator, edit: Edit): void {
     const { node, input, element } = edit.place
     const key = `${node}.${input}.${element ?? ''}`
     const known = this.placed.get(key)
     if (known && JSON.stringify(known.edit) !== JSON.stringify(edit)) {
-      throw new EspalierError(
-        'ERR_UNSUPPORTED',
-        `${op.name} in '${op.scope}' runs several times and would need a different width each time`,
-      )
+      throw new Refusal(op, 'runs several times and would need a different width each time')
     }
     this.placed.set(key, { edit })
+  }
+}
+
+type Operator = Pick<OpEntry, 'name' | 'scope'>
+
+/** Why an operator can't be cut as planned. */
+export class Refusal extends EspalierError {
+  readonly op: Operator
+  /** The number that it takes and that can't be put right. */
+  readonly number: ValueId | undefined
+
+  constructor(op: Operator, why: string, number?: ValueId) {
+    super('ERR_UNSUPPORTED', `${op.name} in '${op.scope}' ${why}`)
+    this.op = op
+    this.number = number
   }
 }
 
 type Edit =
   | { kind: 'leave'; place: Place }
   | { kind: 'constant'; place: Place; value: number | boolean }
-  | { kind: 'scaled'; place: Place; multiply: number; divide: number }
+  | { kind: 'scaled'; place: Place; multiply: number; divide: number; entries: readonly Entry[] }
   | { kind: 'tensor'; place: Place; slices: { dim: number; keep: Int32Array }[] }
   | { kind: 'rewrite'; place: Place; rewrite: CutRequest['rewrites'][number] }
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b)
-}

@@ -1,7 +1,8 @@
-import { type Arg, flatArgs, type OpEntry, survives, type UnitAxis } from '../graph/index.js'
+import { type Arg, flatArgs, type OpEntry, survives, type UnitAxis, type ValueId } from '../graph/index.js'
+import type { Polynomial } from '../graph/polynomial.js'
 import type { Compiler } from './edits.js'
 
-/** Demands new widths of an operator's arguments; returns the positions it has dealt with. */
+/** Demands new widths of an operator's arguments; returns the positions it has dealt with. Other numbers stay what they were. */
 type Slots = (compiler: Compiler, op: OpEntry) => Set<number>
 
 /** Groups of a convolution: channels read, over channels that each filter reads. */
@@ -17,8 +18,8 @@ const groups: Slots = (compiler, op) => {
   const w = compiler.widths.shape(weight)
   const channels = swapped ? outputShape(compiler, op) : compiler.widths.shape(x)
   const channel = channels.length - (w.length - 2) - 1
-  if ((compiler.scalars.before(id) ?? 1) !== 1)
-    compiler.require(op, { node: op.node, input }, id, (channels[channel] ?? 1) / (w[1] ?? 1))
+  const wanted = compiler.scalars.before(id) === 1 ? 1 : (channels[channel] ?? 1) / (w[1] ?? 1)
+  compiler.require(op, { node: op.node, input }, id, wanted)
   return new Set([input])
 }
 
@@ -41,19 +42,19 @@ const groupsLeft =
 const outputSizes =
   (argument: string): Slots =>
   (compiler, op) =>
-    compiler.requireList(op, argument, outputShape(compiler, op))
+    compiler.requireList(op, argument, outputLengths(compiler, op))
 
 /** `unflatten(dim, sizes)`: the sizes stand where the dimension was. */
 const unflattenSizes: Slots = (compiler, op) => {
   const dim = dimOf(compiler, op, axesOf(compiler, op, 'self')?.length ?? 0)
-  return compiler.requireList(op, 'sizes', outputShape(compiler, op).slice(dim))
+  return compiler.requireList(op, 'sizes', outputLengths(compiler, op).slice(dim))
 }
 
 /** `normalized_shape`: the last dimensions of the input. */
 const normalizedShape: Slots = (compiler, op) => {
   const input = op.inputs[compiler.position(op, 'normalized_shape')]
   const rank = typeof input === 'object' ? input.length : 0
-  return compiler.requireList(op, 'normalized_shape', outputShape(compiler, op).slice(-rank))
+  return compiler.requireList(op, 'normalized_shape', outputLengths(compiler, op).slice(-rank))
 }
 
 /** `repeat(sizes)`: how often each dimension of the output holds that of the input. */
@@ -61,14 +62,16 @@ const repeats =
   (argument: string): Slots =>
   (compiler, op) => {
     const x = compiler.tensorId(op, 'self')
-    const own = x === undefined ? [] : compiler.widths.shape(x)
-    const shape = outputShape(compiler, op)
-    const shift = shape.length - own.length
-    return compiler.requireList(
-      op,
-      argument,
-      shape.map((size, d) => size / (own[d - shift] ?? 1)),
-    )
+    const times = flatArgs(op.inputs[compiler.position(op, argument)] ?? [])
+    const lengths = outputLengths(compiler, op)
+    const shift = lengths.length - (x === undefined ? 0 : compiler.widths.shape(x).length)
+    const wanted = lengths.slice(lengths.length - times.length).map((length, k) => {
+      const d = lengths.length - times.length + k - shift
+      // As often as before, but for a dimension of 1 that is stretched to a width.
+      const own = x === undefined || d < 0 ? undefined : compiler.widths.shape(x)[d]
+      return (own ?? 1) === 1 ? length : undefined
+    })
+    return compiler.requireList(op, argument, wanted)
   }
 
 const interleaved: Slots = (compiler, op) => {
@@ -77,8 +80,9 @@ const interleaved: Slots = (compiler, op) => {
   const dim = dimOf(compiler, op, own.length)
   const input = compiler.position(op, 'repeats')
   const id = op.inputs[input]
-  if (typeof id === 'number' && compiler.scalars.before(id) !== undefined)
-    compiler.require(op, { node: op.node, input }, id, (outputShape(compiler, op)[dim] ?? 1) / (own[dim] ?? 1))
+  const length = outputLengths(compiler, op)[dim]
+  if (typeof id !== 'number' || compiler.scalars.before(id) === undefined || !length || own[dim] !== 1) return new Set()
+  compiler.require(op, { node: op.node, input }, id, length)
   return new Set([input])
 }
 
@@ -91,10 +95,9 @@ const parts: Slots = (compiler, op) => {
   const input = compiler.position(op, argument ?? '')
   const id = op.inputs[input]
   const handled = new Set([input])
-  if (argument === undefined || id === undefined) return handled
-  if (typeof id === 'object' && argument !== 'indices') return compiler.requireList(op, argument, sizes)
   const recorded = recordedPartSizes(compiler, op)
-  if (sizes.every((size, k) => size === recorded[k])) return handled
+  if (argument === undefined || id === undefined || sizes.every((size, k) => size === recorded[k])) return new Set()
+  if (typeof id === 'object' && argument !== 'indices') return compiler.requireList(op, argument, sizes)
   const total = sizes.reduce((a, b) => a + b, 0)
   const count = typeof id === 'number' ? (compiler.scalars.before(id) ?? 1) : 1
   const wanted = argument === 'chunks' ? Math.ceil(total / count) : (sizes[0] as number)
@@ -111,10 +114,9 @@ const bounds: Slots = (compiler, op) => {
   const names = op.name.endsWith('narrow') ? ['start', 'length'] : ['start', 'end']
   const handled = new Set(names.map((name) => compiler.position(op, name)))
   const axes = axesOf(compiler, op, 'self')
-  if (!axes) return handled
-  const dim = dimOf(compiler, op, axes.length)
-  const axis = axes[dim] as UnitAxis
-  if (!shrinks(compiler, axis)) return handled
+  const dim = dimOf(compiler, op, axes?.length ?? 0)
+  const axis = axes?.[dim]
+  if (!axis || !shrinks(compiler, axis)) return new Set()
   const [startId, endId] = names.map((name) => op.inputs[compiler.position(op, name)])
   const number = (arg: Arg | undefined) => (typeof arg === 'number' ? compiler.scalars.before(arg) : undefined)
   const clamp = (i: number) => Math.min(Math.max(i < 0 ? i + axis.size : i, 0), axis.size)
@@ -129,11 +131,13 @@ const bounds: Slots = (compiler, op) => {
   }
   const [from, to] = [kept(compiler, axis, 0, start), kept(compiler, axis, 0, end)]
   const place = (name: string) => ({ node: op.node, input: compiler.position(op, name) })
-  if (typeof startId === 'number' && number(startId) !== undefined && start > 0)
-    compiler.require(op, place('start'), startId, from)
+  if (typeof startId === 'number' && number(startId) !== undefined) compiler.require(op, place('start'), startId, from)
   if (typeof endId === 'number' && second !== undefined) {
-    if (names[1] === 'length') compiler.require(op, place('length'), endId, to - from)
-    else if (end < axis.size) compiler.require(op, place('end'), endId, to)
+    const own = compiler.widths.length(compiler.tensorId(op, 'self') as ValueId, dim)
+    // Beyond the end is beyond the end; the length of any input, where that is asked for.
+    const open = end === axis.size && !compiler.scalars.isComputed(endId)
+    if (names[1] === 'length') compiler.require(op, place('length'), endId, own.value === undefined ? own : to - from)
+    else if (!open) compiler.require(op, place('end'), endId, own.value === undefined ? own : to)
   }
   return handled
 }
@@ -144,9 +148,8 @@ const taken: Slots = (compiler, op) => {
   const id = op.inputs[input]
   const axes = axesOf(compiler, op, 'self')
   const index = typeof id === 'number' ? compiler.scalars.before(id) : undefined
-  if (!axes || typeof id !== 'number' || index === undefined) return new Set([input])
-  const axis = axes[dimOf(compiler, op, axes.length)] as UnitAxis
-  if (!shrinks(compiler, axis)) return new Set([input])
+  const axis = axes?.[dimOf(compiler, op, axes.length)]
+  if (!axis || typeof id !== 'number' || index === undefined || !shrinks(compiler, axis)) return new Set()
   const at = kept(compiler, axis, 0, index < 0 ? index + axis.size : index)
   compiler.require(op, { node: op.node, input }, id, index < 0 ? at - compiler.widths.size(axis) : at)
   return new Set([input])
@@ -184,7 +187,7 @@ const shifts: Slots = (compiler, op) => {
     const axis = axes[dim < 0 ? dim + axes.length : dim] as UnitAxis
     const own = now[k]
     const shift = typeof own === 'number' ? compiler.scalars.before(own) : undefined
-    if (shift === undefined || !shrinks(compiler, axis)) return shift
+    if (shift === undefined || !shrinks(compiler, axis)) return undefined
     const by = ((shift % axis.size) + axis.size) % axis.size
     return kept(compiler, axis, axis.size - by, axis.size)
   })
@@ -201,7 +204,7 @@ const amounts: Slots = (compiler, op) => {
   const wanted = now.map((id, k) => {
     const before = typeof id === 'number' ? compiler.scalars.before(id) : undefined
     const axis = made[made.length - 1 - Math.floor(k / 2)]
-    if (before === undefined || before <= 0 || !axis) return before
+    if (before === undefined || before <= 0 || !axis || !shrinks(compiler, axis)) return undefined
     return k % 2 === 0 ? kept(compiler, axis, 0, before) : kept(compiler, axis, axis.size - before, axis.size)
   })
   return compiler.requireList(op, 'pad', wanted)
@@ -219,19 +222,18 @@ const attentionScale: Slots = (compiler, op) => {
   return new Set()
 }
 
-/** A dimension that shrinks to 1 must not vanish with those that were 1 before. */
+/** A dimension that shrinks to 1 does not vanish with those that were 1 before: these are named. */
 const squeezed: Slots = (compiler, op) => {
   const x = compiler.tensorId(op, 'self')
-  const rank = flatArgs(op.outputs).map((id) => compiler.widths.shape(id).length)[0]
-  const before = x === undefined ? undefined : compiler.analysis.record.values[x]
-  if (x === undefined || before?.kind !== 'tensor' || rank === undefined) return new Set()
+  const value = x === undefined ? undefined : compiler.analysis.record.values[x]
+  if (x === undefined || value?.kind !== 'tensor') return new Set()
+  const { shape } = value
   const arg = op.inputs[compiler.position(op, 'dim')]
-  const named = arg === undefined ? undefined : flatArgs(arg).map((id) => compiler.scalars.before(id) ?? 0)
-  compiler.widths.shape(x).forEach((size, d) => {
-    const asked = named === undefined || named.includes(d) || named.includes(d - before.shape.length)
-    if (asked && size === 1 && before.shape[d] !== 1)
-      compiler.refuse(op, `would drop dimension ${d}, of which one index is left`)
-  })
+  const asked = arg === undefined ? undefined : flatArgs(arg).map((id) => compiler.scalars.before(id) ?? 0)
+  const named = shape.map((_, d) => d).filter((d) => !asked || asked.includes(d) || asked.includes(d - shape.length))
+  const now = compiler.widths.shape(x)
+  const dims = named.filter((d) => shape[d] === 1 || now[d] !== 1)
+  if (dims.length < named.length) compiler.refuse(op, 'would drop a dimension of which one index is left')
   return new Set()
 }
 
@@ -262,6 +264,16 @@ function renumbered(compiler: Compiler, axis: UnitAxis, indices: readonly number
 function outputShape(compiler: Compiler, op: OpEntry): readonly number[] {
   const output = op.outputs[0]
   return typeof output === 'number' ? compiler.widths.shape(output) : []
+}
+
+/** Lengths of the first output after the cut, for any input; undefined where they stay. */
+function outputLengths(compiler: Compiler, op: OpEntry): readonly (Polynomial | undefined)[] {
+  const output = op.outputs[0]
+  const axes = typeof output === 'number' ? compiler.analysis.axesOf(output) : undefined
+  if (typeof output !== 'number') return []
+  return compiler.widths
+    .shape(output)
+    .map((_, d) => (axes?.[d] && shrinks(compiler, axes[d]) ? compiler.widths.length(output, d) : undefined))
 }
 
 function dimOf(compiler: Compiler, op: OpEntry, rank: number): number {
@@ -311,5 +323,5 @@ export const SLOTS: ReadonlyMap<string, Slots> = new Map<string, Slots>([
   ...slots(shifts, 'roll'),
   ...slots(amounts, 'pad constant_pad_nd'),
   ...slots(attentionScale, 'scaled_dot_product_attention'),
-  ...slots(squeezed, 'squeeze'),
+  ...slots(squeezed, 'squeeze squeeze_'),
 ])

@@ -1,4 +1,5 @@
 import { type Analysis, keptSize, type Removed, type UnitAxis, type ValueId } from '../graph/index.js'
+import { Polynomial } from '../graph/polynomial.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { signature } from '../schema/index.js'
 
@@ -19,6 +20,16 @@ export class Widths {
     if (axes) return axes.map((axis) => this.size(axis))
     const value = this.analysis.record.values[id]
     return value?.kind === 'tensor' ? value.shape : []
+  }
+
+  /** Length of a dimension after the cut, for any input. */
+  length(id: ValueId, dim: number): Polynomial {
+    const was = this.analysis.lengths.length(id, dim)
+    const axis = this.analysis.axesOf(id)?.[dim]
+    const size = axis ? this.size(axis) : undefined
+    if (!axis || size === undefined || size === axis.size) return was
+    if (was.value !== undefined) return Polynomial.constant(size)
+    return was.scaled(size, axis.size) ?? this.analysis.lengths.symbols.of(`${was.key} * ${size} / ${axis.size}`)
   }
 
   size(axis: UnitAxis): number {

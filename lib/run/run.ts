@@ -1,9 +1,9 @@
 import { abortIf } from '../abort.js'
 import { EspalierError } from '../errors.js'
-import type { Analysis } from '../graph/index.js'
-import { analyse, type OpRecord } from '../graph/index.js'
+import type { Analysis, OpRecord } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
 import {
+  analyse,
   compensate,
   cutAndVerify,
   describePlan,

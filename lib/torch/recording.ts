@@ -15,8 +15,18 @@ export interface CutRequest {
     element?: number
     value: number | boolean | number[] | null | { shape: number[]; data: number[] | Float32Array }
   }[]
-  /** An int computed at run time is multiplied, then floor-divided. */
-  readonly scaled: readonly { node: number; input: number; element?: number; multiply: number; divide: number }[]
+  /**
+   * An int computed at run time is multiplied, then floor-divided. Before that it is computed anew, for this place alone,
+   * with the sizes in `entries` (what the node gives, or an element of the list of `size` that it gives) multiplied and divided each.
+   */
+  readonly scaled: readonly {
+    node: number
+    input: number
+    element?: number
+    multiply: number
+    divide: number
+    entries?: readonly { node: number; element?: number; size?: number; multiply: number; divide: number }[]
+  }[]
   /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
   /** The constant tensor that is read there is sliced, for this use only. */
   readonly tensors?: readonly {
@@ -32,6 +42,7 @@ export interface CutRequest {
   readonly rewrites: readonly (
     | { node: number; form: 'split_with_sizes'; sizes: number[] }
     | { node: number; form: 'index_select'; dim: number; indices: number[] }
+    | { node: number; form: 'squeeze'; dims: number[] }
   )[]
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { analyse } from '../../lib/graph/index.js'
+import { analyse } from '../../lib/graph/analyse.js'
 import { type Compensation, compensate, cutAndVerify, describePlan, removedUnits } from '../../lib/prune/index.js'
 import { call, type ModuleInput, type ScriptModule, scope, Tensor } from '../../lib/torch/index.js'
 import { Random } from '../../lib/train/index.js'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { EspalierError } from '../../lib/errors.js'
-import { type Analysis, analyse } from '../../lib/graph/index.js'
+import { analyse } from '../../lib/graph/analyse.js'
+import type { Analysis } from '../../lib/graph/index.js'
 import { countSize } from '../../lib/prune/count.js'
 import { describePlan, makePlan, removedUnits } from '../../lib/prune/plan.js'
 import { RecordBuilder } from '../graph/build.js'

@@ -2,6 +2,17 @@ import { type Axis, fixedAxis } from '../axes.js'
 import type { Op, Tensor } from '../op.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 
+/**
+ * What of an axis is read depends on the input: another input reads what this one leaves out, so it stays whole. So does an
+ * axis whose own length does, since its parts are then others each time.
+ */
+function keepWhole(op: Op, x: Tensor, at: number, ...numbers: readonly string[]): void {
+  const length = op.graph.lengths.length(x.id, at)
+  if (length.value === undefined || numbers.some((name) => op.varies(name))) {
+    op.fix(x.axes[at] as Axis, 'read by the size of the input')
+  }
+}
+
 const cat: Rule = (op) => {
   const all = op.tensors('tensors')
   // An empty one-dimensional tensor is accepted at any rank, and adds nothing.
@@ -40,6 +51,7 @@ const stack: Rule = (op) => {
 const split: Rule = (op) => {
   const x = op.input('self')
   const at = op.dim(op.int('dim', 0), x.shape.length)
+  keepWhole(op, x, at, 'split_size', 'split_sizes', 'chunks', 'sections', 'indices')
   let start = 0
   op.allOutputs().forEach((id, k) => {
     const end = start + (op.graph.value(id)?.shape[at] ?? 0)
@@ -59,9 +71,20 @@ const slice: Rule = (op) => {
   const step = op.int('step', 1)
   const length = op.graph.value(op.allOutputs()[0] ?? -1)?.shape[at] ?? 0
   const axis = x.axes[at] as Axis
-  const whole = length === size && step === 1
+  const whole = isWhole(op, x, at)
+  if (!whole) keepWhole(op, x, at, 'start', 'end', 'length', 'step')
   const cut = whole ? axis : Int32Array.from({ length }, (_, k) => axis[start + k * step] as number)
   op.output(replaced(x.axes, at, cut), x.zero)
+}
+
+/** Whether a slice takes all of a dimension, of any length. */
+function isWhole(op: Op, x: Tensor, at: number): boolean {
+  const length = op.graph.lengths.length(x.id, at)
+  const [start, end] = [op.length('start'), op.length('length') ?? op.length('end')]
+  const constant = length.value !== undefined && end?.value !== undefined && end.value >= length.value
+  const toEnd =
+    end === undefined || end.value === undefined ? (end?.same(length) ?? true) : constant || end.value >= 2 ** 31
+  return toEnd && (start === undefined || start.value === 0) && op.int('step', 1) === 1
 }
 
 function replaced(axes: readonly Axis[], at: number, axis: Axis): Axis[] {
@@ -73,8 +96,9 @@ const select: Rule = (op) => {
   const x = op.input('self')
   const at = op.dim(op.int('dim', 0), x.shape.length)
   const axis = x.axes[at] as Axis
+  keepWhole(op, x, at)
   const index = op.number('index')
-  if (index === undefined) op.fix(axis, 'index not constant')
+  if (index === undefined || op.varies('index')) op.fix(axis, 'index not constant')
   else op.fix(axis.subarray(op.dim(index, axis.length)).subarray(0, 1), 'index taken')
   dropDimension(op, x, at)
 }
@@ -110,6 +134,7 @@ const indexSelect: Rule = (op) => {
   const x = op.input('self')
   const index = op.input('index')
   const at = op.dim(op.int('dim', 0), x.shape.length)
+  keepWhole(op, x, at)
   op.output(replaced(x.axes, at, indexed(op, x.axes[at] as Axis, index)), x.zero)
 }
 
@@ -137,6 +162,7 @@ const index: Rule = (op) => {
   const together = at.every((d, k) => d === first + k)
   const place = together ? first : 0
   const shape = op.outputShape().slice(place, place + rank)
+  for (const d of at) keepWhole(op, x, d)
   const own = at.length === 1 && rank === 1 ? [indexed(op, x.axes[first] as Axis, only)] : shape.map(fixedAxis)
   if (at.length > 1 || rank !== 1) {
     for (const t of given) for (const axis of t?.axes ?? []) op.fix(axis, 'index')
@@ -181,6 +207,7 @@ const reordered =
     const dims = op.ints('dims')?.map((d) => op.dim(d, x.shape.length))
     if (!dims || dims.length === 0) return op.freeze('unsupported form')
     const shifts = op.ints('shifts') ?? dims.map(() => 0)
+    for (const d of dims) keepWhole(op, x, d, 'shifts')
     const axes = x.axes.map((axis, d) => {
       const k = dims.indexOf(d)
       return k < 0 || op.isFixed(axis) ? axis : pick(axis, order(axis.length, shifts[k] ?? 0))
@@ -196,6 +223,7 @@ const glu: Rule = (op) => {
   const x = op.input('self')
   const at = op.dim(op.int('dim', -1), x.shape.length)
   const axis = x.axes[at] as Axis
+  keepWhole(op, x, at)
   const [a, b] = [axis.slice(0, axis.length / 2), axis.slice(axis.length / 2)]
   op.equate(a, b)
   op.output(replaced(x.axes, at, a), x.zero)
@@ -210,12 +238,14 @@ const pad: Rule = (op) => {
   const constant = op.entry.name === 'aten::constant_pad_nd' || (value?.kind === 'string' && value.value === 'constant')
   const stays = !constant || (op.number('value') ?? 0) === 0
   const shape = op.outputShape()
+  const every = [...op.listed('pad'), ...op.listed('padding')]
   const axes = x.axes.map((axis, d) => {
     const k = 2 * (x.axes.length - 1 - d)
     const [left, right] = [amounts?.[k] ?? 0, amounts?.[k + 1] ?? 0]
-    if (left === 0 && right === 0 && axis.length === shape[d]) return axis
+    if ([every[k], every[k + 1]].every((n) => n === undefined || n.value === 0)) return axis
+    keepWhole(op, x, d, 'pad')
     if (constant && amounts && left >= 0 && right >= 0 && !op.isFixed(axis)) {
-      return Int32Array.from([...added(op, left), ...axis, ...added(op, right)])
+      return Int32Array.from([...padding(op, left), ...axis, ...padding(op, right)])
     }
     op.fix(axis, 'padded axis')
     return fixedAxis(shape[d] as number)
@@ -227,7 +257,7 @@ const pad: Rule = (op) => {
 }
 
 /** Coordinates that an operator adds; unlike an axis of its own even a single one may go. */
-function added(op: Op, n: number): Axis {
+function padding(op: Op, n: number): Axis {
   return op.fresh(n + 1, 0).subarray(0, n)
 }
 

@@ -76,10 +76,20 @@ const reshape: Rule = (op) => {
     const run = x.axes.slice(i0, i)
     const sizes = shape.slice(o0, o)
     const prunable = run.map((axis, k) => ({ axis, zero: x.zero[i0 + k] === true })).filter((p) => !op.isFixed(p.axis))
-    axes.push(...splitRun(op, op.merge(...run), sizes))
+    const parts = splitRun(op, op.merge(...run), sizes)
+    // A factor that is 1 in the example makes an axis that is as long as another only here.
+    const made = op.allOutputs()[0] ?? -1
+    const grows = [...lengthsOf(op, x.id, i0, i), ...lengthsOf(op, made, o0, o)].some((n) => n === undefined)
+    axes.push(...(grows ? parts.map((axis) => (op.isFixed(axis) ? axis : axis.slice())) : parts))
     zero.push(...sizes.map(() => prunable.length > 0 && prunable.every((p) => p.zero)))
   }
   op.output(axes, zero)
+}
+
+/** Those dimensions of 1 from `start` to `end`, with their length for any input: undefined where it is not constant. */
+function lengthsOf(op: Op, id: number, start: number, end: number): (number | undefined)[] {
+  const shape = op.graph.value(id)?.shape ?? []
+  return shape.slice(start, end).flatMap((n, k) => (n === 1 ? [op.graph.lengths.length(id, start + k).value] : []))
 }
 
 function product(sizes: readonly number[]): number {
@@ -140,7 +150,7 @@ const repeat: Rule = (op) => {
   const shift = shape.length - x.shape.length
   const axes = shape.map((size, d) => {
     const own = x.axes[d - shift] ?? fixedAxis(1)
-    if (own.length === size) return own
+    if (own.length === size) return op.isFixed(own) ? own : own.slice()
     return own.length === 1 ? op.fresh(size, MET.outer) : op.merge(fixedAxis(size / own.length), own)
   })
   op.output(
@@ -161,7 +171,7 @@ const repeatInterleave: Rule = (op) => {
   const times = op.number('repeats')
   if (dim === undefined || times === undefined) return op.freeze('unsupported form')
   const at = op.dim(dim, x.shape.length)
-  const axis = op.merge(x.axes[at] as Axis, op.fresh(times, MET.outer))
+  const axis = op.merge(x.axes[at] as Axis, op.varies('repeats') ? fixedAxis(times) : op.fresh(times, MET.outer))
   op.output(
     x.axes.map((own, d) => (d === at ? axis : own)),
     x.zero,

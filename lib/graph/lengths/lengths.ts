@@ -25,6 +25,8 @@ export class Lengths implements Dimensions {
   private readonly record: OpRecord
   private readonly shapes = new Map<ValueId, readonly Polynomial[]>()
   private readonly given: ReadonlySet<ValueId>
+  /** Lengths of which nothing is known. */
+  private readonly open = new Set<Polynomial>()
   private readonly learned: Learned
   private readonly choices = new Map<ValueId, SkippedBlock[]>()
 
@@ -61,11 +63,13 @@ export class Lengths implements Dimensions {
 
   /** Whether nothing is known of a length. */
   isOpen(id: ValueId, dim: number): boolean {
-    return this.length(id, dim).same(this.own(id, dim))
+    return this.open.has(this.length(id, dim))
   }
 
   private own(id: ValueId, dim: number): Polynomial {
-    return this.symbols.of(`length ${id}.${dim}`)
+    const made = this.symbols.of(`length ${id}.${dim}`)
+    this.open.add(made)
+    return made
   }
 
   isGiven(id: ValueId): boolean {

@@ -21,8 +21,9 @@ export function tiedLengths(graph: Graph, live: ReadonlySet<OpEntry>): Learned {
         if (axis === fixedAxis(axis.length)) return
         const one = graph.axes.of(axis)
         const length = lengths.length(id, dim)
-        if (lengths.isOpen(id, dim)) open.push({ id, dim, axis: one })
-        else if (known.get(one)?.value === undefined) known.set(one, length)
+        if (lengths.isOpen(id, dim)) {
+          if (graph.value(id)?.role === undefined) open.push({ id, dim, axis: one })
+        } else if (known.get(one)?.value === undefined) known.set(one, length)
       })
     }
   }

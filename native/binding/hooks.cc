@@ -29,7 +29,6 @@ void CheckReplacement(const at::Tensor& given, const at::Tensor& gradient) {
 Napi::Value TensorRegisterHook(const Napi::CallbackInfo& info) {
   Addon& addon = Addon::Of(info.Env());
   const at::Tensor tensor = UnwrapTensor(info[0], "tensor");
-  if (!info[1].IsFunction()) throw InvalidArgument("registerHook needs a function, not " + Describe(info[1]));
   if (!tensor.requires_grad()) throw InvalidArgument("registerHook needs a tensor that requires grad");
   std::shared_ptr<Hook> hook = addon.hooks.Add(info[1].As<Napi::Function>());
   const Napi::Object handle = WrapHook(info.Env(), hook);

@@ -33,7 +33,7 @@ std::shared_ptr<const script::PreparedGraph> ModuleState::Prepared() {
   return prepared_;
 }
 
-ModuleUse::Locked::Locked(const ModuleUse& use) : state_(*use.state_), hooks_(use.hooks_.get()) {
+ModuleUse::Locked::Locked(const ModuleUse& use) : state_(*use.state_), release_{state_}, hooks_(use.hooks_.get()) {
   if (!use.mode_ || state_.mode_ == use.mode_) return;
   state_.module.train(*use.mode_);
   state_.mode_ = use.mode_;

@@ -51,14 +51,19 @@ class ModuleUse {
    public:
     // Of a module that is free no longer: the caller has acquired it.
     Locked(const ModuleUse& use);
-    ~Locked() { state_.free.release(); }
     Locked(const Locked&) = delete;
     torch::jit::Module& module() { return state_.module; }
     c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs), hooks_); }
     std::shared_ptr<const script::PreparedGraph> Prepared() { return state_.Prepared(); }
 
    private:
+    // Lets go also when the constructor throws.
+    struct Release {
+      ModuleState& state;
+      ~Release() { state.free.release(); }
+    };
     ModuleState& state_;
+    const Release release_;
     const ModuleHooks* hooks_;
   };
   // On the runner's thread.

@@ -3,7 +3,6 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "binding/addon.h"
 #include "binding/module.h"
@@ -43,9 +42,11 @@ void HookOutputs(Addon& addon, const std::shared_ptr<Hook>& hook, const c10::IVa
 // right.
 void RequireSubmodule(const torch::jit::Module& module, const std::string& path) {
   torch::jit::Module at = module;
-  std::istringstream names(path);
   std::string reached;
-  for (std::string name; std::getline(names, name, '.');) {
+  for (size_t begin = 0; !path.empty() && begin <= path.size();) {
+    const size_t dot = std::min(path.find('.', begin), path.size());
+    const std::string name = path.substr(begin, dot - begin);
+    begin = dot + 1;
     std::string there;
     std::optional<torch::jit::Module> next;
     for (const auto& child : at.named_children()) {
@@ -69,7 +70,6 @@ Napi::Value ModuleRegisterHook(const Napi::CallbackInfo& info) {
   const std::string path = ToText(info[1], "name");
   const std::string kind = ToText(info[2], "kind");
   if (kind != "forward" && kind != "backward") throw InvalidArgument("a hook is forward or backward, not " + kind);
-  if (!info[3].IsFunction()) throw InvalidArgument("a hook must be a function, not " + Describe(info[3]));
   RequireSubmodule(native.module(), path);
 
   const std::shared_ptr<Hook> hook = addon.hooks.Add(info[3].As<Napi::Function>());

@@ -207,6 +207,13 @@ describe('a hook on a module', () => {
     expect((await failure(() => network.registerBackwardHook('fc', 7 as never))).code).toBe('ERR_INVALID_ARGUMENT')
   })
 
+  it.each(['layer1.', '.layer1', 'layer1..0', '.', 'fc.weight'])('on the name %s is refused at once', async (name) => {
+    const network = await load(digits('script'))
+    const error = await failure(() => network.registerForwardHook(name, () => undefined))
+    expect(error.code).toBe('ERR_INVALID_ARGUMENT')
+    expect(error.message).toBe(`there is no submodule '${name}'`)
+  })
+
   it('on a module that is never called is refused when the model runs', async () => {
     const source = 'def forward(self, x):\n    return x * self.scale.weight\n'
     const network = await define(source, { parameters: { 'scale.weight': Tensor.full([1], 2) } })

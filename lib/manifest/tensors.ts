@@ -4,7 +4,7 @@ import type { OptimizerState } from '../train/index.js'
 import type { Manifest } from './manifest.js'
 
 /** What maps tensors from before a cut to after it, and back. */
-export type Cut = Pick<Manifest, 'keep' | 'sizes'>
+export type Cut = Pick<Manifest, 'keep' | 'sizes'> & Partial<Pick<Manifest, 'directions'>>
 
 /**
  * Cuts tensors of the original network as the cut did: its own parameters, or anything of their shapes (a mask, a
@@ -26,8 +26,8 @@ export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
 }
 
 /**
- * Puts tensors of the small network back to their original shapes, with zeros at what was cut. Tensors that the cut left
- * alone are copied. `shrinkTensors` of the result gives the tensors back.
+ * Puts tensors of the small network back to their original shapes, with zeros at what was cut (ones in the
+ * directions of a weight norm, of which zero is none). Tensors that the cut left alone are copied. `shrinkTensors` of the result gives the tensors back.
  *
  * @param tensors by name of the parameter or buffer
  * @returns new tensors, to be disposed of by the caller
@@ -45,8 +45,9 @@ export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
     let large = tensor
     for (const [dim, kept] of Object.entries(dims)) {
       const wide = large.shape.map((size, d) => (d === Number(dim) ? (shape?.[d] ?? size) : size))
-      const zeros = Tensor.zeros(wide, { dtype: tensor.dtype })
-      large = call('aten::index_copy', [zeros, Number(dim), indices(kept), large]) as Tensor
+      const fill = cut.directions?.[name]?.includes(Number(dim)) ? 1 : 0
+      const filled = call('aten::add.Scalar', [Tensor.zeros(wide, { dtype: tensor.dtype }), fill]) as Tensor
+      large = call('aten::index_copy', [filled, Number(dim), indices(kept), large]) as Tensor
     }
     return large === tensor ? (call('aten::clone', [tensor]) as Tensor) : large
   })

@@ -1,7 +1,19 @@
-import { analyse, dimensionCoefficients, groupL2, prune, scope, weightsFrom } from 'espalier'
+import {
+  analyse,
+  define,
+  dimensionCoefficients,
+  expandTensors,
+  groupL2,
+  makeManifest,
+  prune,
+  scope,
+  type Tensor,
+  weightsFrom,
+} from 'espalier'
 import { describe, expect, it } from 'vitest'
 import { hold } from '../property/law.js'
 import { network, uniform } from '../support/networks.js'
+import { expectClose, numbers } from '../torch/support.js'
 import { type Case, checkCase } from './worked.js'
 
 const signal = () => [uniform([2, 3, 8])]
@@ -96,6 +108,17 @@ describe('weights that are divided by a number of their own', () => {
         rg: [0],
         pv: [1],
       })
+    })
+  })
+
+  it('tensors of the small network make the large one compute the same, put back', async () => {
+    await scope(async () => {
+      const model = await network(VOCODER.source, VOCODER.parameters)
+      const result = await prune(model, { exampleInputs: signal(), ratio: 0.5 })
+      const large = expandTensors(makeManifest(result), result.small.parameters())
+      const restored = await define(VOCODER.source, { parameters: Object.fromEntries(large) })
+      const [x] = signal() as [Tensor]
+      expectClose((await restored.forward(x)) as Tensor, numbers((await result.small.forward(x)) as Tensor), 1e-5)
     })
   })
 

@@ -64,7 +64,7 @@ const layers =
     const cells = op.int('num_layers', 1) * directions
     const each = weights.length / cells
     const projected = each === (biased ? 5 : 3)
-    if (!Number.isInteger(each) || each < 2) return op.freeze('unsupported form')
+    if (!Number.isInteger(each) || each < 2 || states.length === 0) return op.freeze('unsupported form')
 
     const last = weights[each - 1] as Tensor
     const h = hiddenOf(op, weights[0] as Tensor, kind.gates)
@@ -82,7 +82,7 @@ const layers =
     parts.forEach(([wih, whh], k) => {
       const first = k < directions
       columns(op, wih as Tensor, first ? lastAxis(x) : made, first ? lastZero(x) : zero)
-      columns(op, whh as Tensor, out, zero)
+      columns(op, whh as Tensor, out, zero && lastZero(states[0] as Tensor))
     })
     for (const project of projections) {
       op.equate(project.axes[0] as Axis, out)

@@ -1,8 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
-import { abortIf } from '../abort.js'
 import { count, list, maybe, object, signal, signature } from '../schema/index.js'
-import { type ModuleInput, type ScriptModule, scope } from '../torch/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { timeForward } from '../torch/time.js'
 
 /** Time of one forward pass in milliseconds. */
 export interface Latency {
@@ -41,13 +40,10 @@ export async function measureLatency(
   const { rounds = 100, warmUp = 10 } = options
   const times = modules.map((): number[] => [])
   for (let round = -warmUp; round < rounds; round++) {
-    modules.forEach((module, k) => {
-      const start = performance.now()
-      scope(() => void module.forwardSync(...inputs))
-      if (round >= 0) times[k]!.push(performance.now() - start)
-    })
-    await setImmediate()
-    abortIf(options.signal)
+    for (const [k, module] of modules.entries()) {
+      const time = await timeForward(module, inputs, { signal: options.signal })
+      if (round >= 0) times[k]!.push(time)
+    }
   }
   return times.map((own) => {
     const sorted = [...own].sort((a, b) => a - b)

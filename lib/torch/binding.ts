@@ -76,6 +76,8 @@ export interface NativeBinding {
 
   createCancel(): CancelHandle
   cancel(cancel: CancelHandle): void
+  /** The job that runs with this handle did not end though it was cancelled: its promise is rejected, its thread left behind. */
+  leaveBehind(cancel: CancelHandle): void
 
   tensorFrom(data: TypedArray, shape: readonly number[], dtype: string, requiresGrad: boolean): TensorHandle
   tensorData(tensor: TensorHandle): TypedArray
@@ -128,25 +130,37 @@ export interface NativeBinding {
     parameters: readonly (readonly [string, TensorHandle])[],
     buffers: readonly (readonly [string, TensorHandle])[],
   ): Promise<ModuleHandle>
-  moduleSave(module: ModuleHandle, path: string): Promise<void>
-  moduleBytes(module: ModuleHandle): Promise<Uint8Array>
+  moduleSave(module: ModuleHandle, path: string, options: JobOptions): Promise<void>
+  moduleBytes(module: ModuleHandle, options: JobOptions): Promise<Uint8Array>
   moduleParameters(module: ModuleHandle): NamedHandle[]
   moduleBuffers(module: ModuleHandle): NamedHandle[]
   moduleTraining(module: ModuleHandle): boolean
   moduleTrain(module: ModuleHandle, mode: boolean): void
   moduleForward(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<NativeOutput>
+  /** Milliseconds of the run alone, without the way to the native thread and back. */
+  moduleTime(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<number>
   moduleForwardSync(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): NativeOutput
   moduleClone(module: ModuleHandle): ModuleHandle
-  moduleTo(module: ModuleHandle, device: string | null, dtype: string | null): Promise<ModuleHandle>
+  moduleTo(
+    module: ModuleHandle,
+    device: string | null,
+    dtype: string | null,
+    options: JobOptions,
+  ): Promise<ModuleHandle>
   moduleDispose(module: ModuleHandle): void
 
   /** `record` is an OpRecord as JSON; see recording.ts. */
   moduleRecord(
     module: ModuleHandle,
     inputs: readonly NativeInput[],
-    options: { execute: boolean },
+    options: JobOptions & { execute: boolean },
   ): Promise<{ record: string; handle: RecordingHandle }>
-  moduleCut(module: ModuleHandle, recording: RecordingHandle, request: CutRequest): Promise<ModuleHandle>
+  moduleCut(
+    module: ModuleHandle,
+    recording: RecordingHandle,
+    request: CutRequest,
+    options: JobOptions,
+  ): Promise<ModuleHandle>
   /** Over all runs of each operator; `null` for one that did not run. */
   moduleObserve(
     module: ModuleHandle,

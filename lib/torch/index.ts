@@ -1,4 +1,4 @@
-export type { RunOptions } from './abort.js'
+export type { RunOptions, SignalOptions } from './abort.js'
 export { define, type ModuleTensors } from './define.js'
 export {
   argmax,

@@ -14,7 +14,14 @@ import {
   signature,
   thing,
 } from '../schema/index.js'
-import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, withSignal } from './abort.js'
+import {
+  RUN_ENTRIES,
+  RUN_OPTIONS,
+  type RunOptions,
+  SIGNAL_OPTIONS,
+  type SignalOptions,
+  withSignal,
+} from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
 import {
   type ForwardHook,
@@ -66,7 +73,7 @@ export interface Observation {
   spread: Float64Array
 }
 
-export interface RecordOptions {
+export interface RecordOptions extends SignalOptions {
   /** Run for real in any case; default false. */
   execute?: boolean | undefined
 }
@@ -189,7 +196,10 @@ export class ScriptModule {
     return registration(binding().moduleRegisterHook(moduleHandleOf(this), name, 'backward', gradientHook(hook)))
   }
 
-  /** A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load. */
+  /**
+   * A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load, as long as
+   * a job that works on the module runs, and can't be cancelled: `to` a device can.
+   */
   clone(): ScriptModule {
     return wrapModule(binding().moduleClone(moduleHandleOf(this)), this.repairs)
   }
@@ -203,12 +213,14 @@ export class ScriptModule {
   /**
    * A copy on another device, or with its floating-point parameters and buffers in another dtype.
    *
-   * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is neither; ERR_TORCH when the device is not there
+   * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is neither; ERR_TORCH when the device is not there; ERR_ABORTED
    */
-  async to(target: Device | DType): Promise<ScriptModule> {
-    MODULE_TO.check(target)
+  async to(target: Device | DType, options: SignalOptions = {}): Promise<ScriptModule> {
+    MODULE_TO.check(target, options)
     const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
-    const handle = await binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target)
+    const handle = await withSignal(options, (job) =>
+      binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target, job),
+    )
     return wrapModule(handle, this.repairs)
   }
 
@@ -224,7 +236,9 @@ export class ScriptModule {
   async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
     RECORD.check(inputs, options)
     const { execute = false } = options
-    const { record, handle } = await binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { execute })
+    const { record, handle } = await withSignal(options, (job) =>
+      binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { ...job, execute }),
+    )
     return wrapRecording(record, handle)
   }
 
@@ -241,7 +255,7 @@ export class ScriptModule {
     recording: Recording,
     inputs: readonly ModuleInput[],
     places: readonly ObservedPlace[],
-    options: Pick<RunOptions, 'signal'> = {},
+    options: SignalOptions = {},
   ): Promise<(Observation | null)[]> {
     OBSERVE.check(recording, inputs, places, options)
     const seen = await withSignal(options, (job) =>
@@ -262,27 +276,31 @@ export class ScriptModule {
    * A smaller module: this one with slices of its tensors cut out and its graph edited as asked. This one does not change.
    *
    * @param recording a recording of this module
-   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED, ERR_ABORTED
    */
-  async cut(recording: Recording, request: CutRequest): Promise<ScriptModule> {
-    CUT.check(recording, request)
-    return wrapModule(await binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request))
+  async cut(recording: Recording, request: CutRequest, options: SignalOptions = {}): Promise<ScriptModule> {
+    CUT.check(recording, request, options)
+    const cut = await withSignal(options, (job) =>
+      binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
+    )
+    return wrapModule(cut)
   }
 
   /**
    * Saves the module so that `torch.jit.load` and {@link load} read it. The file appears under its name whole or not at
    * all. The same module gives the same bytes.
    *
-   * @throws EspalierError ERR_WRITE with the system's reason
+   * @throws EspalierError ERR_WRITE with the system's reason; ERR_ABORTED
    */
-  async save(path: string): Promise<void> {
-    SAVE.check(path)
-    await binding().moduleSave(moduleHandleOf(this), resolve(path))
+  async save(path: string, options: SignalOptions = {}): Promise<void> {
+    SAVE.check(path, options)
+    await withSignal(options, (job) => binding().moduleSave(moduleHandleOf(this), resolve(path), job))
   }
 
   /** The bytes that {@link ScriptModule.save} writes. */
-  toBuffer(): Promise<Uint8Array> {
-    return binding().moduleBytes(moduleHandleOf(this))
+  async toBuffer(options: SignalOptions = {}): Promise<Uint8Array> {
+    TO_BUFFER.check(options)
+    return withSignal(options, (job) => binding().moduleBytes(moduleHandleOf(this), job))
   }
 
   /** Lets go of the module and of the tensors of {@link ScriptModule.parameters} and buffers. May be called again. */
@@ -342,12 +360,12 @@ export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPU
 /** @internal */
 export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
 /** @internal */
-export const MODULE_TO = signature('ScriptModule.to', ['target', either('a device or a dtype', DEVICE, DTYPE)])
+export const MODULE_TO = signature('ScriptModule.to', ['target', either('a device or a dtype', DEVICE, DTYPE)], ['options', SIGNAL_OPTIONS])
 /** @internal */
 export const RECORD = signature(
   'ScriptModule.record',
   ['inputs', EXAMPLE_INPUTS],
-  ['options', object<RecordOptions>({ execute: maybe(flag) })],
+  ['options', object<RecordOptions>({ execute: maybe(flag), signal: RUN_ENTRIES.signal })],
 )
 /** @internal */
 export const OBSERVE = signature(
@@ -355,11 +373,13 @@ export const OBSERVE = signature(
   ['recording', RECORDING],
   ['inputs', EXAMPLE_INPUTS],
   ['places', list(object<ObservedPlace>({ node: count(0), input: count(0), dim: count(0) }), 'an array of places')],
-  ['options', object<Pick<RunOptions, 'signal'>>({ signal: RUN_ENTRIES.signal })],
+  ['options', SIGNAL_OPTIONS],
 )
 /** @internal */
-export const CUT = signature('ScriptModule.cut', ['recording', RECORDING], ['request', CUT_REQUEST])
+export const CUT = signature('ScriptModule.cut', ['recording', RECORDING], ['request', CUT_REQUEST], ['options', SIGNAL_OPTIONS])
 /** @internal */
-export const SAVE = signature('ScriptModule.save', ['path', pathSchema])
+export const SAVE = signature('ScriptModule.save', ['path', pathSchema], ['options', SIGNAL_OPTIONS])
+/** @internal */
+export const TO_BUFFER = signature('ScriptModule.toBuffer', ['options', SIGNAL_OPTIONS])
 /** @internal */
 export const TRAIN_MODE = signature('ScriptModule.train', ['mode', flag])

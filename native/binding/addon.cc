@@ -18,7 +18,7 @@
 namespace espalier {
 namespace {
 
-// init({EspalierError}): before anything else. From then on the runner's thread is joined when the process exits.
+// init({EspalierError}): before anything else. From then on the runner is stopped when the process exits.
 Napi::Value InitClasses(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Addon& addon = Addon::Of(env);
@@ -68,6 +68,12 @@ Napi::Value Cancel(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// leaveBehind(cancel): the job did not end, though it was cancelled
+Napi::Value LeaveBehind(const Napi::CallbackInfo& info) {
+  Addon::Of(info.Env()).runner.LeaveBehind(info.Env(), FromHandle<NativeCancel>(info[0], "cancel").flag);
+  return info.Env().Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Addon(env));
   Export<InitClasses>(exports, "init");
@@ -77,6 +83,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Threads>(exports, "threads");
   Export<CreateCancel>(exports, "createCancel");
   Export<Cancel>(exports, "cancel");
+  Export<LeaveBehind>(exports, "leaveBehind");
   RegisterTensor(env, exports);
   RegisterOperators(env, exports);
   RegisterModule(env, exports);

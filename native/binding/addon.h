@@ -17,11 +17,14 @@ namespace espalier {
 // JavaScript reference is a static.
 struct Addon {
   explicit Addon(Napi::Env env) : ledger(std::make_shared<StorageLedger>(env)) {}
+  ~Addon() { runner.Stop(); }
   static Addon& Of(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
 
   Napi::FunctionReference error_class;  // EspalierError
   std::shared_ptr<StorageLedger> ledger;
-  Runner runner;
+  // Shared with its threads and with hooks, which may outlive the environment.
+  const std::shared_ptr<Runner> shared_runner = std::make_shared<Runner>();
+  Runner& runner = *shared_runner;
 
   // What callbacks threw, by number, until it is told.
   Napi::Object Thrown(Napi::Env env) {

@@ -33,7 +33,8 @@ Napi::Value TensorRegisterHook(const Napi::CallbackInfo& info) {
   std::shared_ptr<Hook> hook = addon.hooks.Add(info[1].As<Napi::Function>());
   const Napi::Object handle = WrapHook(info.Env(), hook);
   // A backward pass that runs now must not see the list of hooks change.
-  addon.runner.Between(info.Env(), [&addon, tensor, hook] { HookGradient(addon, tensor, hook, 0); });
+  addon.runner.Between(info.Env(),
+                       [runner = addon.shared_runner, tensor, hook] { HookGradient(runner, tensor, hook, 0); });
   return handle;
 }
 
@@ -64,12 +65,12 @@ const Napi::FunctionReference* HookFunctions::Find(uint64_t number) const {
   return found == functions_.end() ? nullptr : &found->second;
 }
 
-void CallHook(Addon& addon, const Hook& hook, std::function<std::vector<napi_value>(Napi::Env)> arguments,
+void CallHook(Runner& runner, const Hook& hook, std::function<std::vector<napi_value>(Napi::Env)> arguments,
               std::function<void(Napi::Value)> take) {
   if (!hook.active) return;
   const uint64_t number = hook.number;
-  addon.runner.OnJsThread([&addon, number, arguments = std::move(arguments), take = std::move(take)](Napi::Env env) {
-    const Napi::FunctionReference* function = addon.hooks.Find(number);
+  runner.OnJsThread([number, arguments = std::move(arguments), take = std::move(take)](Napi::Env env) {
+    const Napi::FunctionReference* function = Addon::Of(env).hooks.Find(number);
     if (function == nullptr) return;
     try {
       // The hook may remove itself: the function must not go while it runs.
@@ -82,11 +83,11 @@ void CallHook(Addon& addon, const Hook& hook, std::function<std::vector<napi_val
   });
 }
 
-void HookGradient(Addon& addon, const at::Tensor& tensor, std::shared_ptr<Hook> hook, int64_t place) {
-  tensor.register_hook([&addon, hook = std::move(hook), place](const at::Tensor& gradient) {
+void HookGradient(std::shared_ptr<Runner> runner, const at::Tensor& tensor, std::shared_ptr<Hook> hook, int64_t place) {
+  tensor.register_hook([runner = std::move(runner), hook = std::move(hook), place](const at::Tensor& gradient) {
     const auto replacement = std::make_shared<at::Tensor>();
     CallHook(
-        addon, *hook,
+        *runner, *hook,
         [gradient, place](Napi::Env env) -> std::vector<napi_value> {
           return {WrapTensor(env, gradient), Napi::Number::New(env, static_cast<double>(place))};
         },

@@ -13,7 +13,7 @@
 
 namespace espalier {
 
-struct Addon;
+class Runner;
 
 // A function that native code calls. It belongs to what calls it (a tensor, a module, a graph of autograd) and ends
 // with it, on any thread; the function itself stays with the environment.
@@ -57,11 +57,11 @@ class HookFunctions {
 // Calls the function of the hook on the JS thread and waits for it; `arguments` makes what it is called with, `take`
 // gets what it gives, unless that is undefined: both run on the JS thread. Nothing happens for a hook that was removed.
 // What the function throws is thrown here.
-void CallHook(Addon& addon, const Hook& hook, std::function<std::vector<napi_value>(Napi::Env)> arguments,
+void CallHook(Runner& runner, const Hook& hook, std::function<std::vector<napi_value>(Napi::Env)> arguments,
               std::function<void(Napi::Value)> take);
 
 // Calls the function with the gradient, and whatever else, in every backward pass; see CallHook.
-void HookGradient(Addon& addon, const at::Tensor& tensor, std::shared_ptr<Hook> hook, int64_t place);
+void HookGradient(std::shared_ptr<Runner> runner, const at::Tensor& tensor, std::shared_ptr<Hook> hook, int64_t place);
 
 // A handle of the hook in JavaScript's hands. It doesn't keep the hook.
 Napi::Object WrapHook(Napi::Env env, const std::shared_ptr<Hook>& hook);

@@ -3,6 +3,8 @@
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <chrono>
+#include <thread>
 #include <unordered_map>
 
 #include "binding/addon.h"
@@ -12,12 +14,12 @@ namespace espalier {
 
 // The graph is run as it is, on the plain interpreter: the profiling executor specialises and recompiles during the
 // first runs, which costs seconds on large models.
-c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks) {
-  if (hooks != nullptr) return hooked_.Run(module, std::move(inputs), *hooks);
+c10::IValue ModuleState::Run(std::vector<c10::IValue> inputs) {
   if (!code_) {
     auto graph = module.get_method("forward").graph()->copy();
     torch::jit::Inline(*graph);
     torch::jit::runRequiredPasses(graph);
+    script::AddGuards(*graph, guard_);
     code_.emplace(graph, "forward");
   }
   torch::jit::Stack stack;
@@ -26,6 +28,17 @@ c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHo
   for (c10::IValue& input : inputs) stack.push_back(std::move(input));
   torch::jit::InterpreterState(*code_).run(stack);
   return std::move(stack.front());
+}
+
+c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks,
+                                 const script::Guard::Check& check) {
+  guard_->Set(check);
+  try {
+    return hooks == nullptr ? Run(std::move(inputs)) : hooked_.Run(module, std::move(inputs), *hooks);
+  } catch (...) {
+    check();  // what it throws comes out of the interpreter as text
+    throw;
+  }
 }
 
 std::shared_ptr<const script::PreparedGraph> ModuleState::Prepared() {
@@ -39,13 +52,28 @@ ModuleUse::Locked::Locked(const ModuleUse& use) : state_(*use.state_), release_{
   state_.mode_ = use.mode_;
 }
 
-ModuleUse::Locked ModuleUse::Lock() const {
-  state_->free.acquire();
+bool ModuleUse::TryAcquire() const {
+  if (!state_->free.try_acquire()) {
+    const auto is_left = state_->holder_is_left_.load();
+    if (is_left == nullptr || !*is_left) return false;
+    throw Failure("ERR_ABORTED", "the module is still in the hands of work that was cancelled and did not end", "",
+                  "load it anew");
+  }
+  state_->holder_is_left_.store(Runner::IsLeft());
+  return true;
+}
+
+ModuleUse::Locked ModuleUse::Lock(const JobContext& context) const {
+  // It is taken only while the JS thread blocks, or by work that was left behind.
+  while (!TryAcquire()) {
+    context.ThrowIfCancelled();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   return Locked(*this);
 }
 
 ModuleUse::Locked ModuleUse::LockHere(Napi::Env env) const {
-  Addon::Of(env).runner.Until(env, [this] { return state_->free.try_acquire(); });
+  Addon::Of(env).runner.Until(env, [this] { return TryAcquire(); });
   return Locked(*this);
 }
 
@@ -123,9 +151,22 @@ struct ForwardCall {
 Napi::Value ModuleForward(const Napi::CallbackInfo& info) {
   ForwardCall call(info);
   return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), JobOptions::From(info[2]), [call](const JobContext&) -> Runner::Settle {
-        c10::IValue output = call.use.Lock().Forward(call.inputs);
+      .runner.Submit(info.Env(), JobOptions::From(info[2]), [call](const JobContext& context) -> Runner::Settle {
+        c10::IValue output = call.use.Lock(context).Forward(call.inputs, context.Check());
         return [output](Napi::Env env) { return FromIValue(env, output); };
+      });
+}
+
+// moduleTime(module, inputs, job options): Promise<milliseconds>, of the run alone
+Napi::Value ModuleTime(const Napi::CallbackInfo& info) {
+  ForwardCall call(info);
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), JobOptions::From(info[2]), [call](const JobContext& context) -> Runner::Settle {
+        auto locked = call.use.Lock(context);
+        const auto start = std::chrono::steady_clock::now();
+        locked.Forward(call.inputs, context.Check());
+        const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+        return [time](Napi::Env env) { return Napi::Number::New(env, time.count()); };
       });
 }
 
@@ -134,7 +175,7 @@ Napi::Value ModuleForwardSync(const Napi::CallbackInfo& info) {
   at::AutoGradMode grad(JobOptions::From(info[2]).grad);
   auto locked = call.use.LockHere(info.Env());
   const Runner::Blocking blocking(Addon::Of(info.Env()).runner, info.Env());
-  return FromIValue(info.Env(), locked.Forward(std::move(call.inputs)));
+  return FromIValue(info.Env(), locked.Forward(std::move(call.inputs), JsThreadCheck(info.Env())));
 }
 
 Napi::Value ModuleDispose(const Napi::CallbackInfo& info) {
@@ -150,6 +191,7 @@ void RegisterModule(Napi::Env, Napi::Object exports) {
   Export<ModuleTraining>(exports, "moduleTraining");
   Export<ModuleTrain>(exports, "moduleTrain");
   Export<ModuleForward>(exports, "moduleForward");
+  Export<ModuleTime>(exports, "moduleTime");
   Export<ModuleForwardSync>(exports, "moduleForwardSync");
   Export<ModuleDispose>(exports, "moduleDispose");
 }

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <semaphore>
@@ -11,7 +12,9 @@
 
 #include "binding/handle.h"
 #include "binding/module_hooks.h"
+#include "binding/runner.h"
 #include "binding/tensor.h"
+#include "script/guard.h"
 #include "script/prepare.h"
 
 namespace espalier {
@@ -26,16 +29,22 @@ class ModuleState {
   std::binary_semaphore free{1};
   torch::jit::Module module;
 
-  // Runs `forward`. `inputs` without self, checked against the schema. Under the lock.
-  c10::IValue Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks);
+  // Runs `forward`. `inputs` without self, checked against the schema. `check` is called at each round of a loop, and
+  // throws to end the run. Under the lock.
+  c10::IValue Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks, const script::Guard::Check& check);
 
   // `forward` as it is recorded, made at the first call; it holds for any example inputs. Under the lock.
   std::shared_ptr<const script::PreparedGraph> Prepared();
 
  private:
   friend class ModuleUse;
+  c10::IValue Run(std::vector<c10::IValue> inputs);
+
+  const c10::intrusive_ptr<script::Guard> guard_ = c10::make_intrusive<script::Guard>();
   std::optional<torch::jit::Code> code_;  // made at the first run
-  HookedForward hooked_;
+  HookedForward hooked_{guard_};
+  // Whether the thread that has the lock was left behind; null when it is none of the runner's.
+  std::atomic<std::shared_ptr<const std::atomic<bool>>> holder_is_left_;
   std::optional<bool> mode_;  // what train()/eval() was applied last
   std::shared_ptr<const script::PreparedGraph> prepared_;
 };
@@ -53,25 +62,34 @@ class ModuleUse {
     Locked(const ModuleUse& use);
     Locked(const Locked&) = delete;
     torch::jit::Module& module() { return state_.module; }
-    c10::IValue Forward(std::vector<c10::IValue> inputs) { return state_.Forward(std::move(inputs), hooks_); }
+    c10::IValue Forward(std::vector<c10::IValue> inputs, const script::Guard::Check& check) {
+      return state_.Forward(std::move(inputs), hooks_, check);
+    }
     std::shared_ptr<const script::PreparedGraph> Prepared() { return state_.Prepared(); }
 
    private:
     // Lets go also when the constructor throws.
     struct Release {
       ModuleState& state;
-      ~Release() { state.free.release(); }
+      ~Release() {
+        state.holder_is_left_.store(nullptr);
+        state.free.release();
+      }
     };
     ModuleState& state_;
     const Release release_;
     const ModuleHooks* hooks_;
   };
-  // On the runner's thread.
-  Locked Lock() const;
-  // On the JS thread: hooks of a job that has the module are answered meanwhile. Throws ERR_UNSUPPORTED in such a hook.
+  // On the runner's thread. Throws ERR_ABORTED when the job is cancelled meanwhile, and when work that was left behind
+  // has the module: it may never let go of it.
+  Locked Lock(const JobContext& context) const;
+  // On the JS thread: hooks of a job that has the module are answered meanwhile. Throws as Lock, and ERR_UNSUPPORTED in
+  // such a hook.
   Locked LockHere(Napi::Env env) const;
 
  private:
+  bool TryAcquire() const;
+
   std::shared_ptr<ModuleState> state_;
   std::optional<bool> mode_;
   std::shared_ptr<const ModuleHooks> hooks_;
@@ -81,8 +99,8 @@ class ModuleUse {
 //
 //   Napi::Value ModuleParameterCount(const Napi::CallbackInfo& info) {
 //     ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
-//     return Addon::Of(env).runner.Submit(env, options, [use](const JobContext&) -> Runner::Settle {
-//       auto locked = use.Lock();
+//     return Addon::Of(env).runner.Submit(env, options, [use](const JobContext& context) -> Runner::Settle {
+//       auto locked = use.Lock(context);
 //       int64_t count = locked.module().parameters().size();
 //       return [count](Napi::Env env) { return Napi::Number::New(env, count); };
 //     });

@@ -83,7 +83,7 @@ void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std:
   for (const at::Tensor& buffer : module.buffers()) convert(buffer);
 }
 
-// moduleLoad(path | bytes, name, device | null): Promise<module>
+// moduleLoad(path | bytes, name, device | null, job options): Promise<module>
 Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   std::string path, bytes;
   if (info[0].IsString()) {
@@ -106,12 +106,13 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
                      });
 }
 
-// moduleSave(module, path): Promise<void>
+// moduleSave(module, path, job options): Promise<void>
 Napi::Value ModuleSave(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   const std::string path = ToText(info[1], "path");
-  return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [=](const JobContext&) -> Runner::Settle {
-    auto locked = use.Lock();
+  const JobOptions options = JobOptions::From(info[2]);
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
+    auto locked = use.Lock(context);
     AtomicFile file(path);
     Save(locked.module(), [&file](const void* data, size_t size) {
       file.Write(data, size);
@@ -122,11 +123,12 @@ Napi::Value ModuleSave(const Napi::CallbackInfo& info) {
   });
 }
 
-// moduleBytes(module): Promise<Uint8Array>
+// moduleBytes(module, job options): Promise<Uint8Array>
 Napi::Value ModuleBytes(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
-  return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [use](const JobContext&) -> Runner::Settle {
-    auto locked = use.Lock();
+  const JobOptions options = JobOptions::From(info[1]);
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [use](const JobContext& context) -> Runner::Settle {
+    auto locked = use.Lock(context);
     auto bytes = std::make_shared<std::string>(ToBytes(locked.module()));
     return [bytes](Napi::Env env) {
       Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes->size());
@@ -142,7 +144,7 @@ Napi::Value ModuleClone(const Napi::CallbackInfo& info) {
   return WrapModule(info.Env(), Copy(use.LockHere(info.Env()).module()));
 }
 
-// moduleTo(module, device | null, dtype | null): Promise<module>
+// moduleTo(module, device | null, dtype | null, job options): Promise<module>
 Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   std::optional<c10::Device> device;
@@ -155,8 +157,9 @@ Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
                             std::string(DTypeName(*dtype)));
     }
   }
-  return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [=](const JobContext&) -> Runner::Settle {
-    torch::jit::Module module = Copy(use.Lock().module());
+  const JobOptions options = JobOptions::From(info[3]);
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
+    torch::jit::Module module = Copy(use.Lock(context).module());
     Convert(module, device, dtype);
     return [module](Napi::Env env) { return WrapModule(env, module); };
   });

@@ -12,11 +12,11 @@ namespace espalier {
 namespace {
 
 // The hook is asked; it may put another value of the type into `output`.
-void AskForward(Addon& addon, const Hook& hook, const c10::TypePtr& type, c10::IValue& output,
+void AskForward(Runner& runner, const Hook& hook, const c10::TypePtr& type, c10::IValue& output,
                 at::ArrayRef<c10::IValue> inputs) {
   const auto given = std::make_shared<std::optional<c10::IValue>>();
   CallHook(
-      addon, hook,
+      runner, hook,
       [output, inputs = inputs.vec()](Napi::Env env) -> std::vector<napi_value> {
         Napi::Array array = Napi::Array::New(env, inputs.size());
         for (size_t i = 0; i < inputs.size(); i++) array.Set(i, FromIValue(env, inputs[i]));
@@ -27,12 +27,12 @@ void AskForward(Addon& addon, const Hook& hook, const c10::TypePtr& type, c10::I
 }
 
 // The hook is put on every tensor of the output that has a gradient, with the tensor's number among those.
-void HookOutputs(Addon& addon, const std::shared_ptr<Hook>& hook, const c10::IValue& output) {
+void HookOutputs(const std::shared_ptr<Runner>& runner, const std::shared_ptr<Hook>& hook, const c10::IValue& output) {
   int64_t place = 0;
   output.visit([&](const c10::IValue& value) {
     if (!value.isTensor()) return false;
     const at::Tensor& tensor = value.toTensor();
-    if (tensor.defined() && tensor.requires_grad()) HookGradient(addon, tensor, hook, place);
+    if (tensor.defined() && tensor.requires_grad()) HookGradient(runner, tensor, hook, place);
     place++;
     return false;
   });
@@ -73,7 +73,7 @@ Napi::Value ModuleRegisterHook(const Napi::CallbackInfo& info) {
   RequireSubmodule(native.module(), path);
 
   const std::shared_ptr<Hook> hook = addon.hooks.Add(info[3].As<Napi::Function>());
-  auto hooks = std::make_shared<ModuleHooks>(ModuleHooks{addon, {}});
+  auto hooks = std::make_shared<ModuleHooks>(ModuleHooks{addon.shared_runner, {}});
   if (const auto before = Active(native.hooks)) hooks->hooks = before->hooks;
   hooks->hooks.push_back({path, kind == "forward" ? HookKind::kForward : HookKind::kBackward, hook});
   native.hooks = std::move(hooks);
@@ -101,6 +101,7 @@ c10::IValue HookedForward::Run(const torch::jit::Module& module, std::vector<c10
     code_.reset();
     script::ProbedGraph probed = script::AddProbes(module, paths);
     torch::jit::runRequiredPasses(probed.graph);
+    script::AddGuards(*probed.graph, guard_);
     code_.emplace(probed.graph, "forward");
     paths_ = std::move(paths);
     probes_ = std::move(probed.probes);
@@ -116,11 +117,11 @@ c10::IValue HookedForward::Run(const torch::jit::Module& module, std::vector<c10
                       };
                       for (const ModuleHook& own : hooks.hooks) {
                         if (there(own, HookKind::kForward)) {
-                          AskForward(hooks.addon, *own.hook, probe.type, output, inputs);
+                          AskForward(*hooks.runner, *own.hook, probe.type, output, inputs);
                         }
                       }
                       for (const ModuleHook& own : hooks.hooks) {
-                        if (there(own, HookKind::kBackward)) HookOutputs(hooks.addon, own.hook, output);
+                        if (there(own, HookKind::kBackward)) HookOutputs(hooks.runner, own.hook, output);
                       }
                     });
   return std::move(stack.front());

@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "binding/hooks.h"
+#include "script/guard.h"
 #include "script/probe.h"
 
 namespace espalier {
@@ -25,7 +27,7 @@ struct ModuleHook {
 
 // The hooks of one module, in the order in which they were made. A list never changes: a new one takes its place.
 struct ModuleHooks {
-  Addon& addon;
+  std::shared_ptr<Runner> runner;  // of their environment
   std::vector<ModuleHook> hooks;
 };
 
@@ -35,10 +37,12 @@ std::shared_ptr<const ModuleHooks> Active(std::shared_ptr<const ModuleHooks> hoo
 // `forward` with hooks: the graph has a probe at the end of each call of a module that has some.
 class HookedForward {
  public:
+  explicit HookedForward(c10::intrusive_ptr<script::Guard> guard) : guard_(std::move(guard)) {}
   // `inputs` without self.
   c10::IValue Run(const torch::jit::Module& module, std::vector<c10::IValue> inputs, const ModuleHooks& hooks);
 
  private:
+  c10::intrusive_ptr<script::Guard> guard_;
   std::vector<std::string> paths_;
   std::vector<script::Probe> probes_;
   std::optional<torch::jit::Code> code_;  // for these paths

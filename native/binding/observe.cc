@@ -42,9 +42,8 @@ Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[4]),
                      [use, recording, inputs, watched](const JobContext& context) -> Runner::Settle {
-                       auto locked = use.Lock();
-                       auto moments = script::Observe(locked.module(), *recording, inputs, watched,
-                                                      [&context] { context.ThrowIfCancelled(); });
+                       auto locked = use.Lock(context);
+                       auto moments = script::Observe(locked.module(), *recording, inputs, watched, context.Check());
                        return [moments](Napi::Env env) {
                          Napi::Array array = Napi::Array::New(env, moments.size());
                          for (size_t i = 0; i < moments.size(); ++i) {
@@ -73,9 +72,8 @@ Napi::Value ModuleCapture(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[5]),
                      [use, recording, inputs, ops, seed](const JobContext& context) -> Runner::Settle {
-                       auto locked = use.Lock();
-                       auto captured = script::Capture(locked.module(), *recording, inputs, ops, seed,
-                                                       [&context] { context.ThrowIfCancelled(); });
+                       auto locked = use.Lock(context);
+                       auto captured = script::Capture(locked.module(), *recording, inputs, ops, seed, context.Check());
                        return [captured](Napi::Env env) {
                          Napi::Array array = Napi::Array::New(env, captured.size());
                          for (size_t i = 0; i < captured.size(); ++i) {
@@ -96,26 +94,26 @@ Napi::Value ModuleCourse(const Napi::CallbackInfo& info) {
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
   auto inputs = InputsOf(info[2], *recording);
   return Addon::Of(info.Env())
-      .runner.Submit(
-          info.Env(), JobOptions::From(info[3]), [use, recording, inputs](const JobContext& context) -> Runner::Settle {
-            auto locked = use.Lock();
-            auto course =
-                script::CourseOn(locked.module(), *recording, inputs, [&context] { context.ThrowIfCancelled(); });
-            return [course](Napi::Env env) -> Napi::Value {
-              if (!course) return env.Null();
-              Napi::Array turns = Napi::Array::New(env, course->turns.size());
-              for (size_t i = 0; i < course->turns.size(); ++i) {
-                Napi::Array turn = Napi::Array::New(env, 2);
-                turn.Set(0u, Napi::Number::New(env, course->turns[i].first));
-                turn.Set(1u, Napi::Boolean::New(env, course->turns[i].second));
-                turns.Set(i, turn);
-              }
-              Napi::Object result = Napi::Object::New(env);
-              result.Set("turns", turns);
-              if (course->narrowed != nullptr) result.Set("narrowed", Napi::String::New(env, course->narrowed));
-              return result;
-            };
-          });
+      .runner.Submit(info.Env(), JobOptions::From(info[3]),
+                     [use, recording, inputs](const JobContext& context) -> Runner::Settle {
+                       auto locked = use.Lock(context);
+                       auto course = script::CourseOn(locked.module(), *recording, inputs, context.Check());
+                       return [course](Napi::Env env) -> Napi::Value {
+                         if (!course) return env.Null();
+                         Napi::Array turns = Napi::Array::New(env, course->turns.size());
+                         for (size_t i = 0; i < course->turns.size(); ++i) {
+                           Napi::Array turn = Napi::Array::New(env, 2);
+                           turn.Set(0u, Napi::Number::New(env, course->turns[i].first));
+                           turn.Set(1u, Napi::Boolean::New(env, course->turns[i].second));
+                           turns.Set(i, turn);
+                         }
+                         Napi::Object result = Napi::Object::New(env);
+                         result.Set("turns", turns);
+                         if (course->narrowed != nullptr)
+                           result.Set("narrowed", Napi::String::New(env, course->narrowed));
+                         return result;
+                       };
+                     });
 }
 
 // A module to be run again and again with the same result; made at its first run.
@@ -145,10 +143,10 @@ Napi::Value TrialRun(const Napi::CallbackInfo& info) {
   const auto seed = static_cast<uint64_t>(ToInteger(info[2], "seed", 0, INT32_MAX));
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
-                     [native, inputs, seed](const JobContext&) -> Runner::Settle {
-                       auto locked = native.use.Lock();
+                     [native, inputs, seed](const JobContext& context) -> Runner::Settle {
+                       auto locked = native.use.Lock(context);
                        if (!*native.trial) native.trial->emplace(locked.module());
-                       c10::IValue output = (*native.trial)->Run(locked.module(), inputs, seed);
+                       c10::IValue output = (*native.trial)->Run(locked.module(), inputs, seed, context.Check());
                        return [output](Napi::Env env) { return FromIValue(env, output); };
                      });
 }

@@ -19,7 +19,7 @@
 namespace espalier {
 namespace {
 
-// moduleRecord(module, inputs, {execute}): Promise<{record, handle}>
+// moduleRecord(module, inputs, {execute} and job options): Promise<{record, handle}>
 Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
   const auto method = native.module().find_method("forward");
@@ -28,11 +28,12 @@ Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   ModuleUse use = native.Use();
   auto inputs = ToInputs(info[1].As<Napi::Array>(), method->function().getSchema());
   const bool execute = ToFlag(info[2].As<Napi::Object>().Get("execute"), "execute");
+  const JobOptions options = JobOptions::From(info[2]);
   return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), {}, [use, inputs, execute](const JobContext& context) -> Runner::Settle {
-        auto locked = use.Lock();
-        auto [record, recording] = script::RecordModule(locked.module(), locked.Prepared(), inputs,
-                                                        {execute, [&context] { context.ThrowIfCancelled(); }});
+      .runner.Submit(info.Env(), options, [use, inputs, execute](const JobContext& context) -> Runner::Settle {
+        auto locked = use.Lock(context);
+        auto [record, recording] =
+            script::RecordModule(locked.module(), locked.Prepared(), inputs, {execute, context.Check()});
         auto text = std::make_shared<std::string>(script::ToJson(record));
         auto kept = std::make_shared<const script::Recording>(std::move(recording));
         return [text, kept](Napi::Env env) {
@@ -160,15 +161,16 @@ script::CutRequest ToRequest(Napi::Value value) {
   };
 }
 
-// moduleCut(module, recording, request): Promise<module>
+// moduleCut(module, recording, request, job options): Promise<module>
 Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
   auto request = std::make_shared<const script::CutRequest>(ToRequest(info[2]));
+  const JobOptions options = JobOptions::From(info[3]);
   return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), {}, [use, recording, request](const JobContext& context) -> Runner::Settle {
-        auto locked = use.Lock();
-        auto module = script::Cut(locked.module(), *recording, *request, [&context] { context.ThrowIfCancelled(); });
+      .runner.Submit(info.Env(), options, [use, recording, request](const JobContext& context) -> Runner::Settle {
+        auto locked = use.Lock(context);
+        auto module = script::Cut(locked.module(), *recording, *request, context.Check());
         return [module](Napi::Env env) { return WrapModule(env, module); };
       });
 }

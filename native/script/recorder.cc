@@ -33,6 +33,19 @@ constexpr size_t kMaxValues = 3'000'000;
 
 struct SpeculationTooLong : std::exception {};
 
+// What the check threw. It is no failure of the operators around it, so it is none of their exceptions either.
+struct Stopped {
+  std::exception_ptr why;
+};
+
+void Ask(const std::function<void()>& check) {
+  try {
+    check();
+  } catch (...) {
+    throw Stopped{std::current_exception()};
+  }
+}
+
 const std::set<std::string>& StructureKinds() {
   static const auto* kinds = new std::set<std::string>{
       "prim::ListConstruct", "prim::TupleConstruct", "prim::DictConstruct", "prim::ListUnpack",
@@ -98,7 +111,11 @@ Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>&
     env[graph.inputs()[i + 1]] = std::move(slot);
   }
   c10::AutoGradMode keep(c10::GradMode::is_enabled());
-  RunBlock(graph.block(), env);
+  try {
+    RunBlock(graph.block(), env);
+  } catch (const Stopped& stopped) {
+    std::rethrow_exception(stopped.why);
+  }
   record_.output = values_.Of(At(env, graph.outputs()[0]));
   return std::move(record_);
 }
@@ -117,7 +134,7 @@ void Recorder::Step(Node* node, Env& env) {
   if (++steps_ > kMaxSteps)
     throw Error("ERR_UNSUPPORTED", "The model runs more than 20 million steps: an endless loop?");
   if (speculation_ != nullptr && ++speculative_steps_ > kMaxSpeculativeSteps) throw SpeculationTooLong();
-  if (steps_ % 64 == 0) check_();
+  if (steps_ % 64 == 0) Ask(check_);
   try {
     Dispatch(node, env);
   } catch (const RunFailure&) {

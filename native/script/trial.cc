@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <functional>
+#include <utility>
 
 #include "script/random_state.h"
 #include "script/tensors.h"
@@ -74,14 +75,20 @@ std::shared_ptr<Graph> WithOwnConstants(const Graph& graph) {
 
 }  // namespace
 
-Trial::Trial(const Module& module) : graph_(QuietForward(module)), code_(graph_, "forward") {
+Trial::Trial(const Module& module) : graph_(QuietForward(module)), code_(CodeOf(graph_->copy())) {
   const torch::jit::AliasDb aliases(graph_);
   writes_parameters_ = WritesTo(*graph_, aliases, IsShared);
   writes_constants_ = WritesTo(*graph_, aliases, IsTensorConstant);
 }
 
-IValue Trial::Run(const Module& module, std::vector<IValue> inputs, uint64_t seed) const {
+Code Trial::CodeOf(std::shared_ptr<Graph> copy) const {
+  AddGuards(*copy, guard_);
+  return Code(std::move(copy), "forward");
+}
+
+IValue Trial::Run(const Module& module, std::vector<IValue> inputs, uint64_t seed, const Guard::Check& check) const {
   const KeepRandomState random(seed);
+  guard_->Set(check);
   IValue::HashIdentityIValueMap shared;
   if (!writes_parameters_) {
     for (const at::Tensor& parameter : module.parameters()) shared.emplace(parameter, parameter);
@@ -96,10 +103,11 @@ IValue Trial::Run(const Module& module, std::vector<IValue> inputs, uint64_t see
   for (IValue& input : MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); })) {
     stack.push_back(std::move(input));
   }
-  if (writes_constants_) {
-    torch::jit::InterpreterState(Code(WithOwnConstants(*graph_), "forward")).run(stack);
-  } else {
-    torch::jit::InterpreterState(code_).run(stack);
+  try {
+    torch::jit::InterpreterState(writes_constants_ ? CodeOf(WithOwnConstants(*graph_)) : code_).run(stack);
+  } catch (...) {
+    check();  // what it throws comes out of the interpreter as text
+    throw;
   }
   return std::move(stack.front());
 }

@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "script/guard.h"
+
 namespace espalier::script {
 
 // A module's `forward`, to be run as often as wanted with the same result: each run starts from the state that the
@@ -16,11 +18,15 @@ class Trial {
  public:
   explicit Trial(const torch::jit::Module& module);
 
-  // `module`: the one given above. `inputs` without self, checked against the schema.
-  c10::IValue Run(const torch::jit::Module& module, std::vector<c10::IValue> inputs, uint64_t seed) const;
+  // `module`: the one given above. `inputs` without self, checked against the schema. `check`: see Guard.
+  c10::IValue Run(const torch::jit::Module& module, std::vector<c10::IValue> inputs, uint64_t seed,
+                  const Guard::Check& check) const;
 
  private:
+  torch::jit::Code CodeOf(std::shared_ptr<torch::jit::Graph> copy) const;
+
   std::shared_ptr<torch::jit::Graph> graph_;
+  c10::intrusive_ptr<Guard> guard_ = c10::make_intrusive<Guard>();
   torch::jit::Code code_;
   bool writes_parameters_;
   bool writes_constants_;

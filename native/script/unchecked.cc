@@ -100,6 +100,8 @@ const std::unordered_map<std::string, Check>& Checks() {
 
 }  // namespace
 
+bool NeedsCheck(const c10::FunctionSchema& schema) { return Checks().contains(schema.name()); }
+
 void CheckSizes(const c10::FunctionSchema& schema, const std::vector<IValue>& arguments) {
   const auto check = Checks().find(schema.name());
   if (check != Checks().end()) check->second(Call(schema, arguments));

@@ -145,6 +145,33 @@ test('tensors and modules work in several workers and the main thread at the sam
   expect(new Set(sums).size).toBe(1)
 })
 
+describe('workers one after another', () => {
+  const source = `
+    import { load, Tensor } from ${espalier}
+    const network = (await load(${small})).train()
+    await network.forward(Tensor.zeros([2, 3, 4, 4]))`
+  const one = `
+    const one = () => new Promise((ended) => new Worker(url).on('exit', ended))`
+
+  test.each<[string, string]>([
+    ['that alone load the package', `for (let k = 0; k < 6; k++) console.log(await one())`],
+    [
+      'before and after the main thread does',
+      `for (let k = 0; k < 3; k++) console.log(await one())
+       await import(url)
+       for (let k = 0; k < 3; k++) console.log(await one())`,
+    ],
+    ['and side by side', `for (let k = 0; k < 3; k++) console.log((await Promise.all([one(), one()])).join('\\n'))`],
+  ])('%s end well', (_, then) => {
+    const { status, signal, stdout, stderr } = run(`
+      import { Worker } from 'node:worker_threads'
+      const url = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}))
+      ${one}
+      ${then}`)
+    expect({ status, signal, stdout, stderr }).toEqual({ status: 0, signal: null, stdout: '0\n'.repeat(6), stderr: '' })
+  })
+})
+
 test('importing the package loads nothing native; the first tensor does', () => {
   const { status, stdout, stderr } = run(`
     import { readFileSync } from 'node:fs'

@@ -9,6 +9,7 @@ import { checkManifest } from './read.js'
 export interface ReplayOptions {
   /** What the graph is recorded on, and the cut verified. */
   exampleInputs: readonly ModuleInput[]
+  signal?: AbortSignal | undefined
 }
 
 export interface ReplayResult {
@@ -24,19 +25,20 @@ export interface ReplayResult {
  * cut is. The model given stays as it is.
  *
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
- * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED` as `prune`
+ * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
  */
 export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<ReplayResult> {
+  const { exampleInputs, signal } = options
   checkManifest(manifest)
   const copy = model.clone().eval()
   try {
-    const recording = await copy.record(options.exampleInputs)
+    const recording = await copy.record(exampleInputs, { signal })
     try {
       const analysis = analyse(recording.record)
       mustBeSameNetwork(analysis, manifest)
       const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
       mustKeepTheSame(plan, manifest)
-      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, options.exampleInputs)
+      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, { signal })
       return { small: small.eval(), analysis, plan, verification }
     } finally {
       recording.dispose()

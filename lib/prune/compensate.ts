@@ -1,6 +1,7 @@
 import { type Analysis, flatArgs, type OpEntry, type ValueId } from '../graph/index.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { object, signature, thing } from '../schema/index.js'
+import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { RECORDING } from '../torch/recording.js'
@@ -33,6 +34,7 @@ export interface CompensationJob {
   exampleInputs: readonly ModuleInput[]
   /** Inputs of the model to measure on, batch after batch. */
   data: AsyncIterable<readonly ModuleInput[]>
+  signal?: AbortSignal | undefined
 }
 
 /** @internal */
@@ -48,6 +50,7 @@ export const COMPENSATE = signature('compensate', [
     data: thing<AsyncIterable<readonly ModuleInput[]>>('batches of inputs: an async iterable', (value) => {
       return typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function'
     }),
+    signal: RUN_ENTRIES.signal,
   }),
 ])
 
@@ -92,15 +95,15 @@ const CONSTANT = 1e-6
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
  * approximation. Consumers are linear layers and ungrouped convolutions; others are left as they are.
  *
- * @throws EspalierError ERR_TORCH when the model does not run on the data
+ * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
  */
 export async function compensate(
   job: CompensationJob,
 ): Promise<{ small: ScriptModule; compensations: Compensation[] }> {
   COMPENSATE.check(job)
-  const { small, analysis, plan, exampleInputs } = job
+  const { analysis, plan } = job
   const shifts = await measure(job, consumersOf(analysis, plan))
-  const tensors = new Map([...small.parameters(), ...small.buffers()])
+  const tensors = new Map([...job.small.parameters(), ...job.small.buffers()])
   await scope(async () => {
     const program = shifts
       .filter(({ into }) => into !== 'new-bias')
@@ -115,7 +118,7 @@ export async function compensate(
     await run(program, { returns: [] })
   })
   return {
-    small: await withNewBiases(small, exampleInputs, shifts),
+    small: await withNewBiases(job, shifts),
     compensations: shifts.map(({ op, weight, into, name, exact, add }) => ({
       ...{ scope: op.scope, weight, into, exact },
       ...(name === undefined ? {} : { name }),
@@ -184,7 +187,8 @@ function isPadded(op: OpEntry, values: Analysis['record']['values']): boolean {
 }
 
 /** Runs the full model on the data, and multiplies what the removed channels emit with the consumers' weights. */
-async function measure({ model, recording, data }: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
+async function measure(job: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
+  const { model, recording, data, signal } = job
   if (consumers.length === 0) return []
   const sums = consumers.map(() => ({ mean: new Float64Array(0), spread: new Float64Array(0) }))
   let batches = 0
@@ -193,6 +197,7 @@ async function measure({ model, recording, data }: CompensationJob, consumers: r
       recording,
       inputs,
       consumers.map(({ place }) => place),
+      { signal },
     )
     seen.forEach((one, k) => {
       if (one === null) return
@@ -228,13 +233,12 @@ async function measure({ model, recording, data }: CompensationJob, consumers: r
 
 /** Gives consumers without a bias one, as a constant of the graph. */
 async function withNewBiases(
-  small: ScriptModule,
-  exampleInputs: readonly ModuleInput[],
+  { small, exampleInputs, signal }: CompensationJob,
   shifts: readonly Shift[],
 ): Promise<ScriptModule> {
   const missing = new Map(shifts.filter(({ into }) => into === 'new-bias').map((shift) => [shift.weight, shift]))
   if (missing.size === 0) return small
-  const own = await small.record(exampleInputs)
+  const own = await small.record(exampleInputs, { signal })
   try {
     const constants = own.record.ops.flatMap((op) => {
       const id = op.inputs[op.argNames.indexOf('weight')]
@@ -244,7 +248,7 @@ async function withNewBiases(
       const data = Float32Array.from(shift.kept, (row) => shift.add[row]!)
       return [{ node: op.node, input: op.argNames.indexOf('bias'), value: { shape: [data.length], data } }]
     })
-    const changed = await small.cut(own, { slices: [], constants, scaled: [], rewrites: [] })
+    const changed = await small.cut(own, { slices: [], constants, scaled: [], rewrites: [] }, { signal })
     small.dispose()
     return changed
   } finally {

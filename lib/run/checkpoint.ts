@@ -85,7 +85,7 @@ export class Checkpoints {
       ...state,
       train: { ...position, steps: optimizer.steps },
     }
-    const bytes = await model.toBuffer()
+    const bytes = await model.toBuffer({ signal: this.#options.signal })
     await scope(async () => {
       const entries: Record<string, Tensor | string> = {
         [STATE]: JSON.stringify(whole),
@@ -111,7 +111,9 @@ export class Checkpoints {
     const state = this.#checked(entries[STATE])
     const [bytes, random] = [entries[MODEL], entries[RANDOM]]
     if (!(bytes instanceof Tensor && random instanceof Tensor)) throw this.#broken('it has no model or no random state')
-    const model = await load(bytes.data() as Uint8Array, { repair: false })
+    const model = await load(bytes.data() as Uint8Array, { repair: false, signal: this.#options.signal })
+    // It was written in the middle of an epoch; a training gives the module back in the mode in which it gets it.
+    model.eval()
     await setRandomState(random)
     bytes.dispose()
     random.dispose()

@@ -1,9 +1,11 @@
+import { untilAborted } from '../abort.js'
 import type { Analysis } from '../graph/index.js'
 import { assertFiniteScores, groupL2, type Importance, weightsOf } from '../importance/index.js'
 import { IMPORTANCE } from '../importance/types.js'
 import { analyse, cutAndVerify, makePlan, type Plan, type PlanOptions, type Verification } from '../prune/index.js'
 import { PLAN_ENTRIES } from '../prune/plan.js'
 import { maybe, object, signature } from '../schema/index.js'
+import { RUN_ENTRIES } from '../torch/abort.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 
@@ -12,13 +14,22 @@ export interface PruneOptions extends PlanOptions {
   exampleInputs: readonly ModuleInput[]
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
+  signal?: AbortSignal | undefined
 }
 
 /** @internal */
 export const PRUNE = signature(
   'prune',
   ['model', MODULE],
-  ['options', object<PruneOptions>({ ...PLAN_ENTRIES, exampleInputs: EXAMPLE_INPUTS, importance: maybe(IMPORTANCE) })],
+  [
+    'options',
+    object<PruneOptions>({
+      ...PLAN_ENTRIES,
+      exampleInputs: EXAMPLE_INPUTS,
+      importance: maybe(IMPORTANCE),
+      signal: RUN_ENTRIES.signal,
+    }),
+  ],
 )
 
 export interface PruneResult {
@@ -34,21 +45,21 @@ export interface PruneResult {
  * is. Expect to lose accuracy: {@link sparsify} is the way to lose none.
  *
  * @throws ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_NOT_FINITE naming the parameter, ERR_VERIFICATION,
- *   ERR_INVALID_ARGUMENT
+ *   ERR_INVALID_ARGUMENT, ERR_ABORTED
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)
-  const { exampleInputs, importance = groupL2(), ...planOptions } = options
+  const { exampleInputs, importance = groupL2(), signal, ...planOptions } = options
   const copy = model.clone().eval()
   try {
-    const recording = await copy.record(exampleInputs)
+    const recording = await copy.record(exampleInputs, { signal })
     try {
       const analysis = analyse(recording.record)
       const weights = weightsOf(copy)
-      const scores = await importance({ groups: analysis, weights })
+      const scores = await untilAborted(importance({ groups: analysis, weights }), signal)
       assertFiniteScores(analysis, scores, weights)
       const plan = makePlan(analysis, scores, planOptions)
-      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs)
+      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, { signal })
       return { small: small.eval(), analysis, plan, verification }
     } finally {
       recording.dispose()

@@ -1,4 +1,4 @@
-import { abortIf } from '../abort.js'
+import { untilAborted } from '../abort.js'
 import { EspalierError } from '../errors.js'
 import type { Analysis, OpRecord } from '../graph/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
@@ -96,6 +96,7 @@ export class Run implements AsyncIterable<RunRecord> {
           : afterCut(resumed.state, cut.record, cut.verification)
       const { finetune } = this.#options
       if (finetune) {
+        if (cut === undefined) await this.#settle()
         yield* this.#train('finetune', finetune, sparse, undefined, cut === undefined ? undefined : resumed?.train)
         yield* this.#measure('finetuned')
       }
@@ -107,10 +108,20 @@ export class Run implements AsyncIterable<RunRecord> {
     }
   }
 
+  /**
+   * The small module as a file gives it, which is how a run that goes on has it: surgery leaves other notes of where the
+   * program's lines come from, and these are in the file.
+   */
+  async #settle(): Promise<void> {
+    const cut = this.#model
+    this.#model = (await cut.to(cut.device, { signal: this.#options.signal })).eval()
+    cut.dispose()
+  }
+
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
   async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunRecord, Sparse, void> {
-    const { exampleInputs, regularizer: factory } = this.#options
-    const recording = await this.#model.record(exampleInputs)
+    const { exampleInputs, regularizer: factory, signal } = this.#options
+    const recording = await this.#model.record(exampleInputs, { signal })
     try {
       const analysis = analyse(recording.record)
       yield { kind: 'analysis', analysis }
@@ -136,16 +147,17 @@ export class Run implements AsyncIterable<RunRecord> {
         yield { kind: 'plan', plan }
       }
       yield { kind: 'cutting' }
-      abortIf(this.#options.signal)
       const full = this.#model
-      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs)
+      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs, {
+        signal,
+      })
       this.#model = cut.eval()
       try {
         yield { kind: 'cut', verification }
         yield* this.#measure('cut')
         const data = this.#calibration()
         if (data !== undefined) {
-          const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data }
+          const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data, signal }
           const { small, compensations } = await compensate(job)
           this.#model = small.eval()
           yield { kind: 'compensated', compensations }
@@ -162,9 +174,8 @@ export class Run implements AsyncIterable<RunRecord> {
 
   async #plan(analysis: Analysis): Promise<Plan> {
     const { importance = groupL2(), budget, minKeep, signal } = this.#options
-    abortIf(signal)
     const weights = weightsOf(this.#model)
-    const scores = await importance({ groups: analysis, weights })
+    const scores = await untilAborted(importance({ groups: analysis, weights }), signal)
     assertFiniteScores(analysis, scores, weights)
     return makePlan(analysis, scores, { budget, minKeep })
   }
@@ -262,12 +273,12 @@ export class Run implements AsyncIterable<RunRecord> {
 
   /** The first batches of the training data, as they are. */
   #calibration(): AsyncIterable<readonly ModuleInput[]> | undefined {
-    const { compensate: wanted = false, data, sparse } = this.#options
+    const { compensate: wanted = false, data, sparse, signal } = this.#options
     if (wanted === false) return undefined
     const most = (wanted === true ? undefined : wanted.batches) ?? 8
     return (async function* () {
       let batch = 0
-      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize })) {
+      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {
         yield inputs
         if (++batch === most) return
       }

@@ -14,14 +14,7 @@ import {
   signature,
   thing,
 } from '../schema/index.js'
-import {
-  RUN_ENTRIES,
-  RUN_OPTIONS,
-  type RunOptions,
-  SIGNAL_OPTIONS,
-  type SignalOptions,
-  withSignal,
-} from './abort.js'
+import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, SIGNAL_OPTIONS, type SignalOptions, withSignal } from './abort.js'
 import type { ModuleHandle, NamedHandle } from './binding.js'
 import {
   type ForwardHook,
@@ -360,7 +353,11 @@ export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPU
 /** @internal */
 export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
 /** @internal */
-export const MODULE_TO = signature('ScriptModule.to', ['target', either('a device or a dtype', DEVICE, DTYPE)], ['options', SIGNAL_OPTIONS])
+export const MODULE_TO = signature(
+  'ScriptModule.to',
+  ['target', either('a device or a dtype', DEVICE, DTYPE)],
+  ['options', SIGNAL_OPTIONS],
+)
 /** @internal */
 export const RECORD = signature(
   'ScriptModule.record',
@@ -376,7 +373,12 @@ export const OBSERVE = signature(
   ['options', SIGNAL_OPTIONS],
 )
 /** @internal */
-export const CUT = signature('ScriptModule.cut', ['recording', RECORDING], ['request', CUT_REQUEST], ['options', SIGNAL_OPTIONS])
+export const CUT = signature(
+  'ScriptModule.cut',
+  ['recording', RECORDING],
+  ['request', CUT_REQUEST],
+  ['options', SIGNAL_OPTIONS],
+)
 /** @internal */
 export const SAVE = signature('ScriptModule.save', ['path', pathSchema], ['options', SIGNAL_OPTIONS])
 /** @internal */

@@ -1,4 +1,4 @@
-import { withSignal } from './abort.js'
+import { type SignalOptions, withSignal } from './abort.js'
 import type { Course, TrialHandle } from './binding.js'
 import { type ModuleInput, type ModuleOutput, moduleHandleOf, type ScriptModule } from './module.js'
 import { type Recording, recordingHandleOf } from './recording.js'
@@ -13,16 +13,20 @@ import { lift, lower } from './values.js'
 export class Trial {
   readonly module: ScriptModule
   readonly #handle: TrialHandle
+  readonly #options: SignalOptions
 
   /** @param module in the mode in which it is to run */
-  constructor(module: ScriptModule) {
+  constructor(module: ScriptModule, options: SignalOptions) {
     this.module = module
+    this.#options = options
     this.#handle = binding().trialOpen(moduleHandleOf(module))
   }
 
   /** Runs `forward`, without gradients. */
   async run(inputs: readonly ModuleInput[], seed: number): Promise<ModuleOutput> {
-    return lift(await withSignal({}, (job) => binding().trialRun(this.#handle, inputs.map(lower), seed, job)))
+    return lift(
+      await withSignal(this.#options, (job) => binding().trialRun(this.#handle, inputs.map(lower), seed, job)),
+    )
   }
 
   /** Lets go of the trial, not of the module. May be called again. */
@@ -39,8 +43,9 @@ export async function courseOn(
   module: ScriptModule,
   recording: Recording,
   inputs: readonly ModuleInput[],
+  options: SignalOptions,
 ): Promise<Course | undefined> {
-  const course = await withSignal({}, (job) =>
+  const course = await withSignal(options, (job) =>
     binding().moduleCourse(moduleHandleOf(module), recordingHandleOf(recording), inputs.map(lower), job),
   )
   return course ?? undefined
@@ -56,8 +61,9 @@ export async function captureOutputs(
   inputs: readonly ModuleInput[],
   ops: readonly number[],
   seed: number,
+  options: SignalOptions,
 ): Promise<Tensor[][]> {
-  const captured = await withSignal({}, (job) =>
+  const captured = await withSignal(options, (job) =>
     binding().moduleCapture(moduleHandleOf(module), recordingHandleOf(recording), inputs.map(lower), ops, seed, job),
   )
   return captured.map((tensors) => tensors.map(wrapTensor))

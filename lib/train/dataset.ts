@@ -1,3 +1,4 @@
+import { abortIf, untilAborted } from '../abort.js'
 import { EspalierError } from '../errors.js'
 import {
   count,
@@ -10,6 +11,7 @@ import {
   maybe,
   object,
   type Schema,
+  signal as signalSchema,
   signature,
   thing,
 } from '../schema/index.js'
@@ -130,6 +132,8 @@ export interface BatchOptions {
   device?: Device | undefined
   /** Goes on after so many batches, with `random` as it was then. The order is that of the pass: `random` starts as it did. */
   resume?: { batch: number; random: RandomState } | undefined
+  /** Ends the wait for a batch of the dataset, too. */
+  signal?: AbortSignal | undefined
 }
 
 /** @internal */
@@ -145,6 +149,7 @@ export const BATCHES = signature(
       dropLast: maybe(flag),
       device: maybe(DEVICE),
       resume: maybe(object<NonNullable<BatchOptions['resume']>>({ batch: count(0), random: RANDOM_STATE })),
+      signal: maybe(signalSchema),
     }),
   ],
 )
@@ -156,17 +161,22 @@ export const BATCH_COUNT = signature(
   ['dropLast', maybe(flag)],
 )
 
-/** The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. */
+/**
+ * The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for.
+ *
+ * @throws ERR_ABORTED
+ */
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
   BATCHES.check(dataset, options)
-  const { random, augment, device = 'cpu', resume, batchSize = 64 } = options
+  const { random, augment, device = 'cpu', resume, signal, batchSize = 64 } = options
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
   if (random !== undefined && resume !== undefined) random.state = resume.random
   const steps = batchCount(dataset, batchSize, options.dropLast)
   for (let k = resume?.batch ?? 0; k < steps; k++) {
+    abortIf(signal)
     const indices = order.subarray(k * batchSize, (k + 1) * batchSize)
-    const arrays = await dataset.batch(indices)
+    const arrays = await untilAborted(dataset.batch(indices), signal)
     mustBeBatch(arrays, indices.length)
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {

@@ -1,4 +1,3 @@
-import { abortIf } from '../abort.js'
 import { count, maybe, object, signal as signalSchema, signature } from '../schema/index.js'
 import { type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
@@ -57,8 +56,7 @@ export async function evaluate(model: ScriptModule, dataset: Dataset, options: E
     let loss = 0
     let right = 0
     let judged = 0
-    for await (const { inputs, targets, size } of batches(dataset, { batchSize, device })) {
-      abortIf(signal)
+    for await (const { inputs, targets, size } of batches(dataset, { batchSize, device, signal })) {
       await scope(async () => {
         const output = await model.forwardWith(inputs, { grad: false, signal })
         loss += (await lossOf(output, targets)).item() * size

@@ -1,4 +1,3 @@
-import { abortIf } from '../abort.js'
 import { EspalierError } from '../errors.js'
 import type { Regularizer } from '../regularize/index.js'
 import type { Stepping } from '../regularize/stability.js'
@@ -203,10 +202,9 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       const passRandom = random.state
       model.train()
       const at = before && { batch: before.batch, random: before.random }
-      const passed = { batchSize, random, augment, dropLast, device, resume: at }
+      const passed = { batchSize, random, augment, dropLast, device, resume: at, signal }
       const rest = before !== undefined && regularizer?.done ? [] : batches(data.train, passed)
       for await (const batch of rest) {
-        abortIf(signal)
         stepper.factor = factorOf(schedule, { iteration, iterations, epoch: epoch - 1, epochs })
         iteration++
         const batchLoss = await stepper.step(batch, `iteration ${iteration} (epoch ${epoch})`)

@@ -1,6 +1,7 @@
 // A small run for the tests of checkpoints: a network with dropout and batch norm, and augmentation. The package is given, as
 // a program of its own takes the compiled one.
 
+import { createHash } from 'node:crypto'
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -93,14 +94,22 @@ export async function job(espalier, regularizer, path, over = {}) {
   return { model, options }
 }
 
-/** Weights, statistics, and what was measured: two runs that differ in a bit differ here. @param {import('espalier').SparsifyResult} result */
-export function fingerprint({ small, history, evaluations, regularizer, plan }) {
+/**
+ * Weights, statistics, the file and its mode, and what was measured: two runs that differ in a bit differ here.
+ *
+ * @param {import('espalier').SparsifyResult} result
+ */
+export async function fingerprint({ small, history, evaluations, regularizer, plan }) {
   const tensors = [...small.parameters(), ...small.buffers()].map(([name, tensor]) => [
     name,
     Array.from(/** @type {Float32Array} */ (tensor.data()), Number),
   ])
   const losses = history.map(({ seconds, ...record }) => record)
-  return JSON.stringify({ tensors, losses, evaluations, regularizer, removed: plan.removed })
+  const file = createHash('sha256')
+    .update(await small.toBuffer())
+    .digest('hex')
+  const { training } = small
+  return JSON.stringify({ tensors, training, file, losses, evaluations, regularizer, removed: plan.removed })
 }
 
 /**
@@ -120,11 +129,11 @@ async function differing(espalier, regularizer, folder) {
       steps.push(copy)
     },
   })
-  const wanted = fingerprint(await espalier.sparsify(whole.model, whole.options))
+  const wanted = await fingerprint(await espalier.sparsify(whole.model, whole.options))
   const bad = []
   for (const step of steps) {
     const { model, options } = await job(espalier, regularizer, step)
-    if (fingerprint(await espalier.sparsify(model, options)) !== wanted) bad.push(step)
+    if ((await fingerprint(await espalier.sparsify(model, options))) !== wanted) bad.push(step)
   }
   return { steps: steps.length, bad }
 }
@@ -137,6 +146,6 @@ if (what === 'run' || what === 'every') {
   if (what === 'every') console.log(JSON.stringify(await differing(espalier, regularizer, path)))
   else {
     const { model, options } = await job(espalier, regularizer, path)
-    console.log(fingerprint(await espalier.sparsify(model, options)))
+    console.log(await fingerprint(await espalier.sparsify(model, options)))
   }
 }

@@ -1,6 +1,6 @@
 import { EspalierError } from '../../errors.js'
 import type { Analysis } from '../../graph/index.js'
-import { type ModuleInput, type Recording, type ScriptModule, scope } from '../../torch/index.js'
+import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { courseOn, Trial as Run } from '../../torch/trial.js'
 import { normsOverKept } from '../approximate.js'
 import { describePlan, type Plan, removedUnits } from '../plan.js'
@@ -19,6 +19,7 @@ export interface Subject {
   inputs: readonly ModuleInput[]
   plan: Plan
   small: ScriptModule
+  options: SignalOptions
 }
 
 /** With the same weights: the measure is `masked`, to which `cut` must be equal. */
@@ -86,7 +87,12 @@ export class Bench {
     try {
       await zeroRemoved(modules.masked.module, subject.plan)
       const course = await scope(() =>
-        courseOn(modules.original.module, subject.recording, dtype ? cast(subject.inputs, dtype) : subject.inputs),
+        courseOn(
+          modules.original.module,
+          subject.recording,
+          dtype ? cast(subject.inputs, dtype) : subject.inputs,
+          subject.options,
+        ),
       )
       const least = course?.narrowed ?? dtype ?? leastPrecise(subject.model)
       return new Bench(subject, modules, dtype, least as Pass['dtype'])
@@ -210,14 +216,15 @@ export class Bench {
 }
 
 /** Copies in eval mode. The measure of an approximate cut computes its norms over what is kept. */
-async function copies({ model, recording, analysis, plan, small }: Subject, dtype: Bench['dtype']): Promise<Modules> {
+async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules> {
+  const { model, recording, analysis, plan, small, options } = subject
   const norms = normsOverKept(analysis, removedUnits(analysis, plan))
   const edited = { slices: [], scaled: [], rewrites: [], ...norms }
-  const measure = norms.selects.length > 0 ? await model.cut(recording, edited) : model
+  const measure = norms.selects.length > 0 ? await model.cut(recording, edited, options) : model
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {
-      modules[name as keyof Modules] = new Run((await module.to(dtype ?? module.device)).eval())
+      modules[name as keyof Modules] = new Run((await module.to(dtype ?? module.device, options)).eval(), options)
     }
     return modules as Modules
   } catch (error) {

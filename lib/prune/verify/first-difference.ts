@@ -30,7 +30,7 @@ export async function firstDifference({ modules, given }: Bench, subject: Subjec
     try {
       const [masked, cut] = (await Promise.all(
         [modules.masked.module, modules.cut.module].map(async (module) => {
-          const recording = await module.record(inputs, { execute: true })
+          const recording = await module.record(inputs, { ...subject.options, execute: true })
           recordings.push(recording)
           return recording
         }),
@@ -38,7 +38,7 @@ export async function firstDifference({ modules, given }: Bench, subject: Subjec
       for (const chunk of chunks(align(subject.recording.record, masked.record, cut.record), masked.record)) {
         const found = await scope(async () => {
           const of = async (module: ScriptModule, recording: Recording, places: readonly number[]) => {
-            const tensors = await captureOutputs(module, recording, inputs, places, given.seed)
+            const tensors = await captureOutputs(module, recording, inputs, places, given.seed, subject.options)
             return new Map([...places].sort((a, b) => a - b).map((place, k) => [place, tensors[k] as Tensor[]]))
           }
           const left = await of(

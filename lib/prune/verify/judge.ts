@@ -1,5 +1,5 @@
 import type { Analysis } from '../../graph/index.js'
-import { type ModuleInput, type Recording, type ScriptModule, scope } from '../../torch/index.js'
+import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
@@ -21,18 +21,26 @@ export class Judge {
   private readonly recording: Recording
   private readonly analysis: Analysis
   private readonly inputs: readonly ModuleInput[]
+  private readonly options: SignalOptions
 
-  constructor(model: ScriptModule, recording: Recording, analysis: Analysis, inputs: readonly ModuleInput[]) {
+  constructor(
+    model: ScriptModule,
+    recording: Recording,
+    analysis: Analysis,
+    inputs: readonly ModuleInput[],
+    options: SignalOptions,
+  ) {
     this.model = model
     this.recording = recording
     this.analysis = analysis
     this.inputs = inputs
+    this.options = options
   }
 
   /** All passes, up to the first that fails. */
   async judge(plan: Plan, small: ScriptModule, { locate }: { locate: boolean }): Promise<Outcome> {
-    const { model, recording, analysis, inputs } = this
-    const subject = { model, recording, analysis, inputs, plan, small }
+    const { model, recording, analysis, inputs, options } = this
+    const subject = { model, recording, analysis, inputs, plan, small, options }
     let refused: unknown
     for (const dtype of this.dtypes()) {
       const bench = await Bench.create(subject, dtype)
@@ -51,7 +59,7 @@ export class Judge {
 
   /** Whether the plan, reduced to some groups, gives a wrong model. */
   async fails(plan: Plan): Promise<boolean> {
-    const small = await this.model.cut(this.recording, compileCut(this.analysis, plan))
+    const small = await this.model.cut(this.recording, compileCut(this.analysis, plan), this.options)
     try {
       return (await this.judge(plan, small, { locate: false })).failure?.kind === 'wrong'
     } finally {
@@ -61,7 +69,7 @@ export class Judge {
 
   /** Whether the model itself gives other outputs each time, with the same state and the same random numbers. */
   isRandom(): Promise<boolean> {
-    const trial = new Trial(this.model)
+    const trial = new Trial(this.model, this.options)
     return scope(async () => {
       const run = async () => flatten(await trial.run(this.inputs, 1))
       return relativeDifference(await run(), await run()) > 1e-6

@@ -99,8 +99,8 @@ export class OtherSizes {
 
   private async accepts(sizes: Sizes): Promise<boolean> {
     if (this.runs++ >= MOST_RUNS) return false
-    const { model, recording, analysis, inputs } = this.subject
-    const course = await scope(() => courseOn(model, recording, resized(inputs, sizes)))
+    const { model, recording, analysis, inputs, options } = this.subject
+    const course = await scope(() => courseOn(model, recording, resized(inputs, sizes), options))
     if (course === undefined) return false
     const closed = new Map([...analysis.closed].map(({ node, condition }) => [node, condition]))
     return course.turns.every(([node, way]) => {

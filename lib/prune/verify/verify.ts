@@ -2,7 +2,8 @@ import { EspalierError } from '../../errors.js'
 import type { Analysis } from '../../graph/index.js'
 import { ANALYSIS } from '../../graph/schemas.js'
 import { signature } from '../../schema/index.js'
-import type { ModuleInput, Recording, ScriptModule } from '../../torch/index.js'
+import { SIGNAL_OPTIONS } from '../../torch/abort.js'
+import type { ModuleInput, Recording, ScriptModule, SignalOptions } from '../../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
 import { RECORDING } from '../../torch/recording.js'
 import { compileCut } from '../edits.js'
@@ -23,6 +24,7 @@ export const CUT_AND_VERIFY = signature(
   ['analysis', ANALYSIS],
   ['plan', PLAN],
   ['inputs', EXAMPLE_INPUTS],
+  ['options', SIGNAL_OPTIONS],
 )
 
 /**
@@ -31,7 +33,7 @@ export const CUT_AND_VERIFY = signature(
  * wherever the original accepts them. The model given is not changed, nor is the state that it keeps.
  *
  * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
- * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed.
+ * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
  */
 export async function cutAndVerify(
   model: ScriptModule,
@@ -39,10 +41,11 @@ export async function cutAndVerify(
   analysis: Analysis,
   plan: Plan,
   inputs: readonly ModuleInput[],
+  options: SignalOptions = {},
 ): Promise<{ small: ScriptModule; verification: Verification }> {
-  CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs)
-  const judge = new Judge(model, recording, analysis, inputs)
-  const small = await model.cut(recording, compileCut(analysis, plan))
+  CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs, options)
+  const judge = new Judge(model, recording, analysis, inputs, options)
+  const small = await model.cut(recording, compileCut(analysis, plan), options)
   try {
     const { passes, failure } = await judge.judge(plan, small, { locate: true })
     if (failure === undefined) return { small, verification: { passes } }

@@ -184,7 +184,8 @@ void Recorder::Dispatch(Node* node, Env& env) {
 void Recorder::Constant(Node* node, Env& env) {
   auto found = constants_.find(node);
   if (found == constants_.end()) {
-    Slot slot{torch::jit::toIValue(node->output()).value(), IValue()};
+    // A function that was called, and is no value, has been inlined.
+    Slot slot{torch::jit::toIValue(node->output()).value_or(IValue()), IValue()};
     if (slot.value.isTensor() && slot.value.toTensor().defined()) {
       // A copy: a program may write to it, and the graph keeps it.
       const at::Tensor plain = slot.value.toTensor().detach();

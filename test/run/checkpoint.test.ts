@@ -25,7 +25,9 @@ describe('a run that goes on from a checkpoint ends as one that never stopped, b
   })
 
   it('killed at random moments, again and again', async () => {
+    const begin = performance.now()
     const wanted = start('run', 'greg1').stdout
+    const whole = performance.now() - begin
     const random = new Random(Date.now())
     const path = file('killed.ckpt')
     let kills = 0
@@ -39,7 +41,7 @@ describe('a run that goes on from a checkpoint ends as one that never stopped, b
       const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
       // Later and later, so that it comes to an end at last.
       const killer = new AbortController()
-      setTimeout(random.integer(300, 700 + 40 * kills), undefined, { signal: killer.signal }).then(
+      setTimeout((0.3 + 0.5 * random.uniform() + 0.05 * kills) * whole, undefined, { signal: killer.signal }).then(
         () => child.kill('SIGKILL'),
         () => undefined,
       )

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { load, type ScriptModule, Tensor } from 'espalier'
 import { afterAll, describe, expect, it } from 'vitest'
+import { network } from '../support/networks.js'
 import { expectClose, expected, model, numbers } from './support.js'
 
 const reference = JSON.parse(readFileSync(new URL('../fixtures/trace-train.json', import.meta.url), 'utf8')) as {
@@ -84,4 +85,57 @@ it('a norm without statistics of its own keeps taking those of the input', async
 
 it('a script needs no repair', async () => {
   expect((await load(digits('script'))).repairs).toEqual([])
+})
+
+// What tracing writes down in train mode, each for an input of [2, 3, 4] that gives itself in eval mode.
+const DROPPING: Readonly<Record<string, { operator: string; body: string }>> = {
+  'stochastic depth of torchvision and timm': {
+    operator: 'aten::bernoulli_',
+    body: `noise = torch.bernoulli_(torch.empty([x.size(0), 1, 1]), 0.5)
+  return x * torch.div_(noise, 0.5)`,
+  },
+  'stochastic depth of transformers': {
+    operator: 'aten::rand',
+    body: `noise = torch.floor_(torch.add(torch.rand([x.size(0), 1, 1]), 0.5, 1))
+  return torch.div(x, 0.5) * noise`,
+  },
+  'dropout inside of attention': {
+    operator: 'aten::scaled_dot_product_attention',
+    body: 'return torch.scaled_dot_product_attention(x * 0.0, x * 0.0, x, None, 0.5)',
+  },
+}
+
+describe.each(Object.entries(DROPPING))('%s in a trace taken in train mode', (_, { operator, body }) => {
+  const attention = operator.includes('attention')
+  const values = Float32Array.from({ length: 24 }, (_, i) => 1 + (attention ? Math.floor(i / 12) : i))
+  const input = () => Tensor.from(values, [2, 3, 4])
+  const traced = async (options = {}) => {
+    const made = await network(`def forward(self, x: Tensor) -> Tensor:\n  ${body}`, { unused: [1] })
+    return load(await made.toBuffer(), options)
+  }
+
+  it('drops in train mode only', async () => {
+    const repaired = await traced()
+    expect(repaired.repairs).toEqual([{ scope: '', operator, was: true }])
+    expectClose((await repaired.eval().forward(input())) as Tensor, [...values], 1e-6)
+    const drawn = new Set<string>()
+    for (let k = 0; k < 16; k++) drawn.add(numbers((await repaired.train().forward(input())) as Tensor).join())
+    expect(drawn.size).toBeGreaterThan(1)
+  })
+
+  it('is left alone when told so, and repaired once', async () => {
+    expect((await traced({ repair: false })).repairs).toEqual([])
+    expect((await load(await (await traced()).toBuffer())).repairs).toEqual([])
+  })
+})
+
+it('noise that is no stochastic depth is left alone', async () => {
+  for (const body of [
+    'return x * torch.div_(torch.bernoulli_(torch.empty([x.size(0), 3, 1]), 0.5), 0.5)',
+    'return x * torch.div_(torch.bernoulli_(torch.empty([x.size(0), 1, 1]), 0.5), 0.25)',
+    'return x * torch.rand([x.size(0), 1, 1])',
+  ]) {
+    const made = await network(`def forward(self, x: Tensor) -> Tensor:\n  ${body}`, { unused: [1] })
+    expect((await load(await made.toBuffer())).repairs).toEqual([])
+  }
 })

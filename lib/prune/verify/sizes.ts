@@ -24,7 +24,7 @@ const OTHERS: readonly (readonly ((size: number) => number)[])[] = [
 const MOST_RUNS = 60
 /** How many times as large as the example the other inputs may be: of a model that is cheap to run, and of others. */
 const GROWTH = { cheap: 8, costly: 1.6 }
-const CHEAP_MACS = 1e8
+const CHEAP_MACS = 1e7
 
 /**
  * Other sizes of the inputs that a model accepts on shapes alone, each time of as many dimensions as it can be: much larger, a

@@ -1,0 +1,40 @@
+// The program that is fuzzed: loads, records and prunes one file after another, and says what became of each. A refusal
+// with a code is as good as a result.
+//
+// Over the channel: {path, inputs} in; {outcome} out, where an outcome is 'ok', a code, or 'untyped: …'.
+
+import { analyse, EspalierError, load, prune, setThreads, Tensor } from 'espalier'
+import { readInputs } from '../corpus/files.mjs'
+
+/** @typedef {{ path: string, shapes?: number[][], io?: import('../corpus/files.mjs').CorpusFile['io'] }} Task */
+
+setThreads(1)
+
+/** @param {Task} task */
+async function run({ path, shapes, io }) {
+  const model = await load(path)
+  try {
+    const inputs = io
+      ? readInputs(io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+      : (shapes ?? []).map((shape) => Tensor.full(shape, 0.5))
+    const recording = await model.record(inputs)
+    analyse(recording.record)
+    recording.dispose()
+    const { small } = await prune(model, { exampleInputs: inputs, ratio: 0.5 })
+    small.dispose()
+  } finally {
+    model.dispose()
+  }
+  return 'ok'
+}
+
+process.on('message', async (/** @type {Task} */ task) => {
+  /** @type {string} */
+  let outcome
+  try {
+    outcome = await run(task)
+  } catch (error) {
+    outcome = error instanceof EspalierError ? error.code : `untyped: ${error instanceof Error ? error.stack : error}`
+  }
+  process.send?.({ outcome })
+})

@@ -22,7 +22,7 @@ export function hasAttention(analysis) {
  * The products of activations of which the plan left everything, each with what ties it.
  *
  * @param {import('espalier').Analysis} analysis
- * @param {import('espalier').Plan} plan
+ * @param {Pick<import('espalier').Plan, 'removed'>} plan
  * @param {readonly string[]} kinds
  * @returns {string[]}
  */

@@ -85,12 +85,17 @@ function describe(groups) {
 /** @param {string} mode @param {import('espalier').Analysis} analysis */
 async function pruneIn(mode, analysis) {
   const started = Date.now()
+  const kinds = ATTENTION_KINDS[mode]
   const reason = whyNothing(analysis, mode, task.ratio)
-  if (reason !== undefined) return tell({ kind: 'mode', mode, status: 'nothing', reason, ms: 0 })
+  if (reason !== undefined) {
+    const ties = kinds
+      ? attentionKept(analysis, { removed: [] }, kinds).flatMap((words) => words.split(': ')[1] ?? [])
+      : []
+    return tell({ kind: 'mode', mode, status: 'nothing', reason: [reason, ...new Set(ties)].join(', '), ms: 0 })
+  }
   try {
     const model = await load(task.path)
     const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
-    const kinds = ATTENTION_KINDS[mode]
     /** @param {import('espalier').ChannelGroup} group */
     const ofKinds = (group) => (kinds?.includes(group.kind) ? task.ratio : undefined)
     const scope = mode === 'global' ? 'global' : 'local'

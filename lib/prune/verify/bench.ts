@@ -10,6 +10,7 @@ import { cast, doubled, noisy, resized, type Sizes, tensorsOf } from './inputs.j
 import { copyKept, zeroRemoved } from './masked.js'
 import { failureOf, inWords, isSeen, isTelling, type Pass, type Trial } from './pass.js'
 import { type Refill, refill } from './refill.js'
+import { keepSingle, singleTensors } from './scales.js'
 
 /** What is compared: a recorded model, and its cut by a plan. */
 export interface Subject {
@@ -224,7 +225,9 @@ async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules>
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {
-      modules[name as keyof Modules] = new Run((await module.to(dtype ?? module.device, options)).eval(), options)
+      const copy = (await module.to(dtype ?? module.device, options)).eval()
+      if (dtype === 'float64') await keepSingle(copy, singleTensors(recording.record))
+      modules[name as keyof Modules] = new Run(copy, options)
     }
     return modules as Modules
   } catch (error) {

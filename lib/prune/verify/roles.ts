@@ -56,7 +56,7 @@ const PRODUCTS: Readonly<Record<string, Readonly<Record<string, FanIn>>>> = {
   ...all('bilinear', { weight: allButFirst }),
   ...all('matmul', { self: last, other: beforeLast }),
   ...all('mm', { self: last, mat2: beforeLast }),
-  ...all('bmm', { self: last, mat2: beforeLast }),
+  ...all('bmm _grouped_mm', { self: last, mat2: beforeLast }),
   ...all('addmm', { self: addend, mat1: last, mat2: beforeLast }),
   ...all('baddbmm', { self: addend, batch1: last, batch2: beforeLast }),
   ...all('mv', { self: last, vec: last }),
@@ -69,7 +69,11 @@ const PRODUCTS: Readonly<Record<string, Readonly<Record<string, FanIn>>>> = {
 const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Plain>>>> = {
   ...all('mul multiply div true_divide prelu', { '': 'scale' }),
   ...all('add sub subtract rsub', { '': 'shift' }),
-  ...all('embedding embedding_bag cat stack where index_put', { '': 'table' }),
+  ...all('embedding embedding_bag cat stack where index_put index_copy index_add scatter scatter_add', { '': 'table' }),
+  ...all('_fake_quantize_learnable_per_tensor_affine _fake_quantize_learnable_per_channel_affine', {
+    scale: 'scale',
+    zero_point: 'shift',
+  }),
   ...all('_weight_norm _weight_norm_interface', { g: 'scale' }),
 }
 

@@ -20,13 +20,19 @@ export function describes<F extends (...args: never[]) => unknown>(fn: F, descri
 }
 
 /**
- * The description of a factory's product; of a function of the caller's own its name and a hash of its source, which knows
- * nothing of the variables around it; of anything else its class.
+ * The description of a factory's product. Of a function of the caller's own: its name and a hash of its source, which knows
+ * nothing of the variables around it; of an object of their own: its class and what it holds itself.
  */
 export function descriptionOf(value: ((...args: never[]) => unknown) | object): Description {
   const own = (value as Described).description
   if (own !== undefined) return own
-  if (typeof value !== 'function') return value.constructor?.name ?? 'Object'
-  const source = createHash('sha256').update(Function.prototype.toString.call(value)).digest('hex').slice(0, 16)
-  return { name: value.name, source }
+  if (typeof value === 'function') {
+    const source = createHash('sha256').update(Function.prototype.toString.call(value)).digest('hex').slice(0, 16)
+    return { name: value.name, source }
+  }
+  const held = Object.entries(value).flatMap(([key, member]): [string, Description][] => {
+    if (typeof member === 'function') return [[key, descriptionOf(member)]]
+    return ['number', 'string', 'boolean'].includes(typeof member) ? [[key, member]] : []
+  })
+  return { class: value.constructor?.name ?? 'Object', ...Object.fromEntries(held) }
 }

@@ -10,7 +10,7 @@ import {
 } from '../graph/index.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { reasonInWords } from '../report/index.js'
-import { count, either, maybe, object, signature, text } from '../schema/index.js'
+import { count, maybe, object, refined, type Schema, signature, text } from '../schema/index.js'
 import { type Step, Trail, valuesOf } from './trail.js'
 
 /** What to explain: a dimension of a parameter (all of them without `dim`), all parameters of a scope, or a group by id. */
@@ -52,12 +52,15 @@ export const EXPLAIN = signature(
   ['analysis', ANALYSIS],
   [
     'question',
-    either(
+    refined(
+      object<{ [K in 'parameter' | 'scope']: string | undefined } & { [K in 'dim' | 'group']: number | undefined }>({
+        ...{ parameter: maybe(text()), dim: maybe(count(0)), scope: maybe(text()), group: maybe(count(0)) },
+      }),
       'an object with a parameter, a scope or a group',
-      object<{ parameter: string; dim?: number | undefined }>({ parameter: text(), dim: maybe(count(0)) }),
-      object<{ scope: string }>({ scope: text() }),
-      object<{ group: number }>({ group: count(0) }),
-    ),
+      ({ parameter, dim, scope, group }) =>
+        [parameter, scope, group].filter((each) => each !== undefined).length === 1 &&
+        (dim === undefined || parameter !== undefined),
+    ) as unknown as Schema<Question>,
   ],
 )
 
@@ -87,7 +90,7 @@ function subjects(analysis: Analysis, question: Question): Subject[] {
     if (list.length === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', `the model has no ${what}`)
     return list
   }
-  if ('group' in question) {
+  if ('group' in question && question.group !== undefined) {
     const group = analysis.groups[question.group]
     const first = group?.members.find(({ role }) => role === 'parameter')
     const own = dimensions.filter(({ name, dim }) => name === first?.name && dim === first.dim)
@@ -96,12 +99,12 @@ function subjects(analysis: Analysis, question: Question): Subject[] {
       `group ${question.group}`,
     )
   }
-  if ('scope' in question) {
+  if ('scope' in question && question.scope !== undefined) {
     const { scope } = question
     const inside = dimensions.filter(({ name }) => name === scope || name.startsWith(scope === '' ? '' : `${scope}.`))
     return found(inside, `parameters in scope '${scope}'`)
   }
-  const { parameter, dim } = question
+  const { parameter, dim } = question as Extract<Question, { parameter: string }>
   const own = dimensions.filter((d) => d.name === parameter && (dim === undefined || d.dim === dim))
   return found(own, `parameter '${parameter}'${dim === undefined ? '' : ` with a dimension ${dim}`}`)
 }

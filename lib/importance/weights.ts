@@ -25,7 +25,6 @@ export const OWNER = like<ParameterOwner>('a ScriptModule, or an object with a m
   parameters: func(),
 })
 const WEIGHT_SOURCE = func<WeightSource>('a source of weights, as weightsOf() gives it')
-const NUMBERS = thing<ArrayLike<number>>('an array of numbers', (value) => isNumbers(value))
 const WEIGHTS: Schema<ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>> = thing(
   'a Map or an object of { shape, data } by qualified name',
   (value) =>
@@ -47,9 +46,8 @@ export const ASSERT_FINITE_SCORES = signature(
   ['weights', WEIGHT_SOURCE],
 )
 /** @internal */
-export const ALL_FINITE = signature('allFinite', ['values', NUMBERS])
-
-const isNumbers = (value: unknown): boolean => Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+export const isNumbers = (value: unknown): boolean =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
 
 /** Weights from plain data, by qualified name. */
 export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {

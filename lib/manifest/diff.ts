@@ -1,4 +1,6 @@
+import { signature } from '../schema/index.js'
 import type { Manifest } from './manifest.js'
+import { MANIFEST } from './read.js'
 
 /** Indices of one dimension that two cuts disagree about. */
 export interface Disagreement {
@@ -20,8 +22,12 @@ export interface ManifestDiff {
   macs: readonly [number, number]
 }
 
+/** @internal */
+export const DIFF_MANIFESTS = signature('diffManifests', ['first', MANIFEST], ['second', MANIFEST])
+
 /** What two cuts keep differently. A dimension that one of them leaves whole is kept entirely by it. */
 export function diffManifests(first: Manifest, second: Manifest): ManifestDiff {
+  DIFF_MANIFESTS.check(first, second)
   const places = new Map<string, { name: string; dim: number }>()
   for (const { keep } of [first, second]) {
     for (const [name, dims] of Object.entries(keep)) {

@@ -1,7 +1,12 @@
 import { writeFileAtomic } from '../files.js'
 import type { Analysis } from '../graph/index.js'
+import { ANALYSIS } from '../graph/schemas.js'
+import { toJson } from '../json.js'
 import type { Plan, Verification } from '../prune/index.js'
-import { fingerprintOf, type TensorSizes } from './fingerprint.js'
+import { PLAN } from '../prune/plan.js'
+import { VERIFICATION } from '../prune/verify/verify.js'
+import { like, path as pathSchema, signature } from '../schema/index.js'
+import { fingerprintOf, inputShapes, type TensorSizes } from './fingerprint.js'
 
 /** What a cut did, as plain JSON: enough to repeat it on another checkpoint, or to check it. */
 export interface Manifest {
@@ -14,10 +19,12 @@ export interface Manifest {
   /** Kept coordinates, ascending, by name of the parameter or buffer and dimension; only dimensions that shrank. */
   keep: Plan['keep']
   /** Dimensions in `keep` that the masked original does not zero, see {@link Plan}; empty but for weight norms. */
-  directions: Plan['directions']
+  directions?: Plan['directions'] | undefined
   removed: readonly { group: number; kind: string; size: number; scopes: readonly string[]; units: readonly number[] }[]
   /** Before and after. */
   params: readonly [number, number]
+  /** Shapes of the tensors among the example inputs, one after the other; absent in a manifest of 0.1. */
+  inputs?: readonly (readonly number[])[] | undefined
   /** Multiply-adds on the example inputs, before and after. */
   macs: readonly [number, number]
   /** Norms and means over a cut axis, which compute over what is left of it; empty for an exact cut. */
@@ -32,7 +39,19 @@ export interface CutResult {
   verification: Verification
 }
 
-export function makeManifest({ analysis, plan, verification }: CutResult): Manifest {
+const CUT_RESULT = like<CutResult>('what prune(), sparsify() or replay() gave', {
+  analysis: ANALYSIS,
+  plan: PLAN,
+  verification: VERIFICATION,
+})
+/** @internal */
+export const MAKE_MANIFEST = signature('makeManifest', ['result', CUT_RESULT])
+/** @internal */
+export const SAVE_MANIFEST = signature('saveManifest', ['path', pathSchema], ['result', CUT_RESULT])
+
+export function makeManifest(result: CutResult): Manifest {
+  MAKE_MANIFEST.check(result)
+  const { analysis, plan, verification } = result
   const removed = plan.removed.map(({ group: id, units }) => {
     const group = analysis.groups[id]
     return { group: id, kind: group?.kind ?? '', size: group?.size ?? 0, scopes: group?.scopes ?? [], units }
@@ -40,7 +59,9 @@ export function makeManifest({ analysis, plan, verification }: CutResult): Manif
   const { keep, directions, params, macs, approximate } = plan
   const { fingerprint, sizes } = fingerprintOf(analysis.record)
   const shrunk = Object.fromEntries(Object.keys(keep).map((name) => [name, sizes[name] ?? []]))
-  return { schema: 1, fingerprint, sizes: shrunk, keep, directions, removed, params, macs, approximate, verification }
+  const inputs = inputShapes(analysis.record)
+  const cut = { sizes: shrunk, keep, directions, removed }
+  return { schema: 1, fingerprint, ...cut, params, inputs, macs, approximate, verification }
 }
 
 /**
@@ -49,5 +70,6 @@ export function makeManifest({ analysis, plan, verification }: CutResult): Manif
  * @throws EspalierError `ERR_WRITE`
  */
 export async function saveManifest(path: string, result: CutResult): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(makeManifest(result), null, 1)}\n`)
+  SAVE_MANIFEST.check(path, result)
+  await writeFileAtomic(path, `${toJson(makeManifest(result), 1)}\n`)
 }

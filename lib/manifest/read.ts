@@ -1,5 +1,21 @@
 import { readFile } from 'node:fs/promises'
 import { EspalierError } from '../errors.js'
+import { fromJson } from '../json.js'
+import { VERIFICATION } from '../prune/verify/verify.js'
+import {
+  array,
+  count,
+  dictionary,
+  faultOf,
+  list,
+  maybe,
+  object,
+  path as pathSchema,
+  shown,
+  signature,
+  text,
+  thing,
+} from '../schema/index.js'
 import type { Manifest } from './manifest.js'
 
 /**
@@ -9,6 +25,7 @@ import type { Manifest } from './manifest.js'
  * schema, naming what is wrong
  */
 export async function loadManifest(path: string): Promise<Manifest> {
+  LOAD_MANIFEST.check(path)
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -18,12 +35,47 @@ export async function loadManifest(path: string): Promise<Manifest> {
   }
   let content: unknown
   try {
-    content = JSON.parse(text)
+    content = fromJson(text)
   } catch (error) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} is no manifest: it is not JSON`, { cause: error })
   }
   return checkManifest(content, path)
 }
+
+const SHAPE = list(count(0), 'a list of sizes')
+const COUNTS = thing<readonly [number, number]>('two counts, before and after', (value) => {
+  return Array.isArray(value) && value.length === 2 && value.every((each) => Number.isSafeInteger(each) && each >= 0)
+})
+
+/** @internal */
+export const MANIFEST = object<Manifest>({
+  schema: thing('1', (value) => value === 1),
+  fingerprint: text(),
+  sizes: dictionary(SHAPE, 'an object of shapes'),
+  keep: dictionary(dictionary(SHAPE, 'an object of dimensions'), 'an object'),
+  directions: maybe(dictionary(SHAPE, 'an object')),
+  removed: list(
+    object<Manifest['removed'][number]>({
+      ...{ group: count(0), kind: text(), size: count(0) },
+      ...{ scopes: list(text(), 'a list of scopes'), units: list(count(0), 'a list of units') },
+    }),
+    'a list',
+  ),
+  params: COUNTS,
+  inputs: maybe(list(SHAPE, 'a list of shapes')),
+  macs: COUNTS,
+  approximate: array('a list'),
+  verification: VERIFICATION,
+})
+
+/** @internal */
+export const LOAD_MANIFEST = signature('loadManifest', ['path', pathSchema])
+/** @internal */
+export const CHECK_MANIFEST = signature(
+  'checkManifest',
+  ['content', thing<unknown>('a manifest', () => true)],
+  ['what', text()],
+)
 
 /**
  * Returns its argument when that is a manifest of a schema that is known.
@@ -32,34 +84,28 @@ export async function loadManifest(path: string): Promise<Manifest> {
  * @throws EspalierError `ERR_INVALID_ARGUMENT`, naming what is wrong
  */
 export function checkManifest(content: unknown, what = 'the manifest'): Manifest {
+  CHECK_MANIFEST.check(content, what)
   const wrong = problemOf(content)
   if (wrong !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `${what} is no usable manifest: ${wrong}`)
   return content as Manifest
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount)
-
 function problemOf(content: unknown): string | undefined {
-  if (!isObject(content)) return 'it is no object'
-  if (content.schema !== 1) return `its schema is ${JSON.stringify(content.schema)}, known is 1`
-  for (const key of ['params', 'macs']) {
-    const pair = content[key]
-    if (!isCounts(pair) || pair.length !== 2) return `'${key}' must be two counts, before and after`
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) return 'it is no object'
+  const { schema } = content as Partial<Manifest>
+  if (schema !== 1) return `its schema is ${shown(schema)}, known is 1`
+  const fault = faultOf(MANIFEST, content, '', 'manifest')
+  if (fault !== undefined) return fault.words
+  const { keep, sizes, params, macs } = content as Manifest
+  for (const [what, [before, after]] of Object.entries({ params, macs })) {
+    if (after > before) return `'${what}' grow from ${before} to ${after}`
   }
-  for (const key of ['removed', 'approximate']) if (!Array.isArray(content[key])) return `'${key}' must be a list`
-  if (typeof content.fingerprint !== 'string') return "'fingerprint' must be a text"
-  if (!isObject(content.sizes)) return "'sizes' must be an object"
-  if (!isObject(content.keep)) return "'keep' must be an object"
-  for (const [name, dims] of Object.entries(content.keep)) {
-    const shape = content.sizes[name]
-    if (!isCounts(shape)) return `'sizes' has no shape for ${name}`
-    if (!isObject(dims)) return `'keep' of ${name} must be an object of dimensions`
+  for (const [name, dims] of Object.entries(keep)) {
+    const shape = sizes[name]
+    if (shape === undefined) return `'sizes' has no shape for ${name}`
     for (const [dim, kept] of Object.entries(dims)) {
       const size = shape[Number(dim)]
-      const rises = isCounts(kept) && kept.every((index, k) => k === 0 || index > (kept[k - 1] as number))
+      const rises = kept.every((index, k) => k === 0 || index > (kept[k - 1] as number))
       if (size === undefined) return `${name} has no dimension ${dim}`
       if (!rises || kept.length === 0 || (kept.at(-1) as number) >= size) {
         return `the indices kept of ${name}, dimension ${dim}, must rise within 0..${size - 1}`

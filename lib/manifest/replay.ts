@@ -1,16 +1,27 @@
+import { isDeepStrictEqual } from 'node:util'
 import { EspalierError } from '../errors.js'
 import type { Analysis, Removed } from '../graph/index.js'
 import { analyse, cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../prune/index.js'
+import { object, shown, signature } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
-import { fingerprintOf } from './fingerprint.js'
+import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { fingerprintOf, inputShapes } from './fingerprint.js'
 import type { Manifest } from './manifest.js'
-import { checkManifest } from './read.js'
+import { checkManifest, MANIFEST } from './read.js'
 
 export interface ReplayOptions {
   /** What the graph is recorded on, and the cut verified. */
   exampleInputs: readonly ModuleInput[]
   signal?: AbortSignal | undefined
 }
+
+/** @internal */
+export const REPLAY = signature(
+  'replay',
+  ['model', MODULE],
+  ['manifest', MANIFEST],
+  ['options', object<ReplayOptions>({ exampleInputs: EXAMPLE_INPUTS })],
+)
 
 export interface ReplayResult {
   /** The smaller model, in eval mode. The caller disposes it. */
@@ -28,6 +39,7 @@ export interface ReplayResult {
  * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
  */
 export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<ReplayResult> {
+  REPLAY.check(model, manifest, options)
   const { exampleInputs, signal } = options
   checkManifest(manifest)
   const copy = model.clone().eval()
@@ -38,6 +50,7 @@ export async function replay(model: ScriptModule, manifest: Manifest, options: R
       mustBeSameNetwork(analysis, manifest)
       const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
       mustKeepTheSame(plan, manifest)
+      mustClaimTheSame(analysis, plan, manifest)
       const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, { signal })
       return { small: small.eval(), analysis, plan, verification }
     } finally {
@@ -50,8 +63,8 @@ export async function replay(model: ScriptModule, manifest: Manifest, options: R
 
 function mustBeSameNetwork({ record }: Analysis, manifest: Manifest): void {
   const { fingerprint, sizes } = fingerprintOf(record)
-  if (fingerprint === manifest.fingerprint) return
   const different = Object.entries(manifest.sizes).find(([name, shape]) => sizes[name]?.join() !== shape.join())
+  if (fingerprint === manifest.fingerprint && different === undefined) return
   const where = different
     ? `${different[0]} is ${sizes[different[0]] ? `[${sizes[different[0]]}]` : 'missing'}, not [${different[1]}]`
     : 'a tensor that was not cut differs'
@@ -89,5 +102,22 @@ function mustKeepTheSame(plan: Plan, manifest: Manifest): void {
       const message = `the manifest cuts ${name}, dimension ${dim}, apart from what hangs together with it`
       throw new EspalierError('ERR_INVALID_ARGUMENT', message)
     }
+  }
+}
+
+/** What the manifest says of the cut: its counts, its units, its approximations. */
+function mustClaimTheSame({ record }: Analysis, plan: Plan, manifest: Manifest): void {
+  const sameInputs = manifest.inputs !== undefined && isDeepStrictEqual(manifest.inputs, inputShapes(record))
+  const claims = {
+    params: [manifest.params, plan.params],
+    // On other inputs there are other counts.
+    ...(sameInputs ? { macs: [manifest.macs, plan.macs] } : {}),
+    removed: [manifest.removed.map(({ group, units }) => ({ group, units })), plan.removed],
+    approximate: [manifest.approximate, plan.approximate],
+  }
+  for (const [what, [claimed, found]] of Object.entries(claims)) {
+    if (isDeepStrictEqual(claimed, found)) continue
+    const message = `the manifest's '${what}' is ${shown(claimed)}, but the cut of this model has ${shown(found)}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', message)
   }
 }

@@ -1,10 +1,28 @@
 import { EspalierError } from '../errors.js'
+import { count, dictionary, like, list, signature, thing } from '../schema/index.js'
 import { call, keep as keepAlive, scope, Tensor } from '../torch/index.js'
 import type { OptimizerState } from '../train/index.js'
+import { OPTIMIZER_STATE } from '../train/optimizer.js'
 import type { Manifest } from './manifest.js'
 
 /** What maps tensors from before a cut to after it, and back. */
 export type Cut = Pick<Manifest, 'keep' | 'sizes'> & Partial<Pick<Manifest, 'directions'>>
+
+const SHAPE = list(count(0), 'a list of sizes')
+const CUT = like<Cut>('a manifest, or its keep and sizes', {
+  keep: dictionary(dictionary(SHAPE, 'an object of dimensions'), 'an object'),
+  sizes: dictionary(SHAPE, 'an object of shapes'),
+})
+const TENSORS = thing<ReadonlyMap<string, Tensor>>(
+  'a Map of Tensors by name',
+  (value) => value instanceof Map && [...value.values()].every((tensor) => tensor instanceof Tensor),
+)
+/** @internal */
+export const SHRINK_TENSORS = signature('shrinkTensors', ['cut', CUT], ['tensors', TENSORS])
+/** @internal */
+export const EXPAND_TENSORS = signature('expandTensors', ['cut', CUT], ['tensors', TENSORS])
+/** @internal */
+export const CARRY_STATE = signature('carryState', ['cut', CUT], ['state', OPTIMIZER_STATE])
 
 /**
  * Cuts tensors of the original network as the cut did: its own parameters, or anything of their shapes (a mask, a
@@ -15,6 +33,7 @@ export type Cut = Pick<Manifest, 'keep' | 'sizes'> & Partial<Pick<Manifest, 'dir
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
  */
 export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  SHRINK_TENSORS.check(cut, tensors)
   return mapped(tensors, (name, tensor) => {
     mustHaveShape(name, tensor, cut.sizes[name])
     let small = tensor
@@ -34,6 +53,7 @@ export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than after the cut
  */
 export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  EXPAND_TENSORS.check(cut, tensors)
   return mapped(tensors, (name, tensor) => {
     const shape = cut.sizes[name]
     const dims = cut.keep[name] ?? {}
@@ -60,6 +80,7 @@ export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
  */
 export function carryState(cut: Cut, state: OptimizerState): OptimizerState {
+  CARRY_STATE.check(cut, state)
   const tensors = new Map(
     [...state.tensors].map(([name, parts]) => {
       const small = Object.entries(parts).map(([part, tensor]) => {

@@ -1,18 +1,23 @@
 import { descriptionOf } from '../describe.js'
 import { EspalierError } from '../errors.js'
+import { GROUPS } from '../graph/schemas.js'
 import { type Scores, weightsOf } from '../importance/index.js'
-import { count, func, like, maybe, oneOf, signature, text } from '../schema/index.js'
+import { OWNER } from '../importance/weights.js'
+import { count, func, like, maybe, object, oneOf, signature, text } from '../schema/index.js'
 import type { PenaltyHook } from '../torch/index.js'
 import { largestCoefficient } from './coefficients.js'
 import { observe } from './observe.js'
 import { type Penalty, UnitPenalty } from './penalty.js'
 import { ScalePenalty } from './scales.js'
 import type { Growth, Moment, Schedule } from './schedule.js'
-import { checkStability } from './stability.js'
+import { checkStability, STEPPING } from './stability.js'
 import {
+  APPLY_OPTIONS,
   type ApplyOptions,
   COUPLING,
   type Coupling,
+  REGULARIZER_STATE,
+  REMOVED,
   type Regularizer,
   type RegularizerContext,
   type RegularizerFactory,
@@ -49,9 +54,29 @@ export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactor
     name,
     picks,
     description: schedule.description ?? own,
-    attach: (context) => Scheduled.attach(schedule, context),
+    attach: async (context) => {
+      ATTACH.check(context)
+      return Scheduled.attach(schedule, context)
+    },
   }
 }
+
+const CONTEXT = object<RegularizerContext>({
+  model: OWNER,
+  groups: GROUPS,
+  removed: maybe(REMOVED),
+  pick: maybe(func<NonNullable<RegularizerContext['pick']>>()),
+  validate: maybe(func<NonNullable<RegularizerContext['validate']>>()),
+  iterations: count(0),
+  stepping: maybe(STEPPING),
+  onWarning: maybe(func<NonNullable<RegularizerContext['onWarning']>>()),
+  state: maybe(REGULARIZER_STATE),
+})
+
+/** @internal */
+export const ATTACH = signature('regularizer.attach', ['context', CONTEXT])
+/** @internal */
+export const APPLY = signature('regularizer.apply', ['options', APPLY_OPTIONS])
 
 /** Drives one schedule over one model. */
 class Scheduled<Memory> implements Regularizer {
@@ -121,6 +146,7 @@ class Scheduled<Memory> implements Regularizer {
   }
 
   async apply(options: ApplyOptions = {}): Promise<void> {
+    APPLY.check(options)
     if (this.coupling === 'decoupled' && !(options.lr !== undefined && options.lr >= 0)) {
       throw new EspalierError(
         'ERR_INVALID_ARGUMENT',

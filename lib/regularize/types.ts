@@ -1,7 +1,7 @@
 import type { Described } from '../describe.js'
 import type { ChannelGroups } from '../graph/groups.js'
-import type { ParameterOwner } from '../importance/index.js'
-import { func, like, maybe, number, object, oneOf, text, thing } from '../schema/index.js'
+import type { ParameterOwner } from '../importance/weights.js'
+import { count, func, like, list, maybe, number, object, oneOf, text, thing } from '../schema/index.js'
 import type { PenaltyHook, Tensor } from '../torch/index.js'
 import type { Stepping } from './stability.js'
 
@@ -35,7 +35,7 @@ export interface RegularizerState {
   /** Growth steps that a group sat out because its importance was not finite, by group id. */
   skipped: readonly number[]
   /** The units to remove, once they are chosen. */
-  removed?: readonly RemovedUnits[]
+  removed?: readonly RemovedUnits[] | undefined
   /** What the schedule keeps for itself: plain data. */
   memory?: unknown
 }
@@ -181,3 +181,22 @@ export const REGULARIZER = like<Regularizer>('a regularizer that was attached: a
 
 /** @internal */
 export const APPLY_OPTIONS = object<ApplyOptions>({ scale: maybe(number()), lr: maybe(number({ min: 0 })) })
+
+/** @internal */
+export const REMOVED = list(
+  object<RemovedUnits>({ group: count(0), units: list(count(0), 'a list of units') }),
+  'a list of { group, units }',
+)
+
+/** @internal */
+export const REGULARIZER_STATE = object<RegularizerState>({
+  schema: thing('1', (value) => value === 1),
+  name: text(),
+  stage: oneOf('grow', 'push', 'stabilize', 'done'),
+  iteration: count(0),
+  updates: count(0),
+  reg: list(list(number(), 'a list of penalties'), 'a list with the penalties of each group'),
+  skipped: list(count(0), 'a list of counts'),
+  removed: maybe(REMOVED),
+  memory: maybe(thing<unknown>('plain data', () => true)),
+})

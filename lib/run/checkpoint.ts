@@ -1,12 +1,20 @@
 import { existsSync } from 'node:fs'
+import type { Description } from '../describe.js'
 import { EspalierError } from '../errors.js'
 import type { OpRecord } from '../graph/index.js'
+import { RECORD } from '../graph/schemas.js'
+import { fromJson, toJson } from '../json.js'
 import type { Plan, Verification } from '../prune/index.js'
+import { REMOVED_UNITS } from '../prune/plan.js'
+import { VERIFICATION } from '../prune/verify/verify.js'
 import type { RegularizerState } from '../regularize/index.js'
-import { count, flag, maybe, object, path as pathSchema } from '../schema/index.js'
+import { REGULARIZER_STATE } from '../regularize/types.js'
+import { count, faultOf, flag, like, maybe, number, object, oneOf, path as pathSchema, thing } from '../schema/index.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
 import { load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
+import { RANDOM_STATE } from '../train/random.js'
+import { differenceOf, jobOf } from './job.js'
 import type { SparsifyOptions, SparsifyResult } from './types.js'
 
 export interface CheckpointOptions {
@@ -27,9 +35,9 @@ export const CHECKPOINT_OPTIONS = object<CheckpointOptions>({
 
 /** Everything that a run knows and that is no tensor: plain data. */
 export interface RunState {
-  schema: 1
-  /** What has to be the same in the run that goes on. */
-  job: Readonly<Record<string, string | number>>
+  schema: 2
+  /** What has to be the same in the run that goes on, as the options and what they were made of describe themselves. */
+  job: Description
   phase: 'sparse' | 'finetune'
   train: Omit<TrainState, 'optimizer'> & { steps: number }
   regularizer: RegularizerState
@@ -38,8 +46,23 @@ export interface RunState {
   history: SparsifyResult['history']
   evaluations: SparsifyResult['evaluations']
   /** Of the full model; once it was cut. */
-  cut?: { record: OpRecord; verification: Verification }
+  cut?: { record: OpRecord; verification: Verification } | undefined
 }
+
+const RUN_STATE = object<RunState>({
+  schema: thing('2', (value) => value === SCHEMA),
+  job: thing('an object', (value) => typeof value === 'object' && value !== null),
+  phase: oneOf('sparse', 'finetune'),
+  train: object<RunState['train']>({
+    ...{ iteration: count(0), epoch: count(), batch: count(0), examples: count(0), steps: count(0) },
+    ...{ loss: number(), passRandom: RANDOM_STATE, random: RANDOM_STATE },
+  }),
+  regularizer: REGULARIZER_STATE,
+  removed: REMOVED_UNITS,
+  history: thing('a list', Array.isArray),
+  evaluations: like<RunState['evaluations']>('an object', {}),
+  cut: maybe(object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION })),
+})
 
 /** A checkpoint as it was read: dispose of the model. */
 export interface Resumed {
@@ -48,7 +71,7 @@ export interface Resumed {
   train: TrainState
 }
 
-const SCHEMA = 1
+const SCHEMA = 2
 const MODEL = 'model'
 const RANDOM = 'random'
 const STATE = 'state'
@@ -59,11 +82,11 @@ const OPTIMIZER = 'optimizer/'
  * `optimizer/<part>/<parameter>`; `random`: LibTorch's generator) and one text of JSON, `state`, a {@link RunState}.
  */
 export class Checkpoints {
-  readonly #options: SparsifyOptions
+  readonly #job: Description
   readonly #own: CheckpointOptions
 
-  constructor(options: SparsifyOptions, own: CheckpointOptions) {
-    this.#options = options
+  constructor(model: ScriptModule, options: SparsifyOptions, own: CheckpointOptions) {
+    this.#job = jobOf(model, options)
     this.#own = own
   }
 
@@ -81,14 +104,14 @@ export class Checkpoints {
     const { optimizer, ...position } = train
     const whole: RunState = {
       schema: SCHEMA,
-      job: this.#job(),
+      job: this.#job,
       ...state,
       train: { ...position, steps: optimizer.steps },
     }
     const bytes = await model.toBuffer({ signal: this.#options.signal })
     await scope(async () => {
       const entries: Record<string, Tensor | string> = {
-        [STATE]: JSON.stringify(whole),
+        [STATE]: toJson(whole),
         [MODEL]: Tensor.from(bytes, [bytes.length]),
         [RANDOM]: await randomState(),
       }
@@ -125,17 +148,19 @@ export class Checkpoints {
     if (typeof text !== 'string') throw this.#broken('it has no state')
     let state: RunState
     try {
-      state = JSON.parse(text)
+      state = fromJson(text) as RunState
     } catch {
       throw this.#broken('its state is no JSON')
     }
-    if (state.schema !== SCHEMA) {
-      throw this.#broken(`it has schema ${String(state.schema)}, this version reads ${SCHEMA}`)
+    if (state?.schema !== SCHEMA) {
+      throw this.#broken(`it has schema ${String(state?.schema)}, this version reads ${SCHEMA}`)
     }
-    for (const [what, value] of Object.entries(this.#job())) {
-      const saved = state.job?.[what]
-      if (saved === value) continue
-      throw this.#broken(`it is of another run: ${what} is ${String(saved)} there, and ${value} here`)
+    const fault = faultOf(RUN_STATE, state, '', 'state')
+    if (fault !== undefined) throw this.#broken(`its state is damaged: ${fault.words}`)
+    const different = differenceOf(state.job, this.#job)
+    if (different !== undefined) {
+      const { option, saved, here } = different
+      throw this.#broken(`it is of another run: '${option}' is ${inWords(saved)} there, and ${inWords(here)} here`)
     }
     return state
   }
@@ -145,31 +170,10 @@ export class Checkpoints {
       hint: 'Give the options of the run that wrote it, or start afresh without resume.',
     })
   }
-
-  #job(): RunState['job'] {
-    const { data, budget, minKeep = 'default', sparse, finetune, regularizer, seed = 0 } = this.#options
-    const phase = (name: string, options: SparsifyOptions['sparse'] | undefined) => ({
-      [`${name}.epochs`]: options?.epochs ?? 0,
-      [`${name}.batchSize`]: options?.batchSize ?? 64,
-      [`${name}.dropLast`]: String(options?.dropLast ?? false),
-      [`${name}.microBatches`]: options?.microBatches ?? 1,
-      [`${name}.clipNorm`]: options?.clipNorm ?? 'none',
-      [`${name}.lossScale`]: options?.lossScale ?? 1,
-      [`${name}.optimizer`]: options?.optimizer.name ?? 'none',
-      [`${name}.lr`]: options?.optimizer.lr ?? 0,
-    })
-    return {
-      regularizer: regularizer.name,
-      seed,
-      examples: data.train.size,
-      'budget.macs': budget.macs ?? 'none',
-      'budget.params': budget.params ?? 'none',
-      minKeep,
-      ...phase('sparse', sparse),
-      ...phase('finetune', finetune),
-    }
-  }
 }
+
+const inWords = (value: Description | undefined): string =>
+  value === null || value === undefined ? 'none' : JSON.stringify(value)
 
 function optimizerTensors(entries: Entries): TrainState['optimizer']['tensors'] {
   const tensors = new Map<string, Record<string, Tensor>>()

@@ -1,5 +1,6 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { EspalierError } from '../errors.js'
+import { toJson } from '../json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
 import type { RunRecord } from './types.js'
 
@@ -19,7 +20,7 @@ export const JSON_LINES = signature(
 
 /**
  * Writes the records of a run to a file, one JSON object a line, as they come: its trajectory, for plots and comparisons.
- * Each line has a `kind` and the seconds since the start.
+ * Each line has a `kind` and the seconds since the start. Numbers that JSON has not are `{ "$number": "NaN" }`, `"Infinity"`.
  *
  * @returns a function for `onRecord`, or to be called in the loop over a `Run`
  * @throws EspalierError ERR_WRITE with the system's reason
@@ -32,7 +33,7 @@ export function jsonLines(path: string, options: JsonLinesOptions = {}): (record
   return (record) => {
     if (record.kind === 'batch' && options.batches !== true) return
     const seconds = Math.round(performance.now() - start) / 1000
-    written(path, () => appendFileSync(path, `${JSON.stringify({ ...plain(record), seconds })}\n`))
+    written(path, () => appendFileSync(path, `${toJson({ ...plain(record), seconds })}\n`))
   }
 }
 

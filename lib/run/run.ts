@@ -13,11 +13,10 @@ import {
   type Verification,
 } from '../prune/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
+import { shown } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
-  constant,
-  cosine,
   type EvaluateOptions,
   evaluate,
   largestStepping,
@@ -27,9 +26,8 @@ import {
   train as trainLoop,
 } from '../train/index.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
+import { DEFAULT_SCHEDULE } from './job.js'
 import { type Phase, RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
-
-const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
 
 /** Without the options that were left out as `undefined`. */
 const defined = (options: Phase): Phase =>
@@ -42,6 +40,8 @@ function afterCut({ removed, regularizer }: RunState, record: OpRecord, verifica
   const analysis = analyse(record)
   return { analysis, plan: describePlan(analysis, removedUnits(analysis, { removed })), verification, regularizer }
 }
+
+let mustBeRun: (value: unknown) => void
 
 /**
  * The main job, step by step: record, group, train under the regularizer, plan, cut, verify, fine-tune. Nothing happens
@@ -62,25 +62,36 @@ export class Run implements AsyncIterable<RunRecord> {
   readonly #history: SparsifyResult['history'] = []
   readonly #evaluations: SparsifyResult['evaluations'] = {}
 
+  static {
+    mustBeRun = (value) => {
+      if (typeof value === 'object' && value !== null && #options in value) return
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a Run was expected, not ${shown(value)}`)
+    }
+  }
+
   constructor(model: ScriptModule, options: SparsifyOptions) {
     RUN.check(model, options)
     this.#options = options
-    this.#checkpoints = options.checkpoint === undefined ? undefined : new Checkpoints(options, options.checkpoint)
+    this.#checkpoints =
+      options.checkpoint === undefined ? undefined : new Checkpoints(model, options, options.checkpoint)
     this.#model = model.clone().eval()
   }
 
   /** The module in work: the copy in training, then the small one. Dispose it when the run is given up. */
   get model(): ScriptModule {
+    mustBeRun(this)
     return this.#model
   }
 
   /** What came out; only once the last record was given. */
   get result(): SparsifyResult {
+    mustBeRun(this)
     if (this.#result === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the run is not complete')
     return this.#result
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RunRecord, void, void> {
+    mustBeRun(this)
     const resumed = await this.#checkpoints?.read()
     if (resumed !== undefined) {
       this.#model.dispose()

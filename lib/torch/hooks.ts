@@ -1,4 +1,5 @@
 import { EspalierError } from '../errors.js'
+import { shown } from '../schema/index.js'
 import type { HookHandle, NativeForwardHook, NativeGradientHook, NativeInput } from './binding.js'
 import type { ModuleInput, ModuleOutput } from './module.js'
 import { binding } from './runtime/index.js'
@@ -26,7 +27,7 @@ export interface HookRegistration {
 /** What is no function is refused when it is registered, not when it would be called. */
 function checked(hook: unknown): void {
   if (typeof hook === 'function') return
-  throw new EspalierError('ERR_INVALID_ARGUMENT', `a hook must be a function, not ${String(hook)}`)
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `'hook' must be a function, not ${shown(hook)}`)
 }
 
 /** @internal */

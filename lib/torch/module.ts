@@ -110,12 +110,14 @@ export class ScriptModule {
    * the same objects; they belong to the module and are disposed of with it.
    */
   parameters(): Map<string, Tensor> {
-    return this.#named(binding().moduleParameters(moduleHandleOf(this)))
+    const handle = moduleHandleOf(this)
+    return this.#named(binding().moduleParameters(handle))
   }
 
   /** The buffers (running statistics, …) by qualified name; as {@link ScriptModule.parameters}. */
   buffers(): Map<string, Tensor> {
-    return this.#named(binding().moduleBuffers(moduleHandleOf(this)))
+    const handle = moduleHandleOf(this)
+    return this.#named(binding().moduleBuffers(handle))
   }
 
   /** Whether the module is in training mode. */
@@ -137,6 +139,7 @@ export class ScriptModule {
 
   /** `train(false)`. */
   eval(): this {
+    moduleHandleOf(this)
     return this.train(false)
   }
 
@@ -146,7 +149,8 @@ export class ScriptModule {
    * @throws EspalierError ERR_INVALID_ARGUMENT when the inputs don't fit the signature of `forward`; ERR_DISPOSED;
    * ERR_TORCH when LibTorch refuses (a wrong shape or dtype), with the whole TorchScript traceback in `detail`
    */
-  forward(...inputs: readonly ModuleInput[]): Promise<ModuleOutput> {
+  async forward(...inputs: readonly ModuleInput[]): Promise<ModuleOutput> {
+    moduleHandleOf(this)
     return this.forwardWith(inputs)
   }
 
@@ -199,6 +203,7 @@ export class ScriptModule {
 
   /** Where its parameters and buffers are, by the first of them; `'cpu'` when it has none. */
   get device(): Device {
+    moduleHandleOf(this)
     const [first] = [...this.parameters().values(), ...this.buffers().values()]
     return first?.device ?? 'cpu'
   }
@@ -306,15 +311,18 @@ export class ScriptModule {
   }
 
   [Symbol.dispose](): void {
+    moduleHandleOf(this)
     this.dispose()
   }
 
   toString(): string {
+    moduleHandleOf(this)
     if (this.disposed) return 'ScriptModule(disposed)'
     return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
   }
 
   [inspect.custom](): string {
+    moduleHandleOf(this)
     return this.toString()
   }
 

@@ -1,6 +1,15 @@
 import { EspalierError } from '../errors.js'
+import { flag, number, shown, signature } from '../schema/index.js'
+import type { PenaltyHookHandle } from './binding.js'
 import { binding } from './runtime/index.js'
 import { handleOf, type Tensor } from './tensor.js'
+
+/** @internal */
+export const ARMED = signature('PenaltyHook.armed', ['armed', flag])
+/** @internal */
+export const SCALE = signature('PenaltyHook.scale', ['scale', number()])
+
+let hookHandleOf: (hook: PenaltyHook) => PenaltyHookHandle
 
 /**
  * Adds the penalty of a regularizer to each gradient as soon as a backward pass has it, natively: `apply()` then only adds to
@@ -12,6 +21,13 @@ export class PenaltyHook {
   #scale = 1
   #removed = false
 
+  static {
+    hookHandleOf = (hook) => {
+      if (typeof hook === 'object' && hook !== null && #handle in hook) return hook.#handle
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a PenaltyHook was expected, not ${shown(hook)}`)
+    }
+  }
+
   /** @internal `layout` is int64 [parameters, 4], as `espalier::reg_plan` gives it. */
   constructor(parameters: readonly Tensor[], layout: Tensor, coefficients: Tensor) {
     this.#handle = binding().penaltyHook(parameters.map(handleOf), handleOf(layout), handleOf(coefficients))
@@ -22,43 +38,48 @@ export class PenaltyHook {
    * pass that runs: set it between two passes, not while one is awaited.
    */
   get armed(): boolean {
+    hookHandleOf(this)
     return this.#armed
   }
 
   set armed(armed: boolean) {
-    binding().penaltyHookSet(this.#handle, armed, this.#scale)
+    ARMED.check(armed)
+    binding().penaltyHookSet(hookHandleOf(this), armed, this.#scale)
     this.#armed = armed
   }
 
   /** What the gradients are multiplied by until they are unscaled: the loss scale. 1 at first. */
   get scale(): number {
+    hookHandleOf(this)
     return this.#scale
   }
 
   /** @throws ERR_INVALID_ARGUMENT when it isn't finite */
   set scale(scale: number) {
-    if (!Number.isFinite(scale)) throw new EspalierError('ERR_INVALID_ARGUMENT', `scale must be finite, not ${scale}`)
-    binding().penaltyHookSet(this.#handle, this.#armed, scale)
+    SCALE.check(scale)
+    binding().penaltyHookSet(hookHandleOf(this), this.#armed, scale)
     this.#scale = scale
   }
 
   get removed(): boolean {
+    hookHandleOf(this)
     return this.#removed
   }
 
   /** For a step that isn't made: the gradients, and the penalty in them, were thrown away. */
   reset(): void {
-    binding().penaltyHookReset(this.#handle)
+    binding().penaltyHookReset(hookHandleOf(this))
   }
 
   /** Passes add nothing any more; what they added stays. May be called again. */
   remove(): void {
+    const handle = hookHandleOf(this)
     this.#removed = true
-    binding().penaltyHookRemove(this.#handle)
+    binding().penaltyHookRemove(handle)
   }
 
   /** @internal Adds what is missing; afterwards each parameter may get the penalty again. */
-  finish(scale: number): Promise<void> {
-    return binding().penaltyHookFinish(this.#handle, scale, { flushDenormals: true })
+  async finish(scale: number): Promise<void> {
+    return binding().penaltyHookFinish(hookHandleOf(this), scale, { flushDenormals: true })
   }
 }

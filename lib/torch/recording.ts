@@ -100,6 +100,7 @@ export class Recording {
   }
 
   [Symbol.dispose](): void {
+    recordingHandleOf(this)
     this.dispose()
   }
 }

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Tensor } from './tensor.js'
+import { EspalierError } from '../errors.js'
+import { shown } from '../schema/index.js'
+import { Tensor } from './tensor.js'
 
 interface Scope {
   readonly tensors: Set<Tensor>
@@ -24,6 +26,9 @@ const current = new AsyncLocalStorage<Scope>()
 export function scope<T>(fn: () => Promise<T>): Promise<T>
 export function scope<T>(fn: () => T): T
 export function scope<T>(fn: () => T | Promise<T>): T | Promise<T> {
+  if (typeof fn !== 'function') {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `scope: 'fn' must be a function, not ${shown(fn)}`)
+  }
   const own: Scope = { tensors: new Set(), parent: current.getStore(), closed: false }
   let result: T | Promise<T>
   try {
@@ -50,6 +55,9 @@ export function scope<T>(fn: () => T | Promise<T>): T | Promise<T> {
 
 /** Takes a tensor out of its scope: it lives until it is disposed of or garbage collected. Returns it. */
 export function keep<T extends Tensor>(tensor: T): T {
+  if (!(tensor instanceof Tensor)) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `keep: 'tensor' must be a Tensor, not ${shown(tensor)}`)
+  }
   for (let scope = current.getStore(); scope !== undefined; scope = scope.parent) scope.tensors.delete(tensor)
   return tensor
 }

@@ -131,6 +131,7 @@ export class Tensor {
 
   /** Number of elements. */
   get numel(): number {
+    handleOf(this)
     return this.shape.reduce((product, size) => product * size, 1)
   }
 
@@ -231,14 +232,17 @@ export class Tensor {
   }
 
   [Symbol.dispose](): void {
+    handleOf(this)
     this.dispose()
   }
 
   toString(): string {
+    handleOf(this)
     return this.disposed ? 'Tensor(disposed)' : `Tensor([${this.shape.join(', ')}], ${this.dtype}, ${this.device})`
   }
 
   [inspect.custom](): string {
+    handleOf(this)
     return this.toString()
   }
 }

@@ -76,11 +76,13 @@ export class Random {
 
   /** A number in [0, 1). */
   uniform(): number {
+    mustBeRandom(this)
     return this.next() / 2 ** 32
   }
 
   /** An integer in [low, high], both included. */
   integer(low: number, high: number): number {
+    mustBeRandom(this)
     if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low > high) {
       const message = `Random.integer takes two integers, the lower first, not ${shown(low)} and ${shown(high)}`
       throw new EspalierError('ERR_INVALID_ARGUMENT', message)
@@ -90,6 +92,7 @@ export class Random {
 
   /** Shuffles in place (Fisher-Yates) and returns the array. */
   shuffle<T extends Int32Array | unknown[]>(array: T): T {
+    mustBeRandom(this)
     SHUFFLE.check(array)
     for (let i = array.length - 1; i > 0; i--) {
       const j = this.integer(0, i)

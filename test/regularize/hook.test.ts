@@ -101,7 +101,7 @@ describe('a hook that adds the penalty', () => {
     ])
     expect(() => {
       hook.scale = Number.NaN
-    }).toThrow(refused(/scale must be finite, not NaN/))
+    }).toThrow(refused(/'scale' must be a number, not NaN/))
   })
 
   it('adds it anew when a step was not made', async () => {

@@ -1,7 +1,7 @@
 import { EspalierError } from '../../errors.js'
 import type { Analysis } from '../../graph/index.js'
 import { ANALYSIS } from '../../graph/schemas.js'
-import { signature } from '../../schema/index.js'
+import { signature, thing } from '../../schema/index.js'
 import { SIGNAL_OPTIONS } from '../../torch/abort.js'
 import type { ModuleInput, Recording, ScriptModule, SignalOptions } from '../../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
@@ -15,6 +15,12 @@ import { smallestFailure } from './smallest-failure.js'
 export interface Verification {
   passes: readonly Pass[]
 }
+
+/** @internal As far as a file is to be believed: the passes are made anew whenever a cut is. */
+export const VERIFICATION = thing<Verification>('an object with the passes of a verification', (value) => {
+  const passes = (value as Verification | undefined)?.passes
+  return Array.isArray(passes) && passes.every((pass) => typeof pass?.error === 'number' && pass.error >= 0)
+})
 
 /** @internal */
 export const CUT_AND_VERIFY = signature(

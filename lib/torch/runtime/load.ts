@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { EspalierError } from '../../errors.js'
+import { maybe, object, path as pathSchema, signature } from '../../schema/index.js'
 import type { NativeBinding } from '../binding.js'
 import { realHost } from './host.js'
 import { findNative } from './native.js'
@@ -44,6 +45,12 @@ export function loadRuntime(options: LoadOptions = {}): Runtime {
   return runtime
 }
 
+/** @internal */
+export const LOAD_LIBTORCH = signature('loadLibtorch', [
+  'options',
+  object<LoadOptions>({ libtorch: maybe(pathSchema) }),
+])
+
 /**
  * Loads LibTorch now, from a folder that you name or in the usual order, and says which one it is. Without this call the
  * first tensor or model does it.
@@ -51,6 +58,7 @@ export function loadRuntime(options: LoadOptions = {}): Runtime {
  * @throws EspalierError as `resolveLibtorch`, and ERR_NO_PREBUILD, ERR_LIBTORCH_LOAD, ERR_INVALID_ARGUMENT
  */
 export function loadLibtorch(options: LoadOptions = {}): Libtorch {
+  LOAD_LIBTORCH.check(options)
   return loadRuntime(options).libtorch
 }
 

@@ -1,0 +1,10 @@
+/** The function of this folder that is called in loops, for callers outside. */
+import { checked, signature, thing } from '../schema/index.js'
+import { allFinite as allAreFinite, isNumbers } from './weights.js'
+
+const NUMBERS = thing<ArrayLike<number>>('an array of numbers', isNumbers)
+
+/** @internal */
+export const ALL_FINITE = signature('allFinite', ['values', NUMBERS])
+
+export const allFinite = checked(ALL_FINITE, allAreFinite)

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { type Description, descriptionOf } from '../describe.js'
+import { groupL2 } from '../importance/index.js'
+import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
+import { constant, cosine, type Dataset } from '../train/index.js'
+import type { Phase, SparsifyOptions } from './types.js'
+
+/** The schedule of a phase that names none. */
+export const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
+
+type Job = Readonly<Record<string, Description>>
+
+/** What has to be the same in a run that goes on: the network, and every option that changes the result, as plain data. */
+export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
+  const { exampleInputs, data, loss, classAxis = null, budget, minKeep = 0.1, importance = groupL2() } = options
+  const { regularizer, sparse, finetune, compensate = false, augment, seed = 0 } = options
+  return {
+    model: networkOf(model),
+    exampleInputs: exampleInputs.map(inputOf),
+    data: { train: datasetOf(data.train), validation: data.validation ? datasetOf(data.validation) : null },
+    loss: typeof loss === 'string' ? loss : descriptionOf(loss),
+    classAxis,
+    budget: { macs: budget.macs ?? null, params: budget.params ?? null },
+    minKeep,
+    importance: descriptionOf(importance),
+    regularizer: descriptionOf(regularizer),
+    sparse: phaseOf('sparse', sparse),
+    finetune: finetune ? phaseOf('finetune', finetune) : null,
+    compensate: compensate === false ? false : { batches: (compensate === true ? undefined : compensate.batches) ?? 8 },
+    augment: augment ? descriptionOf(augment) : null,
+    seed,
+  }
+}
+
+function phaseOf(name: 'sparse' | 'finetune', phase: Phase): Description {
+  const { epochs, optimizer, schedule = DEFAULT_SCHEDULE[name], batchSize = 64, dropLast = false } = phase
+  const { microBatches = 1, clipNorm = null, lossScale = 1 } = phase
+  return {
+    ...{ epochs, batchSize, dropLast, microBatches, clipNorm, lossScale },
+    optimizer: descriptionOf(optimizer),
+    schedule: descriptionOf(schedule),
+  }
+}
+
+/** Names and shapes of its parameters and buffers. */
+function networkOf(model: ScriptModule): Description {
+  const named = [...model.parameters(), ...model.buffers()].map(([name, { shape }]) => [name, shape])
+  return createHash('sha256').update(JSON.stringify(named)).digest('hex').slice(0, 16)
+}
+
+function inputOf(input: ModuleInput): Description {
+  if (input instanceof Tensor) return { shape: input.shape, dtype: input.dtype }
+  if (Array.isArray(input)) return input.map(inputOf)
+  if (input instanceof Map) return [...input].map(([key, value]) => [String(key), inputOf(value)])
+  if (typeof input === 'bigint') return String(input)
+  if (typeof input !== 'object' || input === null) return input as Description
+  return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, inputOf(value as ModuleInput)]))
+}
+
+const datasetOf = (dataset: Dataset): Description => ({ size: dataset.size })
+
+export interface Difference {
+  /** `sparse.optimizer.lr` */
+  option: string
+  saved: Description | undefined
+  here: Description | undefined
+}
+
+/** The first option in which two jobs differ. */
+export function differenceOf(
+  saved: Description | undefined,
+  here: Description | undefined,
+  option = '',
+): Difference | undefined {
+  if (Object.is(saved, here)) return undefined
+  if (typeof saved !== 'object' || typeof here !== 'object' || !saved || !here) return { option, saved, here }
+  const [left, right] = [saved, here] as [Job, Job]
+  for (const key of new Set([...Object.keys(right), ...Object.keys(left)])) {
+    const found = differenceOf(left[key], right[key], option === '' ? key : `${option}.${key}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

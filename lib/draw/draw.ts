@@ -1,7 +1,7 @@
 import type { Analysis } from '../graph/index.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { type Plan, removedUnits } from '../prune/index.js'
-import { PLAN } from '../prune/plan.js'
+import { PLAN } from '../prune/schemas.js'
 import { maybe, object, oneOf, signature, text } from '../schema/index.js'
 import { type Picture, pictureOf } from './boxes.js'
 import { dotOf } from './dot.js'

@@ -5,7 +5,8 @@ import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { RECORDING } from '../torch/recording.js'
-import { PLAN, type Plan } from './plan.js'
+import type { Plan } from './plan.js'
+import { PLAN } from './schemas.js'
 
 /** What the removed channels of one consumer still emitted, and where it went. */
 export interface Compensation {

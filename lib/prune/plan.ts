@@ -1,27 +1,10 @@
 import { EspalierError } from '../errors.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../graph/index.js'
-import { ANALYSIS, REMOVED } from '../graph/schemas.js'
 import type { Scores } from '../importance/index.js'
-import { SCORES } from '../importance/types.js'
-import {
-  array,
-  type Entries,
-  either,
-  flag,
-  func,
-  like,
-  maybe,
-  number,
-  object,
-  oneOf,
-  refined,
-  type Schema,
-  shown,
-  signature,
-  thing,
-} from '../schema/index.js'
+import { shown } from '../schema/index.js'
 import { type Approximation, approximations } from './approximate.js'
 import { countSize, type Size } from './count.js'
+import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 import { unitCount, unitOffsets } from './widths.js'
 
 export interface PlanOptions {
@@ -44,30 +27,6 @@ export interface PlanOptions {
   exact?: boolean | undefined
 }
 
-const PART = number({ above: 0, max: 1 })
-
-/** @internal */
-export const BUDGET = refined(
-  object<{ macs?: number | undefined; params?: number | undefined }>({ macs: maybe(PART), params: maybe(PART) }),
-  'an object with either macs or params',
-  ({ macs, params }) => (macs === undefined) !== (params === undefined),
-) as unknown as Schema<NonNullable<PlanOptions['budget']>>
-
-/** @internal */
-export const PLAN_ENTRIES: Entries<PlanOptions> = {
-  ratio: maybe(
-    either(
-      'a number from 0 to below 1, or a function that gives one for a group',
-      number({ min: 0, below: 1 }),
-      func<(group: ChannelGroup) => number | undefined>(),
-    ),
-  ),
-  scope: maybe(oneOf('local', 'global')),
-  budget: maybe(BUDGET),
-  minKeep: maybe(PART),
-  exact: maybe(flag),
-}
-
 /** Which units go and what stays of each tensor. Plain data. */
 export interface Plan {
   removed: readonly { group: number; units: readonly number[] }[]
@@ -85,44 +44,6 @@ export interface Plan {
   approximate: readonly Approximation[]
 }
 
-const isRemoval = ({ group, units }: Plan['removed'][number]): boolean =>
-  Number.isInteger(group) && Array.isArray(units) && units.every(Number.isInteger)
-
-/** @internal */
-export const REMOVED_UNITS: Schema<Plan['removed']> = thing(
-  'a list of { group, units }',
-  (value) =>
-    Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && isRemoval(each)),
-)
-
-/** @internal */
-export const PLAN = like<Plan>('a plan, as makePlan() gives it', {
-  removed: REMOVED_UNITS,
-  keep: like('an object', {}),
-  directions: like('an object', {}),
-  params: array('two numbers'),
-  macs: array('two numbers'),
-  approximate: array('a list'),
-})
-
-/** @internal */
-export const MAKE_PLAN = signature(
-  'makePlan',
-  ['analysis', ANALYSIS],
-  ['scores', SCORES],
-  ['options', object<PlanOptions>(PLAN_ENTRIES)],
-)
-
-/** @internal */
-export const DESCRIBE_PLAN = signature('describePlan', ['analysis', ANALYSIS], ['removed', REMOVED])
-
-/** @internal */
-export const UNITS_OF_PLAN = signature(
-  'removedUnits',
-  ['analysis', ANALYSIS],
-  ['plan', like<Pick<Plan, 'removed'>>('a plan, as makePlan() gives it', { removed: REMOVED_UNITS })],
-)
-
 interface Candidate {
   unit: number
   group: number
@@ -137,14 +58,7 @@ interface Candidate {
  */
 export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
   MAKE_PLAN.check(analysis, scores, options)
-  if (analysis.groups.length === 0) {
-    const reasons = analysis.topReasons
-      .slice(0, 3)
-      .map(({ reason }) => [reason.kind, reason.operator].filter(Boolean).join(' by '))
-    throw new EspalierError('ERR_NOTHING_PRUNABLE', 'the model has no group of channels that can be pruned', {
-      detail: `frozen by: ${reasons.join('; ') || 'nothing (no parameters)'}`,
-    })
-  }
+  if (analysis.groups.length === 0) throw nothingPrunable(analysis)
   const offsets = unitOffsets(analysis)
   const removed = options.budget
     ? meetBudget(analysis, scores, options, offsets)
@@ -252,6 +166,22 @@ function meetBudget(analysis: Analysis, scores: Scores, options: PlanOptions, of
     else low = middle + 1
   }
   return prefix(low)
+}
+
+function nothingPrunable({ record, topReasons }: Analysis): EspalierError {
+  const quantized = record.ops.find(({ name }) => name.startsWith('quantized::'))
+  if (quantized !== undefined) {
+    const words = `the model is quantized: its weights are packed inside of operators (${quantized.name}) and can't be cut`
+    return new EspalierError('ERR_NOTHING_PRUNABLE', words, {
+      hint: 'Prune the model that it was made of, and quantize the small one.',
+    })
+  }
+  const reasons = topReasons
+    .slice(0, 3)
+    .map(({ reason }) => [reason.kind, reason.operator].filter(Boolean).join(' by '))
+  return new EspalierError('ERR_NOTHING_PRUNABLE', 'the model has no group of channels that can be pruned', {
+    detail: `frozen by: ${reasons.join('; ') || 'nothing (no parameters)'}`,
+  })
 }
 
 function unreachable(what: string, fraction: number, best: number, size: Size): EspalierError {

@@ -1,7 +1,7 @@
 import type { Analysis } from '../graph/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
 import type { Compensation, Plan, PlanOptions, Verification } from '../prune/index.js'
-import { BUDGET, PLAN_ENTRIES } from '../prune/plan.js'
+import { BUDGET, PLAN_ENTRIES } from '../prune/schemas.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
 import { count, either, flag, func, maybe, object, signal, signature } from '../schema/index.js'

@@ -1,6 +1,10 @@
+import { constants, type Stats } from 'node:fs'
+import { access, open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { EspalierError } from '../errors.js'
 import { either, flag, func, maybe, object, path as pathSchema, signal, signature, thing } from '../schema/index.js'
 import { withSignal } from './abort.js'
+import type { ModuleHandle } from './binding.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import type { TrainEvalRepair } from './recording.js'
 import { binding } from './runtime/index.js'
@@ -49,7 +53,7 @@ export const LOAD = signature(
  * A TorchScript file contains a program: load only files that you trust.
  *
  * @param source path of a `.pt` file, or its bytes
- * @throws EspalierError ERR_MODEL_FILE when it is missing, truncated, damaged or no TorchScript archive;
+ * @throws EspalierError ERR_READ when it can't be read, ERR_MODEL_FILE when it is truncated, damaged or no TorchScript archive;
  * ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
  * @example const model = await load('resnet8.script.pt')
  */
@@ -57,11 +61,52 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   LOAD.check(source, options)
   const name = typeof source === 'string' ? basename(source) : 'model'
   const path = typeof source === 'string' ? resolve(source) : source
-  const handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
+  if (typeof path === 'string') await mustBeReadable(path)
+  let handle: ModuleHandle
+  try {
+    handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
+  } catch (error) {
+    throw (await isForMobile(path)) ? forMobile(name, error) : error
+  }
   const { repair = true } = options
   const wanted = typeof repair === 'function' ? repair : () => repair
   return wrapModule(
     handle,
     binding().moduleRepair(handle, (scope, operator, was) => wanted({ scope, operator, was })),
   )
+}
+
+/** @throws ERR_READ with the system's reason, also for what is no file: a pipe or a device would be waited for */
+async function mustBeReadable(path: string): Promise<void> {
+  const refused = (reason: string, cause?: unknown) =>
+    new EspalierError('ERR_READ', `${path}: can't be read: ${reason}`, { hint: 'Give the path of a file.', cause })
+  let info: Stats
+  try {
+    await access(path, constants.R_OK)
+    info = await stat(path)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw refused(code === undefined ? message : `${message.split(',')[0]?.replace(`${code}: `, '')} (${code})`, error)
+  }
+  if (info.isDirectory()) throw refused('is a directory (EISDIR)')
+  if (!info.isFile()) throw refused('it is no file, but a pipe, a socket or a device')
+}
+
+/** Whether it is a flatbuffer of the lite interpreter. */
+async function isForMobile(source: string | Uint8Array): Promise<boolean> {
+  const start = new Uint8Array(8)
+  if (typeof source !== 'string') start.set(source.subarray(0, 8))
+  else {
+    const file = await open(source)
+    await file.read(start, 0, 8, 0).finally(() => file.close())
+  }
+  return Buffer.from(start.subarray(4)).toString('latin1') === 'PTMF'
+}
+
+function forMobile(name: string, cause: unknown): EspalierError {
+  const words = `${name}: a model for mobile devices (flatbuffer), which holds no TorchScript program`
+  return new EspalierError('ERR_MODEL_FILE', words, {
+    hint: 'Save the model that it was made of, in Python, with torch.jit.script(model).save(path).',
+    cause,
+  })
 }

@@ -193,9 +193,7 @@ const ArchiveKind kCheckpointArchive = {"ERR_CHECKPOINT",
                                         "give the path of a checkpoint that this package wrote"};
 
 std::string ReadFile(const std::string& path, const ArchiveKind& kind) {
-  const auto fail = [&](int error) {
-    return Failure("ERR_READ", path + ": can't be read: " + ErrorText(error), "", "give the path of a file that is there");
-  };
+  const auto fail = [&](int error) { return Unreadable(kind, path, "can't be read: " + ErrorText(error), kind.hint); };
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) throw fail(errno);
   struct stat info;

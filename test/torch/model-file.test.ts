@@ -29,11 +29,20 @@ function flipped(bytes: Buffer, at: number): Buffer {
   return copy
 }
 
-describe('a file that is no whole model is ERR_MODEL_FILE with its name and what to do', () => {
+describe('a file that can not be read is ERR_READ with its name and the reason', () => {
   test.each<[string, () => string, RegExp]>([
     ['a missing file', () => join(folder, 'missing.pt'), /missing\.pt: can't be read: .*\(ENOENT\)/],
     ['a directory', () => folder, /can't be read: .*\(EISDIR\)/],
     ['a path through a file', () => join(file('plain', 'x'), 'a.pt'), /can't be read: .*\(ENOTDIR\)/],
+  ])('%s', async (_, path, message) => {
+    const error = await failure(() => load(path()))
+    expect(error.code).toBe('ERR_READ')
+    expect(error.message).toMatch(message)
+  })
+})
+
+describe('a file that is no whole model is ERR_MODEL_FILE with its name and what to do', () => {
+  test.each<[string, () => string, RegExp]>([
     ['an empty file', () => file('empty.pt', ''), /empty\.pt: the file is empty/],
     ['a text file', () => file('text.pt', 'just text\n'.repeat(100)), /text\.pt: not a TorchScript archive/],
     ['a state_dict', () => model('state_dict.pt'), /state_dict\.pt: an archive without a TorchScript program/],
@@ -45,6 +54,18 @@ describe('a file that is no whole model is ERR_MODEL_FILE with its name and what
     expect(error.code).toBe('ERR_MODEL_FILE')
     expect(error.message).toMatch(message)
     expect(error.hint).toMatch(/save it in Python|copy it again|path/)
+  })
+
+  test('a model for mobile devices', async () => {
+    const bytes = Buffer.from('\x18\0\0\0PTMF\0\0\0\0', 'latin1')
+    for (const source of [bytes, file('small.ptl', bytes)]) {
+      const error = await failure(() => load(source))
+      expect(error.code).toBe('ERR_MODEL_FILE')
+      expect([error.message, error.hint]).toEqual([
+        expect.stringMatching(/for mobile devices \(flatbuffer\)/),
+        expect.stringMatching(/Save the model that it was made of/),
+      ])
+    }
   })
 
   test('bytes that are none', async () => {

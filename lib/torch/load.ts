@@ -66,7 +66,9 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   try {
     handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
   } catch (error) {
-    throw (await isForMobile(path)) ? forMobile(name, error) : error
+    const { code } = error as EspalierError
+    const mobile = code === 'ERR_MODEL_FILE' && (await isForMobile(path).catch(() => false))
+    throw mobile ? forMobile(name, error) : error
   }
   const { repair = true } = options
   const wanted = typeof repair === 'function' ? repair : () => repair

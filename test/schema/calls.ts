@@ -90,7 +90,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
   const scores = await importance({ groups: analysis, weights: source })
   const plan = espalier.makePlan(analysis, scores)
   const removed = espalier.removedUnits(analysis, plan)
-  const result = await espalier.prune(model, { exampleInputs })
+  const result = { small: model, analysis, plan, verification: { passes: [] } }
   const manifest = espalier.makeManifest(result)
   const inputs = { data: new Float32Array(8), shape: [4, 2] }
   const targets = { data: new BigInt64Array(4), shape: [4] }

@@ -3,6 +3,7 @@ import { EspalierError } from '../errors.js'
 import type { Analysis, Removed } from '../graph/index.js'
 import { analyse, cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../prune/index.js'
 import { object, shown, signature } from '../schema/index.js'
+import { RUN_ENTRIES } from '../torch/abort.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { fingerprintOf, inputShapes } from './fingerprint.js'
@@ -20,7 +21,7 @@ export const REPLAY = signature(
   'replay',
   ['model', MODULE],
   ['manifest', MANIFEST],
-  ['options', object<ReplayOptions>({ exampleInputs: EXAMPLE_INPUTS })],
+  ['options', object<ReplayOptions>({ exampleInputs: EXAMPLE_INPUTS, signal: RUN_ENTRIES.signal })],
 )
 
 export interface ReplayResult {

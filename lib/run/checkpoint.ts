@@ -83,10 +83,12 @@ const OPTIMIZER = 'optimizer/'
  */
 export class Checkpoints {
   readonly #job: Description
+  readonly #signal: AbortSignal | undefined
   readonly #own: CheckpointOptions
 
   constructor(model: ScriptModule, options: SparsifyOptions, own: CheckpointOptions) {
     this.#job = jobOf(model, options)
+    this.#signal = options.signal
     this.#own = own
   }
 
@@ -108,7 +110,7 @@ export class Checkpoints {
       ...state,
       train: { ...position, steps: optimizer.steps },
     }
-    const bytes = await model.toBuffer({ signal: this.#options.signal })
+    const bytes = await model.toBuffer({ signal: this.#signal })
     await scope(async () => {
       const entries: Record<string, Tensor | string> = {
         [STATE]: toJson(whole),
@@ -134,7 +136,7 @@ export class Checkpoints {
     const state = this.#checked(entries[STATE])
     const [bytes, random] = [entries[MODEL], entries[RANDOM]]
     if (!(bytes instanceof Tensor && random instanceof Tensor)) throw this.#broken('it has no model or no random state')
-    const model = await load(bytes.data() as Uint8Array, { repair: false, signal: this.#options.signal })
+    const model = await load(bytes.data() as Uint8Array, { repair: false, signal: this.#signal })
     // It was written in the middle of an epoch; a training gives the module back in the mode in which it gets it.
     model.eval()
     await setRandomState(random)

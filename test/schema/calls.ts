@@ -147,7 +147,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     coverageLines: of(groupsReport.COVERAGE_LINES, espalier.coverageLines, analysis),
     crossEntropy: of(functional.CROSS_ENTROPY, espalier.crossEntropy, x, labels, {}),
     crossEntropySync: of(functional.CROSS_ENTROPY_SYNC, espalier.crossEntropySync, x, labels, {}),
-    cutAndVerify: of(CUT_AND_VERIFY, espalier.cutAndVerify, model, recording, analysis, plan, exampleInputs),
+    cutAndVerify: of(CUT_AND_VERIFY, espalier.cutAndVerify, model, recording, analysis, plan, exampleInputs, {}),
     define: of(DEFINE, espalier.define, SOURCE, { parameters }),
     describePlan: of(DESCRIBE_PLAN, espalier.describePlan, analysis, removed),
     diffManifests: of(DIFF_MANIFESTS, espalier.diffManifests, manifest, manifest),

@@ -28,7 +28,7 @@ export async function kills(total) {
       const path = join(folder, `${runs++}.ckpt`)
       let ended
       while (ended === undefined) {
-        const { status, stdout, stderr } = await job(['greg1', path], random.integer(0.2 * whole, 1.1 * whole))
+        const { status, stdout, stderr } = await job(['greg1', path], (0.2 + 0.9 * random.uniform()) * whole)
         if (status === null) killed++
         else if (status === 0) ended = stdout
         else throw new Error(`a run that goes on fails: ${stderr}`)

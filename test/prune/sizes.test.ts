@@ -82,6 +82,27 @@ describe('a table that is read by the size of the input stays whole along that d
   })
 })
 
+describe('rounds that another length changes', () => {
+  it('a table of which a loop takes one row after the other stays whole', async () => {
+    const code = `
+h = torch.linear(x, self.i)
+y = torch.zeros_like(h)
+for t in range(x.size(1)):
+  y[:, t] = h[:, t] * self.pe[0, t]
+return torch.linear(torch.relu(y), self.o)`
+    expect(told(await cut({ code, parameters: { i: [16, 6], pe: [1, 20, 16], o: [3, 16] } }))).toBe('cut')
+  })
+
+  it('a number that rounds add up is not constant', async () => {
+    const code = `
+n = 0
+for t in range(x.size(1)):
+  n += 1
+${withTable('self.pe[:, :n]').trim()}`
+    expect(told(await cut({ code, parameters: { ...STREAM, pe: [1, 20, 16] } }))).toBe('cut')
+  })
+})
+
 describe('numbers that are computed from sizes', () => {
   const heads = { i: [16, 6], q: [16, 16], k: [16, 16], v: [16, 16], pos: [5, 16], o: [3, 16] }
   const split = (name: string, of: string) =>

@@ -135,7 +135,29 @@ function givenNumbers(record: OpRecord): Set<ValueId> {
     if (value.role === 'state' || (value.kind === 'tensor' && value.role === undefined && !made.has(id))) given.add(id)
   })
   for (const { mutates, inputs } of record.ops) if (mutates) for (const id of flat(inputs[0] ?? [])) given.add(id)
+  for (const id of countedByRounds(record)) given.add(id)
   return given
+}
+
+/** Numbers that are others in each round of a loop (its index, what it adds up): another input may go more rounds. */
+function countedByRounds({ ops }: OpRecord): Set<ValueId> {
+  const first = new Map<number, OpEntry>()
+  const counted = new Set<ValueId>()
+  for (const op of ops) {
+    const known = first.get(op.node)
+    if (!known) {
+      first.set(op.node, op)
+      continue
+    }
+    const [before, now] = [flat(known.inputs), flat(op.inputs)]
+    before.forEach((id, k) => {
+      const other = now[k]
+      if (other === undefined || other === id) return
+      counted.add(id)
+      counted.add(other)
+    })
+  }
+  return counted
 }
 
 /** One operator of the record, as the rules of lengths see it. */

@@ -29,6 +29,8 @@ export class Lengths implements Dimensions {
   private readonly open = new Set<Polynomial>()
   private readonly learned: Learned
   private readonly choices = new Map<ValueId, SkippedBlock[]>()
+  /** Values of which it is being asked whether a branch chose them. */
+  private readonly asked = new Set<ValueId>()
 
   constructor(record: OpRecord, learned: Learned = new Map(), symbols = new Symbols()) {
     this.record = record
@@ -77,7 +79,15 @@ export class Lengths implements Dimensions {
   }
 
   isChosen(id: ValueId): boolean {
-    return this.choices.get(id)?.some(({ condition }) => !this.isSettled(condition)) ?? false
+    const blocks = this.choices.get(id)
+    if (blocks === undefined) return false
+    // Conditions that hang on one another are taken to differ.
+    if (this.asked.has(id)) return true
+    this.asked.add(id)
+    // A condition that flows out of its own branch was there before it.
+    const chosen = blocks.some(({ condition }) => condition !== id && !this.isSettled(condition))
+    this.asked.delete(id)
+    return chosen
   }
 
   /** Whether a condition comes out the same for every input. */

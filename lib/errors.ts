@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   ERR_DISPOSED: 'A tensor or module was used after dispose().',
   ERR_INVALID_ARGUMENT: 'An argument has a wrong type, shape, dtype or range.',
   ERR_MODEL_FILE: 'A file is not a TorchScript archive, or it is truncated or corrupted.',
+  ERR_LIMIT: 'A file asks for more than a limit allows; the hint names the option.',
   ERR_FROZEN_MODULE: 'The module was frozen (torch.jit.freeze): it has no parameters left.',
   ERR_NOTHING_PRUNABLE: 'The model has no group of channels that can be pruned.',
   ERR_BUDGET: "The budget can't be met; the message says the best that can be reached.",

@@ -1,7 +1,7 @@
 // Damaged and hostile files against load, record and prune, in child processes: no crash, no hang, no error without a
-// code. Ends with a status of 1 on a fault.
+// code. Then the archive reader alone under libFuzzer, where clang is there. Ends with a status of 1 on a fault.
 //
-//   npm run fuzz -- [--seeds 7,8,9] [--count 200] [--keep DIR]
+//   npm run fuzz -- [--seeds 7,8,9] [--count 200] [--seconds 60] [--keep DIR]
 //                   [--folder DIR]  the files of a folder instead, which may hold a list.json of {file, base}, …
 //                   [--corpus DIR]  … with the example inputs of the base in this folder
 //                   [--shape 2,8]   … or with inputs of these shapes
@@ -12,13 +12,15 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { drive, formatTotals, isFault } from './fuzz/drive.mjs'
-import { tasksOf } from './fuzz/fixtures.mjs'
+import { FIXTURES, tasksOf } from './fuzz/fixtures.mjs'
+import { fuzzReader } from './fuzz/reader.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: `${Date.now() % 1_000_000}` },
     count: { type: 'string', default: '200' },
+    seconds: { type: 'string', default: '60' },
     keep: { type: 'string' },
     folder: { type: 'string' },
     corpus: { type: 'string' },
@@ -75,6 +77,13 @@ try {
   } else {
     for (const seed of values.seeds.split(',').map(Number)) {
       await batch(tasksOf(scratch, seed, Number(values.count)), `seed ${seed}`)
+    }
+    if (Number(values.seconds) > 0) {
+      console.log(`the archive reader under libFuzzer, ${values.seconds} s`)
+      const models = FIXTURES.map(({ path }) => path)
+      const { ok, text } = fuzzReader(root, Number(values.seconds), models)
+      console.log(`  ${text}`)
+      if (!ok) faults++
     }
   }
 } finally {

@@ -1,5 +1,6 @@
 import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
+import type { LoadLimits } from './limits.js'
 import type { CutRequest, TrainEvalRepair } from './recording.js'
 import type { TypedArray } from './tensor.js'
 
@@ -123,6 +124,7 @@ export interface NativeBinding {
     name: string,
     device: string | null,
     options: JobOptions,
+    limits?: LoadLimits | undefined,
   ): Promise<ModuleHandle>
   /** Names and tensors; a qualified name makes submodules. */
   moduleDefine(
@@ -198,6 +200,11 @@ export interface NativeBinding {
   /** Of LibTorch's generator on the CPU. */
   randomState(): Promise<TensorHandle>
   setRandomState(state: TensorHandle): Promise<void>
+
+  /** Until LibTorch is refused memory on the CPU, the whole process counted. */
+  setMemoryLimit(bytes: number): void
+  /** Takes all rights but those over open channels from this process, for ever; it may take `bytes` more memory. */
+  enterSandbox(bytes: number): void
 
   recordingDispose(recording: RecordingHandle): void
 }

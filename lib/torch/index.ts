@@ -12,6 +12,7 @@ export {
   softmax,
 } from './functional.js'
 export type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
+export type { LoadLimits } from './limits.js'
 export { type LoadModelOptions, load } from './load.js'
 export {
   type ModuleInput,
@@ -33,7 +34,7 @@ export {
 export { PenaltyHook } from './penalty-hook.js'
 export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
 export { keep, scope } from './scope.js'
-export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
+export { manualSeed, setMemoryLimit, setThreads, threads, torchVersion } from './settings.js'
 export {
   type BackwardOptions,
   type Device,
@@ -41,3 +42,4 @@ export {
   type TensorOptions,
   type TypedArray,
 } from './tensor.js'
+export { type LoadUntrustedOptions, loadUntrusted, type UntrustedModel } from './untrusted/index.js'

@@ -2,9 +2,21 @@ import { constants, type Stats } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { EspalierError } from '../errors.js'
-import { either, flag, func, maybe, object, path as pathSchema, signal, signature, thing } from '../schema/index.js'
+import {
+  either,
+  flag,
+  func,
+  maybe,
+  object,
+  type Parameter,
+  path as pathSchema,
+  signal,
+  signature,
+  thing,
+} from '../schema/index.js'
 import { withSignal } from './abort.js'
 import type { ModuleHandle } from './binding.js'
+import { LOAD_LIMITS, type LoadLimits } from './limits.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import type { TrainEvalRepair } from './recording.js'
 import { binding } from './runtime/index.js'
@@ -23,38 +35,41 @@ export interface LoadModelOptions {
    * has lost can't be: dropout inside of an attention operator, stochastic depth.
    */
   repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
+  /** How much the file may ask for. */
+  limits?: LoadLimits | undefined
   signal?: AbortSignal | undefined
 }
 
 /** @internal */
-export const LOAD = signature(
-  'load',
-  [
-    'source',
-    either(
-      'a path, or the bytes of a file',
-      pathSchema,
-      thing<Uint8Array>('bytes', (value) => value instanceof Uint8Array),
-    ),
-  ],
-  [
-    'options',
-    object<LoadModelOptions>({
-      device: maybe(DEVICE),
-      repair: maybe(either('true, false or a function', flag, func<(repair: TrainEvalRepair) => boolean>())),
-      signal: maybe(signal),
-    }),
-  ],
-)
+export const SOURCE: Parameter<string | Uint8Array> = [
+  'source',
+  either(
+    'a path, or the bytes of a file',
+    pathSchema,
+    thing<Uint8Array>('bytes', (value) => value instanceof Uint8Array),
+  ),
+]
+
+/** @internal */
+export const LOAD = signature('load', SOURCE, [
+  'options',
+  object<LoadModelOptions>({
+    device: maybe(DEVICE),
+    repair: maybe(either('true, false or a function', flag, func<(repair: TrainEvalRepair) => boolean>())),
+    limits: maybe(LOAD_LIMITS),
+    signal: maybe(signal),
+  }),
+])
 
 /**
  * Loads a TorchScript model, saved by `torch.jit.save`.
  *
- * A TorchScript file contains a program: load only files that you trust.
+ * A TorchScript file contains a program, and parts of it run while it is loaded: load only files that you trust, others with
+ * {@link loadUntrusted}.
  *
  * @param source path of a `.pt` file, or its bytes
  * @throws EspalierError ERR_READ when it can't be read, ERR_MODEL_FILE when it is truncated, damaged or no TorchScript archive;
- * ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
+ * ERR_LIMIT; ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
  * @example const model = await load('resnet8.script.pt')
  */
 export async function load(source: string | Uint8Array, options: LoadModelOptions = {}): Promise<ScriptModule> {
@@ -64,7 +79,9 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   if (typeof path === 'string') await mustBeReadable(path)
   let handle: ModuleHandle
   try {
-    handle = await withSignal(options, (job) => binding().moduleLoad(path, name, options.device ?? 'cpu', job))
+    handle = await withSignal(options, (job) =>
+      binding().moduleLoad(path, name, options.device ?? 'cpu', job, options.limits),
+    )
   } catch (error) {
     const { code } = error as EspalierError
     const mobile = code === 'ERR_MODEL_FILE' && (await isForMobile(path).catch(() => false))

@@ -110,7 +110,8 @@ type RecordJson = Omit<OpRecord, 'secondRun'> & {
   secondRun?: { batch: number; scalars: [number, number | boolean | string | null][]; shapes: [number, number[]][] }
 }
 
-function parseRecord(text: string): OpRecord {
+/** @internal */
+export function parseRecord(text: string): OpRecord {
   const { secondRun, ...record } = JSON.parse(text) as RecordJson
   if (secondRun === undefined) return record
   const second: SecondRun = { ...secondRun, scalars: new Map(secondRun.scalars), shapes: new Map(secondRun.shapes) }

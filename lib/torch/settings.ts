@@ -27,6 +27,16 @@ export function threads(): number {
   return binding().threads()
 }
 
+/**
+ * Sets how much memory this process may have in use when LibTorch asks for more on the CPU: beyond it a tensor is refused with an
+ * error, where the system would end the process. Default: 90 % of the memory of the machine or container.
+ *
+ * @param bytes 1 to 2^53 - 1
+ */
+export function setMemoryLimit(bytes: number): void {
+  binding().setMemoryLimit(bytes)
+}
+
 /** Version of the LibTorch in use, `2.13.0`. */
 export function torchVersion(): string {
   return binding().torchVersion()

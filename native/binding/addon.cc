@@ -9,9 +9,11 @@
 
 #include "binding/checkpoint.h"
 #include "binding/hooks.h"
+#include "binding/memory_limit.h"
 #include "binding/module.h"
 #include "binding/module_hooks.h"
 #include "binding/penalty_hook.h"
+#include "binding/sandbox.h"
 #include "binding/script.h"
 #include "binding/values.h"
 
@@ -95,6 +97,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterHooks(env, exports);
   RegisterModuleHooks(env, exports);
   RegisterPenaltyHook(env, exports);
+  RegisterMemoryLimit(env, exports);
+  RegisterSandbox(env, exports);
   return exports;
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
-#include <cstddef>
+#include <napi.h>
+
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "archive/limits.h"
 
 namespace caffe2::serialize {
 class ReadAdapterInterface;
@@ -22,34 +25,21 @@ struct ArchiveKind {
 extern const ArchiveKind kModelArchive;       // ERR_MODEL_FILE
 extern const ArchiveKind kCheckpointArchive;  // ERR_CHECKPOINT
 
-// The bytes of a file. Throws the kind's error with the system's reason.
+// A reader over bytes that this process has written itself: nothing is checked.
+std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OwnArchive(std::string bytes);
+
+// From `{entries?, inflated?, memory?, depth?}` or undefined: whole numbers. Without `memory` it is 4 GiB,
+// or four times the archive when that is more.
+archive::Limits ToLimits(Napi::Value value);
+
+// The bytes of a regular file: a FIFO or a device could be read for ever. Throws the kind's error with the system's
+// reason.
 std::string ReadFile(const std::string& path, const ArchiveKind& kind);
 
-// A reader over bytes that LibTorch can load from. Checks first that they are a whole archive of the kind and that
-// every record has its checksum: LibTorch itself does not, and parses damaged records. Throws the kind's error; `name`
-// is the file's name in the message.
+// A reader over bytes that LibTorch can load from. Checks first that they are a whole archive of the kind, that every
+// record has its checksum, and that pickles and programs in it are sound and within the limits: LibTorch itself takes
+// that on trust. Throws the kind's error or ERR_LIMIT; `name` is the file's name in the message.
 std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name,
-                                                                     const ArchiveKind& kind = kModelArchive);
-
-// A file that appears under its name whole or not at all: written beside it under another name, synced, renamed.
-class AtomicFile {
- public:
-  // Throws ERR_WRITE, as Commit does.
-  explicit AtomicFile(std::string path);
-  ~AtomicFile();  // removes what was not committed
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  // Never fails: LibTorch's zip writer would throw from its destructor. Commit reports the first error.
-  void Write(const void* data, size_t size) noexcept;
-  void Commit();
-
- private:
-  void Fail(int error) const;
-  std::string path_;
-  std::string temporary_;
-  int file_ = -1;
-  int error_ = 0;
-};
+                                                                     const ArchiveKind& kind, archive::Limits limits);
 
 }  // namespace espalier

@@ -12,6 +12,7 @@
 
 #include "binding/addon.h"
 #include "binding/archive.h"
+#include "binding/atomic_file.h"
 #include "binding/errors.h"
 #include "binding/tensor.h"
 #include "binding/values.h"
@@ -69,7 +70,7 @@ Napi::Value CheckpointWrite(const Napi::CallbackInfo& info) {
 Napi::Value CheckpointRead(const Napi::CallbackInfo& info) {
   const std::string path = ToText(info[0], "path");
   return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [=](const JobContext&) -> Runner::Settle {
-    const auto reader = OpenArchive(ReadFile(path, kCheckpointArchive), path, kCheckpointArchive);
+    const auto reader = OpenArchive(ReadFile(path, kCheckpointArchive), path, kCheckpointArchive, archive::Limits());
     std::vector<char> bytes(reader->size());
     reader->read(0, bytes.data(), bytes.size());
     c10::IValue value;

@@ -8,8 +8,10 @@
 
 #include "binding/addon.h"
 #include "binding/archive.h"
+#include "binding/atomic_file.h"
 #include "binding/module.h"
 #include "binding/values.h"
+#include "script/conform.h"
 #include "script/devices.h"
 
 namespace espalier {
@@ -20,10 +22,11 @@ Runner::Settle Nothing() {
 }
 
 // `name` is the file's name for messages.
-torch::jit::Module Load(std::string bytes, const std::string& name, std::optional<c10::Device> device) {
+torch::jit::Module Load(std::string bytes, const std::string& name, std::optional<c10::Device> device,
+                        const archive::Limits& limits) {
   torch::jit::Module module;
   try {
-    module = torch::jit::load(OpenArchive(std::move(bytes), name), device);
+    module = torch::jit::load(OpenArchive(std::move(bytes), name, kModelArchive, limits), device);
   } catch (...) {
     Failure failure = CurrentFailure();
     if (failure.code != "ERR_TORCH") throw failure;
@@ -34,6 +37,11 @@ torch::jit::Module Load(std::string bytes, const std::string& name, std::optiona
     }
     throw Failure("ERR_MODEL_FILE", name + ": " + failure.message, text,
                   "save it again with torch.jit.save of PyTorch 2.13 or earlier");
+  }
+  if (const auto misfit = script::FindMisfit(module)) {
+    throw Failure("ERR_MODEL_FILE",
+                  name + ": the value of '" + *misfit + "' is not of the type that the program gives it", "",
+                  "copy it again, or save it again in Python");
   }
   // torch.jit.freeze folds the parameters into constants and drops `training` with them.
   if (module.parameters().size() == 0 && !module.hasattr("training")) {
@@ -67,7 +75,7 @@ std::string ToBytes(const torch::jit::Module& module) {
 
 // A copy with types of its own: surgery on it can't touch the original. Through the file format because that keeps tied
 // parameters tied; Module::clone does not.
-torch::jit::Module Copy(const torch::jit::Module& module) { return Load(ToBytes(module), "copy", std::nullopt); }
+torch::jit::Module Copy(const torch::jit::Module& module) { return torch::jit::load(OwnArchive(ToBytes(module))); }
 
 // Floating-point tensors get the dtype, all get the device; as `module.to` of PyTorch.
 void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std::optional<c10::ScalarType> dtype) {
@@ -83,7 +91,7 @@ void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std:
   for (const at::Tensor& buffer : module.buffers()) convert(buffer);
 }
 
-// moduleLoad(path | bytes, name, device | null, job options): Promise<module>
+// moduleLoad(path | bytes, name, device | null, job options, limits?): Promise<module>
 Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   std::string path, bytes;
   if (info[0].IsString()) {
@@ -98,10 +106,12 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   std::optional<c10::Device> device;
   if (!info[2].IsNull()) device = ToDevice(info[2], "device");
   const bool from_file = info[0].IsString();
+  const archive::Limits limits = ToLimits(info[4]);
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [=, bytes = std::move(bytes)](const JobContext&) mutable -> Runner::Settle {
-                       auto module = Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device);
+                       auto module =
+                           Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device, limits);
                        return [module](Napi::Env env) { return WrapModule(env, module); };
                      });
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <set>
 
+#include "script/bounds.h"
 #include "script/error.h"
 #include "script/scope.h"
 #include "script/unchecked.h"
@@ -399,6 +400,7 @@ std::vector<IValue> Recorder::Execute(Node* node, std::vector<IValue> stack) {
   if (op != nullptr) {
     auto found = operations_.find(node);
     if (found == operations_.end()) found = operations_.emplace(node, node->getOperation()).first;
+    RefuseRepetition(op->schema(), stack);
     if (op->schema().is_vararg()) stack.emplace_back(static_cast<int64_t>(node->inputs().size()));
     found->second(stack);
   } else {
@@ -424,6 +426,7 @@ std::vector<IValue> Recorder::Execute(Node* node, std::vector<IValue> stack) {
   }
   TORCH_CHECK(stack.size() == node->outputs().size(), node->kind().toQualString(), " gave ", stack.size(),
               " values instead of ", node->outputs().size());
+  RefuseHuge(stack);
   return stack;
 }
 

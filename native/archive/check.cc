@@ -1,0 +1,96 @@
+#include "archive/check.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "archive/crc32.h"
+#include "archive/names.h"
+#include "archive/pickle.h"
+#include "archive/program.h"
+#include "archive/refusal.h"
+
+namespace espalier::archive {
+namespace {
+
+bool EndsWith(std::string_view name, std::string_view end) {
+  return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
+}
+
+// The pickle's tensor data stand in a folder of its name. Sources have pickles of their own, for messages.
+std::optional<std::string> FolderOfData(std::string_view name) {
+  if (name == "data.pkl" || name == "constants.pkl") return std::string(name.substr(0, name.size() - 4)) + "/";
+  if (EndsWith(name, ".debug_pkl")) return "";
+  return std::nullopt;
+}
+
+class Checker {
+ public:
+  Checker(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits)
+      : inflate_(inflate), limits_(limits), root_(Root(entries)) {
+    for (const Entry& entry : entries) sizes_.emplace(Lower(entry.name), entry.size);
+  }
+
+  void Check(const Entry& entry) {
+    // What is beside the archive's folder is never read.
+    if (entry.name.substr(0, root_.size()) != root_) return;
+    std::string inflated;
+    if (!entry.stored) {
+      try {
+        inflated = inflate_(entry);
+      } catch (const std::exception&) {
+        throw Damaged(Quoted(entry.name) + " does not inflate");
+      }
+    }
+    const std::string_view content = entry.stored ? entry.packed : inflated;
+    if (Crc32(content) != entry.crc) throw Damaged("the checksum of its record " + Quoted(entry.name) + " is wrong");
+    // LibTorch looks names up whatever their case.
+    const std::string name = Lower(entry.name.substr(root_.size()));
+    if (const auto folder = FolderOfData(name)) {
+      const StorageSize size = [&](std::string_view key) { return SizeOf(*folder, key); };
+      memory_ += CheckPickle(content, size, limits_);
+      if (memory_ > limits_.memory) {
+        throw OverLimit("its values need more than " + std::to_string(limits_.memory) + " bytes of memory", "memory");
+      }
+    } else if (EndsWith(name, ".py")) {
+      CheckProgram(content, limits_);
+    }
+  }
+
+ private:
+  std::optional<uint64_t> SizeOf(const std::string& folder, std::string_view key) const {
+    if (folder.empty() || key.find('\0') != std::string_view::npos) return std::nullopt;
+    const auto found = sizes_.find(Lower(std::string(root_) + folder + std::string(key)));
+    if (found == sizes_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  const Inflate& inflate_;
+  const Limits& limits_;
+  const std::string_view root_;
+  std::unordered_map<std::string, uint64_t> sizes_;
+  uint64_t memory_ = 0;
+};
+
+}  // namespace
+
+std::string_view Root(const std::vector<Entry>& entries) {
+  if (entries.empty()) return {};
+  const std::string_view first = entries.front().name;
+  const size_t slash = first.find('/');
+  return slash == std::string_view::npos ? std::string_view() : first.substr(0, slash + 1);
+}
+
+bool HasEntry(const std::vector<Entry>& entries, std::string_view part) {
+  const std::string_view root = Root(entries);
+  return std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+    return entry.name.substr(0, root.size()) == root && entry.name.substr(root.size(), part.size()) == part;
+  });
+}
+
+void CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits) {
+  Checker checker(entries, inflate, limits);
+  for (const Entry& entry : entries) checker.Check(entry);
+}
+
+}  // namespace espalier::archive

@@ -1,0 +1,144 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { load } from 'espalier'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { drive, isFault } from '../../scripts/fuzz/drive.mjs'
+import { tasksOf } from '../../scripts/fuzz/fixtures.mjs'
+import { deepPrograms, hostilePickles } from '../../scripts/fuzz/hostile.mjs'
+import { readZip, writeZip } from '../../scripts/fuzz/zip.mjs'
+import { failure, model } from './support.js'
+
+const small = () => readFileSync(model('small.script.pt'))
+
+/** The small model with entries of one ending changed, checksums right. */
+function changed(ending: string, change: (data: Buffer) => Buffer): Buffer {
+  let hits = 0
+  const entries = readZip(small()).map(({ name, data }) => {
+    if (!name.endsWith(ending)) return { name, data }
+    hits++
+    return { name, data: change(data) }
+  })
+  expect(hits).toBeGreaterThan(0)
+  return writeZip(entries)
+}
+
+const code = async (bytes: Uint8Array, options = {}) => (await failure(() => load(bytes, options))).code
+
+/** Replaces the only place of a text in a file. */
+function replaced(data: Buffer, from: Buffer, to: Buffer): Buffer {
+  const at = data.indexOf(from)
+  expect(at).toBeGreaterThanOrEqual(0)
+  return Buffer.concat([data.subarray(0, at), to, data.subarray(at + from.length)])
+}
+
+describe('what a file says of its tensors is checked', () => {
+  test.each([
+    [
+      'half of the bytes',
+      (data: Buffer) => data.subarray(0, data.length / 2),
+      /takes \d+ bytes from the tensor data '0'/,
+    ],
+    ['no bytes', () => Buffer.alloc(0), /which are only 0/],
+  ])('a storage with %s', async (_, change, message) => {
+    const error = await failure(() => load(changed('/data/0', change)))
+    expect(error.code).toBe('ERR_MODEL_FILE')
+    expect(error.message).toMatch(message)
+  })
+  test('a storage that is missing', async () => {
+    const error = await failure(() => load(writeZip(readZip(small()).filter(({ name }) => !name.endsWith('/data/0')))))
+    expect(error.message).toMatch(/needs the tensor data '0', which are missing/)
+  })
+  // The convolution's weight is [4, 3, 3, 3] with strides [27, 9, 3, 1].
+  const sizes = Buffer.from('(K\x04K\x03K\x03K\x03t', 'latin1')
+  test.each<[string, string, RegExp]>([
+    ['larger sizes', '(K\x05K\x03K\x03K\x03t', /reaches out of its storage of 432 bytes/],
+    ['negative sizes', '(J\xff\xff\xff\xffK\x03K\x03K\x03t', /impossible sizes/],
+    ['fewer sizes than strides', '(K\x04K\x03K\x03t', /impossible sizes/],
+    ['sizes that are no numbers', '(NK\x03K\x03K\x03t', /no whole numbers/],
+  ])('a tensor with %s', async (_, to, message) => {
+    const bytes = changed('/data.pkl', (data) => replaced(data, sizes, Buffer.from(to, 'latin1')))
+    const error = await failure(() => load(bytes))
+    expect(error.code).toBe('ERR_MODEL_FILE')
+    expect(error.message).toMatch(message)
+  })
+  test('a value of another type than the program declares', async () => {
+    const bytes = changed('.py', (data) =>
+      Buffer.from(data.toString('latin1').replace('training : bool', 'training : int '), 'latin1'),
+    )
+    const error = await failure(() => load(bytes))
+    expect(error.code).toBe('ERR_MODEL_FILE')
+  })
+})
+
+test('every hostile pickle is refused', async () => {
+  for (const pickle of hostilePickles) {
+    expect(await code(changed('/data.pkl', () => pickle()))).toMatch(/^ERR_(MODEL_FILE|LIMIT)$/)
+  }
+})
+
+test('every deep or broken program is refused, or loads', async () => {
+  for (const deepen of deepPrograms) {
+    const bytes = changed('.py', (data) => Buffer.from(deepen(data.toString('latin1')), 'latin1'))
+    try {
+      ;(await load(bytes)).dispose()
+    } catch (error) {
+      expect(error).toMatchObject({ code: expect.stringMatching(/^ERR_(MODEL_FILE|LIMIT)$/) })
+    }
+  }
+})
+
+describe('limits', () => {
+  test.each<[string, object, () => Buffer]>([
+    ['entries', { entries: 3 }, small],
+    ['inflated', { inflated: 1000 }, () => writeZip(readZip(small()), { deflate: true })],
+    ['memory', { memory: 100 }, small],
+    ['depth', { depth: 1 }, small],
+  ])('of %s: ERR_LIMIT names the option', async (name, limits, bytes) => {
+    const error = await failure(() => load(bytes(), { limits }))
+    expect(error.code).toBe('ERR_LIMIT')
+    expect(error.hint).toContain(`limits.${name}`)
+  })
+  test('that are wide enough let the file load', async () => {
+    const limits = { entries: 100, inflated: 100_000, memory: 100_000, depth: 100 }
+    expect((await load(writeZip(readZip(small()), { deflate: true }), { limits })).parameters().size).toBe(6)
+  })
+})
+
+describe('a table of contents that plays tricks', () => {
+  test('two entries with one name', async () => {
+    const entries = readZip(small())
+    const error = await failure(() => load(writeZip([...entries, entries[0]!])))
+    expect(error.message).toMatch(/it holds '.*' twice/)
+  })
+  test('two names that differ in case only', async () => {
+    const entries = readZip(small())
+    const { name, data } = entries.find((entry) => entry.name.endsWith('/data/0'))!
+    expect(await code(writeZip([...entries, { name: name.replace('/data/0', '/DATA/0'), data }]))).toBe(
+      'ERR_MODEL_FILE',
+    )
+  })
+  test('two entries that share their bytes', async () => {
+    const bytes = writeZip([...readZip(small()), { name: 'small/extra/a', data: Buffer.from('') }])
+    // The last entry points to where the first one is.
+    const last = bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1')
+    bytes.writeUInt32LE(0, last + 42)
+    const error = await failure(() => load(bytes))
+    expect(error.message).toMatch(/share their bytes/)
+  })
+})
+
+describe('damaged files in a process of their own', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'espalier-hostile-'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  test('neither end it, nor hang, nor fail without a code', { timeout: 120_000 }, async () => {
+    const results = await drive(tasksOf(folder, 1, 20), { children: 1, limitMs: 30_000 })
+    expect(results).toHaveLength(80)
+    expect(results.filter(isFault)).toEqual([])
+    expect(results.some(({ outcome }) => outcome === 'ok')).toBe(true)
+  })
+})

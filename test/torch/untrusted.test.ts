@@ -1,0 +1,102 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { analyse, define, load, loadUntrusted, Tensor } from 'espalier'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { failure, model, numbers, smallInput } from './support.js'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'espalier-untrusted-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The bytes of a model of which `lines` run while it is loaded. */
+async function hostile(...lines: string[]): Promise<Uint8Array> {
+  const source = `
+def __getstate__(self) -> Tuple[Tensor, bool]:
+  return (self.weight, self.training)
+def __setstate__(self, state: Tuple[Tensor, bool]) -> None:
+  self.weight = state[0]
+  self.training = state[1]
+${lines.map((line) => `  ${line}`).join('\n')}
+def forward(self, x: Tensor) -> Tensor:
+  return x * self.weight`
+  const module = await define(source, { parameters: { weight: Tensor.full([2], 3) } })
+  return module.toBuffer()
+}
+
+test('gives the tensors of a file, with tied names, as load does', async () => {
+  for (const name of ['small.script.pt', 'tied.script.pt']) {
+    const trusted = await load(model(name))
+    const seen = await loadUntrusted(model(name))
+    for (const of of ['parameters', 'buffers'] as const) {
+      expect([...seen[of].keys()]).toEqual([...trusted[of]().keys()])
+      for (const [key, tensor] of trusted[of]()) {
+        expect(seen[of].get(key)!.shape).toEqual(tensor.shape)
+        expect(numbers(seen[of].get(key)!)).toEqual(numbers(tensor))
+      }
+    }
+    const distinct = (of: ReadonlyMap<string, Tensor>) => new Set(of.values()).size
+    expect(distinct(seen.parameters)).toBe(distinct(trusted.parameters()))
+    expect(seen.record).toBeUndefined()
+  }
+})
+
+test('gives the op record on example inputs, as record does', async () => {
+  const x = smallInput()
+  const { record } = await loadUntrusted(readFileSync(model('small.script.pt')), { exampleInputs: [x] })
+  const trusted = (await (await load(model('small.script.pt'))).eval().record([x])).record
+  expect(record).toEqual(trusted)
+  expect(analyse(record!).groups.length).toBe(analyse(trusted).groups.length)
+})
+
+describe('a program that runs while it is loaded', () => {
+  test('writes a file with load', async () => {
+    const path = join(folder, 'written-by-load')
+    ;(await load(await hostile(`torch.save(state[0], '${path}')`))).dispose()
+    expect(existsSync(path)).toBe(true)
+  })
+  test('writes none with loadUntrusted', async () => {
+    const path = join(folder, 'never-written')
+    expect((await failure(async () => loadUntrusted(await hostile(`torch.save(state[0], '${path}')`)))).code).toMatch(
+      /^ERR_/,
+    )
+    expect(existsSync(path)).toBe(false)
+  })
+  test('reads none with loadUntrusted', async () => {
+    const path = join(folder, 'secret')
+    writeFileSync(path, 'secret!!')
+    const line = `self.weight = torch.from_file('${path}', False, 8, dtype=0).to(6)`
+    const error = await failure(async () => loadUntrusted(await hostile(line)))
+    expect(error.code).toMatch(/^ERR_/)
+  })
+  test('is ended when its time is over', async () => {
+    const file = await hostile('i = 0', 'while i >= 0:', '  i = (i + 1) % 7')
+    const error = await failure(() => loadUntrusted(file, { timeout: 3000 }))
+    expect([error.code, error.message]).toEqual(['ERR_LIMIT', 'the file was not loaded within 3000 ms'])
+  })
+  test('is ended by a signal', async () => {
+    const file = await hostile('i = 0', 'while i >= 0:', '  i = (i + 1) % 7')
+    const error = await failure(() => loadUntrusted(file, { signal: AbortSignal.timeout(1500) }))
+    expect(error.code).toBe('ERR_ABORTED')
+  })
+  test('gets no more memory than it is given', async () => {
+    const file = await hostile('self.weight = torch.ones([500000000])')
+    const error = await failure(() => loadUntrusted(file, { memory: 600_000_000 }))
+    expect(error.code).toMatch(/^ERR_/)
+  })
+})
+
+test.each<[string, () => Promise<unknown>, string]>([
+  ['a missing file', () => loadUntrusted(join(folder, 'missing.pt')), 'ERR_READ'],
+  ['a damaged file', () => loadUntrusted(readFileSync(model('small.script.pt')).subarray(0, 5000)), 'ERR_MODEL_FILE'],
+  [
+    'limits that are too narrow',
+    () => loadUntrusted(model('small.script.pt'), { limits: { entries: 2 } }),
+    'ERR_LIMIT',
+  ],
+  ['no file at all', () => loadUntrusted(5 as unknown as string), 'ERR_INVALID_ARGUMENT'],
+])('%s: %s', async (_, action, code) => {
+  expect((await failure(action)).code).toBe(code)
+})

@@ -1,25 +1,152 @@
-import { open, rename, rm } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { appendFileSync, constants, lstatSync, readlinkSync, statSync } from 'node:fs'
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { EspalierError } from './errors.js'
 
 /**
- * Writes a file by a temporary name beside it, flushed and renamed: whatever happens, the old file or the new one is there.
+ * Reads a file. Only a regular one: a FIFO or a device could be read for ever.
  *
- * @throws EspalierError `ERR_WRITE` with the system's reason
+ * @throws EspalierError ERR_READ with the system's reason; ERR_INVALID_ARGUMENT for a path with a NUL
+ */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  refuseNul(path)
+  let file: FileHandle | undefined
+  try {
+    // Not blocking: opening a FIFO would wait for a writer.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const info = await file.stat()
+    if (info.isDirectory()) throw new Error('EISDIR')
+    if (!info.isFile()) throw new Error(NOT_REGULAR)
+    return await file.readFile()
+  } catch (error) {
+    throw new EspalierError('ERR_READ', `${path} could not be read: ${reasonOf(error)}`, { cause: error })
+  } finally {
+    await file?.close()
+  }
+}
+
+/** As {@link readBytes}, for a text. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path))
+}
+
+/**
+ * Writes a file by a temporary name beside it, flushed and renamed: whatever happens, the old file or the new one is there.
+ * A link is written through, an older file's permissions stay, only regular files are replaced, and what a killed writer left
+ * is removed. Modules and checkpoints are written natively, by the same rule (native/binding/atomic_file.h).
+ *
+ * @throws EspalierError ERR_WRITE with the system's reason; ERR_INVALID_ARGUMENT for a path with a NUL
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
+  refuseNul(path)
+  let temporary: string | undefined
   try {
-    const file = await open(temporary, 'w')
+    const target = followLinks(resolve(path))
+    const older = replaced(target)
+    await removeLeftovers(target)
+    temporary = join(dirname(target), `${stemOf(target)}${ownerText(process.pid)}${randomText()}.part`)
+    const file = await open(temporary, 'wx')
     try {
+      if (older !== undefined) await file.chmod(older.mode & 0o7777)
       await file.writeFile(content)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await rename(temporary, target)
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
-    throw new EspalierError('ERR_WRITE', `${path} could not be written: ${reason}`, { cause: error })
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined)
+    throw notWritten(path, error)
+  }
+}
+
+/**
+ * Appends to a file, which is made if it is not there.
+ *
+ * @param options.fresh what was in it goes first; default false
+ * @throws EspalierError as {@link writeFileAtomic}
+ */
+export function appendText(path: string, text: string, { fresh = false }: { fresh?: boolean } = {}): void {
+  refuseNul(path)
+  try {
+    replaced(path)
+    appendFileSync(path, text, { flag: fresh ? 'w' : 'a' })
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+const NOT_REGULAR = 'it is a device, a socket or a FIFO'
+const MAX_LINKS = 40
+/** Of a temporary name; with what follows it stays below the 255 bytes of NAME_MAX. */
+const STEM_BYTES = 200
+
+function refuseNul(path: string): void {
+  if (path.includes('\0')) throw new EspalierError('ERR_INVALID_ARGUMENT', `a path can't hold the character NUL`)
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return (error as NodeJS.ErrnoException).code ?? error.message
+}
+
+function notWritten(path: string, error: unknown): EspalierError {
+  return new EspalierError('ERR_WRITE', `${path} could not be written: ${reasonOf(error)}`, { cause: error })
+}
+
+/** The file that is there, or none. */
+function replaced(path: string): Stats | undefined {
+  const older = statSync(path, { throwIfNoEntry: false })
+  if (older?.isDirectory()) throw new Error('EISDIR')
+  if (older !== undefined && !older.isFile()) throw new Error(NOT_REGULAR)
+  return older
+}
+
+/** The file itself may not be there yet, so that realpath() is no help. */
+function followLinks(path: string): string {
+  let at = path
+  for (let links = 0; lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink(); links++) {
+    if (links === MAX_LINKS) throw new Error('ELOOP')
+    at = resolve(dirname(at), readlinkSync(at))
+  }
+  return at
+}
+
+/** The start of a name, at whole characters of UTF-8. */
+function stemOf(path: string): string {
+  const bytes = Buffer.from(basename(path))
+  let size = Math.min(bytes.length, STEM_BYTES)
+  while (size < bytes.length && size > 0 && (bytes.readUInt8(size) & 0xc0) === 0x80) size--
+  return `${bytes.toString('utf8', 0, size)}.`
+}
+
+/** "7f3a01bc-1234-": this machine and this process. The name of the temporary file goes on with a random number. */
+function ownerText(process: number): string {
+  return `${hex(crc32(hostname()))}-${process}-`
+}
+
+const hex = (number: number) => number.toString(16).padStart(8, '0')
+const randomText = () => hex(Math.floor(Math.random() * 2 ** 32))
+
+/** Those of processes of this machine that are no more. */
+async function removeLeftovers(path: string): Promise<void> {
+  const stem = stemOf(path)
+  for (const name of await readdir(dirname(path))) {
+    if (!name.startsWith(stem)) continue
+    const [, process] = /^[0-9a-f]{8}-(\d+)-[0-9a-f]{8}\.part$/.exec(name.slice(stem.length)) ?? []
+    if (process === undefined || !name.startsWith(stem + ownerText(Number(process)))) continue
+    if (!isAlive(Number(process))) await rm(join(dirname(path), name), { force: true })
+  }
+}
+
+function isAlive(process_: number): boolean {
+  try {
+    process.kill(process_, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { EspalierError } from '../errors.js'
+import { readText } from '../files.js'
 import { fromJson } from '../json.js'
 import { VERIFICATION } from '../prune/verify/verify.js'
 import {
@@ -26,13 +26,7 @@ import type { Manifest } from './manifest.js'
  */
 export async function loadManifest(path: string): Promise<Manifest> {
   LOAD_MANIFEST.check(path)
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
-    throw new EspalierError('ERR_READ', `${path} could not be read: ${reason}`, { cause: error })
-  }
+  const text = await readText(path)
   let content: unknown
   try {
     content = fromJson(text)

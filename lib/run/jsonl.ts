@@ -1,5 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs'
-import { EspalierError } from '../errors.js'
+import { appendText } from '../files.js'
 import { toJson } from '../json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
 import type { RunRecord } from './types.js'
@@ -29,11 +28,11 @@ export const JSON_LINES = signature(
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunRecord) => void {
   JSON_LINES.check(path, options)
   const start = performance.now()
-  if (options.append !== true) written(path, () => writeFileSync(path, ''))
+  appendText(path, '', { fresh: options.append !== true })
   return (record) => {
     if (record.kind === 'batch' && options.batches !== true) return
     const seconds = Math.round(performance.now() - start) / 1000
-    written(path, () => appendFileSync(path, `${toJson({ ...plain(record), seconds })}\n`))
+    appendText(path, `${toJson({ ...plain(record), seconds })}\n`)
   }
 }
 
@@ -58,14 +57,5 @@ function plain(record: RunRecord): object {
     }
     default:
       return record
-  }
-}
-
-function written(path: string, write: () => void): void {
-  try {
-    write()
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
-    throw new EspalierError('ERR_WRITE', `${path} could not be written: ${reason}`, { cause: error })
   }
 }

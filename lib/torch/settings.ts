@@ -5,6 +5,11 @@ import { binding } from './runtime/index.js'
 export const MANUAL_SEED = signature('manualSeed', ['seed', number({ min: 0, integer: true })])
 /** @internal */
 export const SET_THREADS = signature('setThreads', ['threads', number({ min: 1, max: 1024, integer: true })])
+/** @internal */
+export const SET_MEMORY_LIMIT = signature('setMemoryLimit', [
+  'bytes',
+  number({ min: 1, max: Number.MAX_SAFE_INTEGER, integer: true }),
+])
 
 /**
  * Seeds LibTorch's random numbers (dropout, `aten::randn`, …), for the whole process, at once: await running work first.
@@ -34,6 +39,7 @@ export function threads(): number {
  * @param bytes 1 to 2^53 - 1
  */
 export function setMemoryLimit(bytes: number): void {
+  SET_MEMORY_LIMIT.check(bytes)
   binding().setMemoryLimit(bytes)
 }
 

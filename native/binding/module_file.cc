@@ -75,7 +75,11 @@ std::string ToBytes(const torch::jit::Module& module) {
 
 // A copy with types of its own: surgery on it can't touch the original. Through the file format because that keeps tied
 // parameters tied; Module::clone does not.
-torch::jit::Module Copy(const torch::jit::Module& module) { return torch::jit::load(OwnArchive(ToBytes(module))); }
+torch::jit::Module Copy(const torch::jit::Module& module) {
+  torch::jit::Module copy = torch::jit::load(OwnArchive(ToBytes(module)));
+  script::FollowDevice(copy);
+  return copy;
+}
 
 // Floating-point tensors get the dtype, all get the device; as `module.to` of PyTorch.
 void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std::optional<c10::ScalarType> dtype) {

@@ -8,19 +8,23 @@ import { readInputs } from '../corpus/files.mjs'
 
 /** @typedef {{ path: string, shapes?: number[][], io?: import('../corpus/files.mjs').CorpusFile['io'] }} Task */
 
+// A program may run without end: below the time at which drive.mjs calls it a hang.
+const PATIENCE_MS = 5000
+
 setThreads(1)
 
 /** @param {Task} task */
 async function run({ path, shapes, io }) {
-  const model = await load(path)
+  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const model = await load(path, { signal })
   try {
     const inputs = io
       ? readInputs(io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
       : (shapes ?? []).map((shape) => Tensor.full(shape, 0.5))
-    const recording = await model.record(inputs)
+    const recording = await model.record(inputs, { signal })
     analyse(recording.record)
     recording.dispose()
-    const { small } = await prune(model, { exampleInputs: inputs, ratio: 0.5 })
+    const { small } = await prune(model, { exampleInputs: inputs, ratio: 0.5, signal })
     small.dispose()
   } finally {
     model.dispose()

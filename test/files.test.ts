@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   lstatSync,
@@ -12,6 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -88,9 +90,13 @@ describe.each<[string, (path: string) => Promise<void>]>([
     expect((await failure(() => write(path))).code).toBe('ERR_WRITE')
     expect(lstatSync(path).isFIFO()).toBe(true)
   })
-  test('refuses a device', async () => {
-    expect((await failure(() => write('/dev/null'))).code).toBe('ERR_WRITE')
-    expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true)
+  test('refuses a socket', async () => {
+    const path = join(folder, 'socket')
+    const server = createServer().listen(path)
+    await once(server, 'listening')
+    expect((await failure(() => write(path))).code).toBe('ERR_WRITE')
+    expect(lstatSync(path).isSocket()).toBe(true)
+    await new Promise((closed) => server.close(closed))
   })
   test('refuses a folder', async () => {
     expect((await failure(() => write(folder))).message).toMatch(/EISDIR/)

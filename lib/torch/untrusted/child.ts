@@ -5,7 +5,7 @@ import { readFileSync, writeSync } from 'node:fs'
 import { EspalierError } from '../../errors.js'
 import { load } from '../load.js'
 import { binding, loadRuntime } from '../runtime/index.js'
-import { setThreads } from '../settings.js'
+import { manualSeed, setThreads } from '../settings.js'
 import { Tensor, type TypedArray } from '../tensor.js'
 import type { Request } from './index.js'
 import { pack, takeArrays, unpack, type WireTensor } from './wire.js'
@@ -28,6 +28,8 @@ async function answer(): Promise<Answer> {
   const request = header as Request
   loadRuntime({ libtorch: request.libtorch })
   setThreads(1)
+  // LibTorch seeds itself from a device, which it opens at the first use.
+  manualSeed(0)
   const { arrays, rest: file } = takeArrays(request.inputs, rest)
   const inputs = request.inputs.map(({ shape, dtype }, i) => Tensor.from(arrays[i] as TypedArray, shape, { dtype }))
   binding().enterSandbox(request.memory)

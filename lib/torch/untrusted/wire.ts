@@ -66,7 +66,8 @@ export function takeArrays(
     const size = shape.reduce((a, b) => a * b, 1) * ArrayType.BYTES_PER_ELEMENT
     if (size > bytes.length - at) throw unreadable()
     at += size
-    return new ArrayType(bytes.slice(at - size, at).buffer as ArrayBuffer)
+    // A copy of its own: the slice of a Buffer is a view.
+    return new ArrayType(new Uint8Array(bytes.subarray(at - size, at)).buffer)
   })
   return { arrays, rest: bytes.subarray(at) }
 }

@@ -128,7 +128,7 @@ describe.each<[string, (path: string) => Promise<void>]>([
 
 describe('reading', () => {
   test.each<[string, (path: string) => Promise<unknown>, string]>([
-    ['a model', (path) => load(path), 'ERR_MODEL_FILE'],
+    ['a model', (path) => load(path), 'ERR_READ'],
     ['a manifest', (path) => loadManifest(path), 'ERR_READ'],
   ])('%s from a FIFO, a device or a folder fails at once', async (_, read, code) => {
     for (const path of [fifo(), '/dev/zero', folder]) expect((await failure(() => read(path))).code).toBe(code)

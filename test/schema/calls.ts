@@ -40,8 +40,9 @@ import * as modules from '../../lib/torch/module.js'
 import { RUN } from '../../lib/torch/operators.js'
 import { ARMED, SCALE } from '../../lib/torch/penalty-hook.js'
 import { LOAD_LIBTORCH } from '../../lib/torch/runtime/load.js'
-import { MANUAL_SEED, SET_THREADS } from '../../lib/torch/settings.js'
+import { MANUAL_SEED, SET_MEMORY_LIMIT, SET_THREADS } from '../../lib/torch/settings.js'
 import * as tensors from '../../lib/torch/tensor.js'
+import { LOAD_UNTRUSTED } from '../../lib/torch/untrusted/index.js'
 import { ADAMW } from '../../lib/train/adamw.js'
 import { RANDOM_SHIFT } from '../../lib/train/augment.js'
 import { BATCH_COUNT, BATCHES, IN_MEMORY } from '../../lib/train/dataset.js'
@@ -169,7 +170,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     growing: of(GROWING, espalier.growing, {}),
     inMemory: of(IN_MEMORY, espalier.inMemory, inputs, targets, [0, 1]),
     integer: of(INTEGER, espalier.integer, 5),
-    jsonLines: of(JSON_LINES, espalier.jsonLines, '/dev/null', {}),
+    jsonLines: of(JSON_LINES, espalier.jsonLines, 'none/run.jsonl', {}),
     keptCoordinates: of(SIGNATURES.keptCoordinates, espalier.keptCoordinates, axis, removed),
     keptSize: of(SIGNATURES.keptSize, espalier.keptSize, axis, removed),
     largestCoefficient: of(LARGEST_COEFFICIENT, espalier.largestCoefficient, analysis, reg),
@@ -178,6 +179,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     load: of(LOAD, espalier.load, new Uint8Array(0), {}),
     loadLibtorch: of(LOAD_LIBTORCH, espalier.loadLibtorch, {}),
     loadManifest: of(LOAD_MANIFEST, espalier.loadManifest, 'none.json'),
+    loadUntrusted: of(LOAD_UNTRUSTED, espalier.loadUntrusted, new Uint8Array(0), {}),
     lossFunction: of(LOSS_FUNCTION, espalier.lossFunction, 'mse', 1),
     makeManifest: of(MAKE_MANIFEST, espalier.makeManifest, result),
     makePlan: of(MAKE_PLAN, espalier.makePlan, analysis, scores, {}),
@@ -193,8 +195,9 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
     replay: of(REPLAY, espalier.replay, model, manifest, { exampleInputs }),
     run: of(RUN, espalier.run, [{ op: 'aten::neg', args: [x] }], {}),
-    saveManifest: of(SAVE_MANIFEST, espalier.saveManifest, '/dev/null', result),
+    saveManifest: of(SAVE_MANIFEST, espalier.saveManifest, 'none/manifest.json', result),
     scheduled: of(SCHEDULED, espalier.scheduled, schedule),
+    setMemoryLimit: of(SET_MEMORY_LIMIT, espalier.setMemoryLimit, Number.MAX_SAFE_INTEGER),
     setThreads: of(SET_THREADS, espalier.setThreads, espalier.threads()),
     sgd: of(SGD, espalier.sgd, { lr: 0.1 }),
     shrinkTensors: of(across.SHRINK_TENSORS, espalier.shrinkTensors, manifest, named),

@@ -259,7 +259,7 @@ describe('coupling', () => {
     expect([...(parameters.get('a.weight')!.data() as Float32Array)]).toEqual([0.75, 1.5, 2.25, 3])
     expect(parameters.get('a.weight')!.grad).toBe(null)
     await expect(regularizer.apply()).rejects.toEqual(refused(/needs the learning rate/))
-    await expect(regularizer.apply({ lr: -1 })).rejects.toEqual(refused(/needs the learning rate/))
+    await expect(regularizer.apply({ lr: -1 })).rejects.toEqual(refused(/'lr' must be a number of at least 0, not -1/))
   })
 
   it('decoupled is refused where a step would shrink a weight past zero; Adam is warned of a penalty in the gradient', async () => {

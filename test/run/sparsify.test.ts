@@ -74,8 +74,9 @@ describe('sparsify', () => {
     ])
     expect(verification!.passes.map(({ weights, inputs }) => `${weights} ${inputs}`)).toEqual([
       'own example',
-      'own doubled',
       'refilled example',
+      'refilled doubled',
+      'refilled resized',
     ])
     expect(evaluations.before!.accuracy).toBe(713 / 719)
     expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)

@@ -1,5 +1,5 @@
 import { EspalierError } from '../../errors.js'
-import type { Analysis } from '../../graph/index.js'
+import { type Analysis, flatArgs } from '../../graph/index.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { courseOn, Trial as Run } from '../../torch/trial.js'
 import { normsOverKept } from '../approximate.js'
@@ -172,6 +172,7 @@ export class Bench {
       const run = async (module: Run) => flatten(await module.run(inputs, given.seed))
       const measure = (module: Run) => run(module).catch(refuse)
       const whole = await measure(original)
+      if (trial.inputs === 'resized' && !keepsBatch(whole, this.subject.recording)) throw new Refused()
       const wanted = await measure(masked)
       let outputs: Flat[]
       try {
@@ -214,6 +215,19 @@ export class Bench {
       }
     })
   }
+}
+
+/**
+ * Whether outputs have the batch of the example's. A program that carries sizes over into it, as `view(-1, 400)` does, takes
+ * larger inputs for more of them, and computes something else.
+ */
+function keepsBatch(outputs: readonly Flat[], { record }: Recording): boolean {
+  if (!record.secondRun) return true
+  const tensors = flatArgs(record.output).flatMap((id) => {
+    const value = record.values[id]
+    return value?.kind === 'tensor' ? [value] : []
+  })
+  return tensors.every(({ shape }, k) => shape[0] === outputs[k]?.shape[0])
 }
 
 /** Copies in eval mode. The measure of an approximate cut computes its norms over what is kept. */

@@ -14,10 +14,11 @@ interface Dimension {
  * What is tried instead of a size, in this order: far more first (a table that is longer than the example must be read beyond
  * it), then steps that networks with strides and windows accept, then less.
  */
+const LESS: readonly ((size: number) => number)[] = [(n) => n >> 1, (n) => n - 1]
 const OTHERS: readonly (readonly ((size: number) => number)[])[] = [
   [(n) => 2 * n, (n) => n + (n >> 1), (n) => n + 32, (n) => n + 8, (n) => n + 1],
   [(n) => n + 1, (n) => n + 2],
-  [(n) => n >> 1, (n) => n - 1],
+  LESS,
 ]
 
 /** Runs on shapes that are spent on the search at most. */
@@ -44,15 +45,17 @@ export class OtherSizes {
   async *[Symbol.asyncIterator](): AsyncGenerator<Sizes> {
     if (!(await this.accepts(new Map()))) return
     for (const others of OTHERS) {
-      const sizes = await this.search(others)
+      const sizes = await this.search(others, this.dimensions(others === LESS))
       if (sizes.size > 0) yield sizes
     }
   }
 
   /** Changes one dimension after the other, as long as the model accepts all changes together. */
-  private async search(others: readonly ((size: number) => number)[]): Promise<Sizes> {
+  private async search(
+    others: readonly ((size: number) => number)[],
+    dimensions: readonly Dimension[],
+  ): Promise<Sizes> {
     let accepted: Sizes = new Map()
-    const dimensions = this.dimensions()
     for (const dimension of dimensions) {
       if (accepted.get(dimension.tensor)?.has(dimension.dim)) continue
       const alike = dimensions.filter(
@@ -81,12 +84,18 @@ export class OtherSizes {
     return undefined
   }
 
-  /** The batch is told apart elsewhere: a second run of the record was at another one. */
-  private dimensions(): Dimension[] {
+  /**
+   * The batch is told apart elsewhere: a second run of the record was at another one. Several images are not made smaller: a
+   * program that takes them for one (`view(-1, …)` of two halves) may broadcast that over the others, and nothing shows.
+   */
+  private dimensions(less: boolean): Dimension[] {
     const { inputs, recording } = this.subject
     const first = recording.record.secondRun ? 1 : 0
+    const isBatch = (shape: readonly number[]) => shape.length > 3 && (shape[0] as number) > 1
     return tensorsOf(inputs).flatMap(({ shape }, tensor) =>
-      shape.flatMap((size, dim) => (dim >= first && size > 0 ? [{ tensor, dim, size }] : [])),
+      (less && isBatch(shape) ? [] : shape).flatMap((size, dim) =>
+        dim >= first && size > 0 ? [{ tensor, dim, size }] : [],
+      ),
     )
   }
 

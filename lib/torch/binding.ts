@@ -66,6 +66,8 @@ export interface NamedHandle {
   tensor: TensorHandle
 }
 
+export type NativeExtraFiles = readonly (readonly [name: string, content: Uint8Array])[]
+
 /** What libespalier_core exports. Only lib/torch uses it. */
 export interface NativeBinding {
   init(classes: { EspalierError: typeof EspalierError }): void
@@ -130,8 +132,19 @@ export interface NativeBinding {
     parameters: readonly (readonly [string, TensorHandle])[],
     buffers: readonly (readonly [string, TensorHandle])[],
   ): Promise<ModuleHandle>
-  moduleSave(module: ModuleHandle, path: string, options: JobOptions): Promise<void>
-  moduleBytes(module: ModuleHandle, options: JobOptions): Promise<Uint8Array>
+  /** The module's own extra files, or these in their place. */
+  moduleSave(
+    module: ModuleHandle,
+    path: string,
+    extraFiles: NativeExtraFiles | undefined,
+    options: JobOptions,
+  ): Promise<void>
+  moduleBytes(
+    module: ModuleHandle,
+    extraFiles: NativeExtraFiles | undefined,
+    options: JobOptions,
+  ): Promise<Uint8Array>
+  moduleExtraFiles(module: ModuleHandle): NativeExtraFiles
   moduleParameters(module: ModuleHandle): NamedHandle[]
   moduleBuffers(module: ModuleHandle): NamedHandle[]
   moduleTraining(module: ModuleHandle): boolean

@@ -19,6 +19,7 @@ export {
   type Observation,
   type ObservedPlace,
   type RecordOptions,
+  type SaveOptions,
   ScriptModule,
 } from './module.js'
 export {

@@ -4,6 +4,7 @@ import { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import {
   count,
+  dictionary,
   either,
   flag,
   list,
@@ -12,10 +13,11 @@ import {
   path as pathSchema,
   shown,
   signature,
+  text,
   thing,
 } from '../schema/index.js'
 import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, SIGNAL_OPTIONS, type SignalOptions, withSignal } from './abort.js'
-import type { ModuleHandle, NamedHandle } from './binding.js'
+import type { ModuleHandle, NamedHandle, NativeExtraFiles } from './binding.js'
 import {
   type ForwardHook,
   forwardHook,
@@ -51,6 +53,21 @@ export type ModuleInput =
 
 /** An output of a module: lists and tuples are arrays, dicts are plain objects (Maps when a key is no string). */
 export type ModuleOutput = Value
+
+export interface SaveOptions extends SignalOptions {
+  /**
+   * Extra files of the archive, by name, in the place of those that the module has; text is written as UTF-8. Add one with
+   * `{ ...Object.fromEntries(module.extraFiles), 'labels.txt': text }`.
+   */
+  extraFiles?: Readonly<Record<string, string | Uint8Array>> | undefined
+}
+
+function contents(files: SaveOptions['extraFiles']): NativeExtraFiles | undefined {
+  if (files === undefined) return undefined
+  const bytes = (content: string | Uint8Array) =>
+    typeof content === 'string' ? new TextEncoder().encode(content) : content
+  return Object.entries(files).map(([name, content]) => [name, bytes(content)])
+}
 
 /** An input of an operator of a record, to be looked at along one dimension. */
 export interface ObservedPlace {
@@ -290,15 +307,27 @@ export class ScriptModule {
    *
    * @throws EspalierError ERR_WRITE with the system's reason; ERR_ABORTED
    */
-  async save(path: string, options: SignalOptions = {}): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
     SAVE.check(path, options)
-    await withSignal(options, (job) => binding().moduleSave(moduleHandleOf(this), resolve(path), job))
+    const files = contents(options.extraFiles)
+    await withSignal(options, (job) => binding().moduleSave(moduleHandleOf(this), resolve(path), files, job))
   }
 
   /** The bytes that {@link ScriptModule.save} writes. */
-  async toBuffer(options: SignalOptions = {}): Promise<Uint8Array> {
+  async toBuffer(options: SaveOptions = {}): Promise<Uint8Array> {
     TO_BUFFER.check(options)
-    return withSignal(options, (job) => binding().moduleBytes(moduleHandleOf(this), job))
+    const files = contents(options.extraFiles)
+    return withSignal(options, (job) => binding().moduleBytes(moduleHandleOf(this), files, job))
+  }
+
+  /**
+   * What the module's file holds beside it, by name (`_extra_files` of `torch.jit.save`): labels, metadata. It stays with the
+   * module through `clone`, `to`, `cut` and `save`.
+   *
+   * @example const names = JSON.parse(Buffer.from(model.extraFiles.get('config.txt')!).toString()).names
+   */
+  get extraFiles(): Map<string, Uint8Array> {
+    return new Map(binding().moduleExtraFiles(moduleHandleOf(this)))
   }
 
   /** Lets go of the module and of the tensors of {@link ScriptModule.parameters} and buffers. May be called again. */
@@ -387,9 +416,18 @@ export const CUT = signature(
   ['request', CUT_REQUEST],
   ['options', SIGNAL_OPTIONS],
 )
+const CONTENT = either(
+  'a text or a Uint8Array',
+  text(),
+  thing<Uint8Array>('a Uint8Array', (v) => v instanceof Uint8Array),
+)
+const SAVE_OPTIONS = object<SaveOptions>({
+  signal: RUN_ENTRIES.signal,
+  extraFiles: maybe(dictionary(CONTENT, 'an object of contents by name')),
+})
 /** @internal */
-export const SAVE = signature('ScriptModule.save', ['path', pathSchema], ['options', SIGNAL_OPTIONS])
+export const SAVE = signature('ScriptModule.save', ['path', pathSchema], ['options', SAVE_OPTIONS])
 /** @internal */
-export const TO_BUFFER = signature('ScriptModule.toBuffer', ['options', SIGNAL_OPTIONS])
+export const TO_BUFFER = signature('ScriptModule.toBuffer', ['options', SAVE_OPTIONS])
 /** @internal */
 export const TRAIN_MODE = signature('ScriptModule.train', ['mode', flag])

@@ -9,6 +9,7 @@
 
 #include "binding/addon.h"
 #include "binding/values.h"
+#include "script/quiet.h"
 
 namespace espalier {
 
@@ -77,8 +78,10 @@ ModuleUse::Locked ModuleUse::LockHere(Napi::Env env) const {
   return Locked(*this);
 }
 
-NativeModule::NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger)
-    : state_(std::make_shared<ModuleState>(std::move(module))), ledger_(std::move(ledger)) {
+NativeModule::NativeModule(torch::jit::Module module, ExtraFiles extra_files, std::shared_ptr<StorageLedger> ledger)
+    : extra_files(std::move(extra_files)),
+      state_(std::make_shared<ModuleState>(std::move(module))),
+      ledger_(std::move(ledger)) {
   const auto account = [this](const at::Tensor& tensor) {
     if (!tensor.defined() || !tensor.has_storage()) return;
     storages_.push_back(tensor.storage().unsafeGetStorageImpl());
@@ -92,8 +95,9 @@ NativeModule::~NativeModule() {
   for (const void* storage : storages_) ledger_->Remove(storage);
 }
 
-Napi::Object WrapModule(Napi::Env env, torch::jit::Module module) {
-  return MakeHandle(env, std::make_unique<NativeModule>(std::move(module), Addon::Of(env).ledger));
+Napi::Object WrapModule(Napi::Env env, torch::jit::Module module, ExtraFiles extra_files) {
+  return MakeHandle(env,
+                    std::make_unique<NativeModule>(std::move(module), std::move(extra_files), Addon::Of(env).ledger));
 }
 
 namespace {
@@ -157,12 +161,13 @@ Napi::Value ModuleForward(const Napi::CallbackInfo& info) {
       });
 }
 
-// moduleTime(module, inputs, job options): Promise<milliseconds>, of the run alone
+// moduleTime(module, inputs, job options): Promise<milliseconds>, of the run alone; what it prints is dropped
 Napi::Value ModuleTime(const Napi::CallbackInfo& info) {
   ForwardCall call(info);
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[2]), [call](const JobContext& context) -> Runner::Settle {
         auto locked = call.use.Lock(context);
+        const script::Quiet quiet;
         const auto start = std::chrono::steady_clock::now();
         locked.Forward(call.inputs, context.Check());
         const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;

@@ -5,9 +5,11 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <semaphore>
+#include <string>
 #include <vector>
 
 #include "binding/handle.h"
@@ -95,6 +97,9 @@ class ModuleUse {
   std::shared_ptr<const ModuleHooks> hooks_;
 };
 
+// What an archive holds in its folder `extra` beside the module, by name.
+using ExtraFiles = std::map<std::string, std::string>;
+
 // A handle's module.
 //
 //   Napi::Value ModuleParameterCount(const Napi::CallbackInfo& info) {
@@ -110,7 +115,7 @@ class NativeModule {
   static constexpr napi_type_tag kTag = {0xc5d1704be8234fa9, 0x86f2b90d3e7c4418};
   static constexpr const char* kNoun = "module";
 
-  NativeModule(torch::jit::Module module, std::shared_ptr<StorageLedger> ledger);
+  NativeModule(torch::jit::Module module, ExtraFiles extra_files, std::shared_ptr<StorageLedger> ledger);
   ~NativeModule();
 
   ModuleUse Use() const { return ModuleUse(state_, mode, Active(hooks)); }
@@ -121,6 +126,7 @@ class NativeModule {
   std::optional<bool> mode;
   // None: null.
   std::shared_ptr<const ModuleHooks> hooks;
+  const ExtraFiles extra_files;
 
  private:
   std::shared_ptr<ModuleState> state_;
@@ -129,7 +135,7 @@ class NativeModule {
 };
 
 // A new handle for a module that nobody else holds. JS thread only.
-Napi::Object WrapModule(Napi::Env env, torch::jit::Module module);
+Napi::Object WrapModule(Napi::Env env, torch::jit::Module module, ExtraFiles extra_files = {});
 
 void RegisterModule(Napi::Env env, Napi::Object exports);
 void RegisterModuleFile(Napi::Env env, Napi::Object exports);

@@ -1,5 +1,6 @@
 // A module as a file: loaded, saved, and copied by way of its bytes.
 
+#include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -11,6 +12,7 @@
 #include "binding/module.h"
 #include "binding/values.h"
 #include "script/devices.h"
+#include "script/quiet.h"
 
 namespace espalier {
 namespace {
@@ -19,11 +21,31 @@ Runner::Settle Nothing() {
   return [](Napi::Env env) { return env.Undefined(); };
 }
 
-// `name` is the file's name for messages.
-torch::jit::Module Load(std::string bytes, const std::string& name, std::optional<c10::Device> device) {
+constexpr const char* kExtra = "extra/";
+
+struct Loaded {
   torch::jit::Module module;
+  ExtraFiles extra_files;
+};
+
+// Those of the archive, to be filled by LibTorch.
+torch::jit::ExtraFilesMap ExtraNames(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> reader) {
+  torch::jit::ExtraFilesMap names;
+  const std::string folder = kExtra;
+  for (const std::string& record : caffe2::serialize::PyTorchStreamReader(std::move(reader)).getAllRecords()) {
+    if (record.size() > folder.size() && record.rfind(folder, 0) == 0) names.emplace(record.substr(folder.size()), "");
+  }
+  return names;
+}
+
+// `name` is the file's name for messages.
+Loaded Load(std::string bytes, const std::string& name, std::optional<c10::Device> device) {
+  torch::jit::Module module;
+  torch::jit::ExtraFilesMap extra_files;
   try {
-    module = torch::jit::load(OpenArchive(std::move(bytes), name), device);
+    const auto reader = OpenArchive(std::move(bytes), name);
+    extra_files = ExtraNames(reader);
+    module = torch::jit::load(reader, device, extra_files);
   } catch (...) {
     Failure failure = CurrentFailure();
     if (failure.code != "ERR_TORCH") throw failure;
@@ -41,24 +63,25 @@ torch::jit::Module Load(std::string bytes, const std::string& name, std::optiona
                   "save it without torch.jit.freeze and torch.jit.optimize_for_inference");
   }
   script::FollowDevice(module);
-  return module;
+  return {module, {extra_files.begin(), extra_files.end()}};
 }
 
 // Writes the module in the file format. The same module gives the same bytes: the pickler numbers a value only if
 // something else holds it too, so that handles, gradients and cached code would show in the file. Here every value is
 // held.
-void Save(const torch::jit::Module& module, const std::function<size_t(const void*, size_t)>& write) {
+void Save(const torch::jit::Module& module, const ExtraFiles& extra_files,
+          const std::function<size_t(const void*, size_t)>& write) {
   std::vector<c10::IValue> held;
   c10::IValue(module._ivalue()).visit([&held](const c10::IValue& value) {
     held.push_back(value);
     return false;
   });
-  torch::jit::ExportModule(module, write);
+  torch::jit::ExportModule(module, write, {extra_files.begin(), extra_files.end()});
 }
 
-std::string ToBytes(const torch::jit::Module& module) {
+std::string ToBytes(const torch::jit::Module& module, const ExtraFiles& extra_files = {}) {
   std::string bytes;
-  Save(module, [&bytes](const void* data, size_t size) {
+  Save(module, extra_files, [&bytes](const void* data, size_t size) {
     bytes.append(static_cast<const char*>(data), size);
     return size;
   });
@@ -67,7 +90,31 @@ std::string ToBytes(const torch::jit::Module& module) {
 
 // A copy with types of its own: surgery on it can't touch the original. Through the file format because that keeps tied
 // parameters tied; Module::clone does not.
-torch::jit::Module Copy(const torch::jit::Module& module) { return Load(ToBytes(module), "copy", std::nullopt); }
+torch::jit::Module Copy(const torch::jit::Module& module) {
+  const script::Quiet quiet;  // saving and loading may run a module's own __getstate__ and __setstate__
+  return Load(ToBytes(module), "copy", std::nullopt).module;
+}
+
+// The module's own (undefined), or `[name, Uint8Array][]` in their place.
+ExtraFiles ToExtraFiles(Napi::Value value, const ExtraFiles& own) {
+  if (value.IsUndefined()) return own;
+  if (!value.IsArray()) throw InvalidArgument("extraFiles must be an array, not " + Describe(value));
+  const Napi::Array list = value.As<Napi::Array>();
+  ExtraFiles files;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Array entry = Napi::Value(list[i]).As<Napi::Array>();
+    const Napi::Uint8Array bytes = Napi::Value(entry[1u]).As<Napi::Uint8Array>();
+    files[ToText(entry[0u], "extraFiles: a name")].assign(reinterpret_cast<const char*>(bytes.Data()),
+                                                          bytes.ByteLength());
+  }
+  return files;
+}
+
+Napi::Uint8Array ToBuffer(Napi::Env env, const std::string& bytes) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(array.Data()));
+  return array;
+}
 
 // Floating-point tensors get the dtype, all get the device; as `module.to` of PyTorch.
 void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std::optional<c10::ScalarType> dtype) {
@@ -101,20 +148,22 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [=, bytes = std::move(bytes)](const JobContext&) mutable -> Runner::Settle {
-                       auto module = Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device);
-                       return [module](Napi::Env env) { return WrapModule(env, module); };
+                       auto loaded = Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device);
+                       return [loaded](Napi::Env env) { return WrapModule(env, loaded.module, loaded.extra_files); };
                      });
 }
 
-// moduleSave(module, path, job options): Promise<void>
+// moduleSave(module, path, extraFiles | undefined, job options): Promise<void>
 Napi::Value ModuleSave(const Napi::CallbackInfo& info) {
-  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  ModuleUse use = native.Use();
   const std::string path = ToText(info[1], "path");
-  const JobOptions options = JobOptions::From(info[2]);
+  const ExtraFiles extra_files = ToExtraFiles(info[2], native.extra_files);
+  const JobOptions options = JobOptions::From(info[3]);
   return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
     auto locked = use.Lock(context);
     AtomicFile file(path);
-    Save(locked.module(), [&file](const void* data, size_t size) {
+    Save(locked.module(), extra_files, [&file](const void* data, size_t size) {
       file.Write(data, size);
       return size;
     });
@@ -123,30 +172,43 @@ Napi::Value ModuleSave(const Napi::CallbackInfo& info) {
   });
 }
 
-// moduleBytes(module, job options): Promise<Uint8Array>
+// moduleBytes(module, extraFiles | undefined, job options): Promise<Uint8Array>
 Napi::Value ModuleBytes(const Napi::CallbackInfo& info) {
-  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
-  const JobOptions options = JobOptions::From(info[1]);
-  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [use](const JobContext& context) -> Runner::Settle {
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  ModuleUse use = native.Use();
+  const ExtraFiles extra_files = ToExtraFiles(info[1], native.extra_files);
+  const JobOptions options = JobOptions::From(info[2]);
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
     auto locked = use.Lock(context);
-    auto bytes = std::make_shared<std::string>(ToBytes(locked.module()));
-    return [bytes](Napi::Env env) {
-      Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes->size());
-      std::copy(bytes->begin(), bytes->end(), reinterpret_cast<char*>(array.Data()));
-      return array;
-    };
+    auto bytes = std::make_shared<std::string>(ToBytes(locked.module(), extra_files));
+    return [bytes](Napi::Env env) { return ToBuffer(env, *bytes); };
   });
+}
+
+// moduleExtraFiles(module): [name, Uint8Array][]
+Napi::Value ModuleExtraFiles(const Napi::CallbackInfo& info) {
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const auto& [name, content] : native.extra_files) {
+    Napi::Array entry = Napi::Array::New(info.Env(), 2);
+    entry.Set(0u, Napi::String::New(info.Env(), name));
+    entry.Set(1u, ToBuffer(info.Env(), content));
+    list.Set(list.Length(), entry);
+  }
+  return list;
 }
 
 // moduleClone(module): module
 Napi::Value ModuleClone(const Napi::CallbackInfo& info) {
-  const ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
-  return WrapModule(info.Env(), Copy(use.LockHere(info.Env()).module()));
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  return WrapModule(info.Env(), Copy(native.Use().LockHere(info.Env()).module()), native.extra_files);
 }
 
 // moduleTo(module, device | null, dtype | null, job options): Promise<module>
 Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
-  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  ModuleUse use = native.Use();
+  const ExtraFiles extra_files = native.extra_files;
   std::optional<c10::Device> device;
   std::optional<c10::ScalarType> dtype;
   if (!info[1].IsNull()) device = ToDevice(info[1], "device");
@@ -161,7 +223,7 @@ Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
     torch::jit::Module module = Copy(use.Lock(context).module());
     Convert(module, device, dtype);
-    return [module](Napi::Env env) { return WrapModule(env, module); };
+    return [=](Napi::Env env) { return WrapModule(env, module, extra_files); };
   });
 }
 
@@ -171,6 +233,7 @@ void RegisterModuleFile(Napi::Env, Napi::Object exports) {
   Export<ModuleLoad>(exports, "moduleLoad");
   Export<ModuleSave>(exports, "moduleSave");
   Export<ModuleBytes>(exports, "moduleBytes");
+  Export<ModuleExtraFiles>(exports, "moduleExtraFiles");
   Export<ModuleClone>(exports, "moduleClone");
   Export<ModuleTo>(exports, "moduleTo");
 }

@@ -163,16 +163,17 @@ script::CutRequest ToRequest(Napi::Value value) {
 
 // moduleCut(module, recording, request, job options): Promise<module>
 Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
-  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  ModuleUse use = native.Use();
+  const ExtraFiles extra_files = native.extra_files;
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
   auto request = std::make_shared<const script::CutRequest>(ToRequest(info[2]));
   const JobOptions options = JobOptions::From(info[3]);
-  return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), options, [use, recording, request](const JobContext& context) -> Runner::Settle {
-        auto locked = use.Lock(context);
-        auto module = script::Cut(locked.module(), *recording, *request, context.Check());
-        return [module](Napi::Env env) { return WrapModule(env, module); };
-      });
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
+    auto locked = use.Lock(context);
+    auto module = script::Cut(locked.module(), *recording, *request, context.Check());
+    return [=](Napi::Env env) { return WrapModule(env, module, extra_files); };
+  });
 }
 
 Napi::Value RecordingDispose(const Napi::CallbackInfo& info) {

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
+#include <torch/jit.h>
 
 #include <functional>
 #include <map>
@@ -60,6 +61,27 @@ void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
   }
 }
 
+constexpr const char* kCounter = "num_batches_tracked";
+
+// What nn.BatchNorm does beside the operator. Without a momentum its statistics are the mean of all batches; tracing
+// writes that down as a momentum of 0.
+constexpr const char* kSource = R"(
+def count(training: bool, batches: Tensor) -> None:
+  if training:
+    batches.add_(1)
+
+def momentum_of(training: bool, batches: Tensor) -> float:
+  momentum = 0.
+  if training:
+    momentum = 1. / float(batches)
+  return momentum
+)";
+
+// Whether the value is an attribute of the module that the graph is a method of.
+bool IsOwn(Graph& graph, const Value* value) {
+  return value->node()->kind() == prim::GetAttr && value->node()->input(0) == graph.inputs()[0];
+}
+
 // A norm without statistics of its own always takes the input's, whatever the mode: that constant is no trace.
 bool OwnStatistics(const Node* node) {
   if (node->kind() != c10::aten::batch_norm) return true;
@@ -81,6 +103,7 @@ struct Found {
   Node* node;
   std::shared_ptr<Graph> graph;
   std::function<void(Value* training)> repair;
+  bool counts = false;  // a batch norm whose module counts its batches
 };
 
 // The probability where `training` holds, else 0.
@@ -104,17 +127,17 @@ struct Search {
 
   void Visit(const Module& module, const std::string& path) {
     if (module.hasattr("training")) {
-      for (auto* function : module.type()->methods()) Methods(*function, path);
+      for (auto* function : module.type()->methods()) Methods(*function, path, module);
     }
     for (const auto& child : module.named_children()) Visit(child.value, JoinPath(path, child.name));
   }
 
-  void Methods(torch::jit::Function& function, const std::string& path) {
+  void Methods(torch::jit::Function& function, const std::string& path, const Module& module) {
     auto* method = torch::jit::tryToGraphFunction(function);
     if (method == nullptr || !seen.insert(&function).second) return;
     const auto graph = method->graph();
     const auto add = [&](Node* node, const Node* named, bool training, std::function<void(Value*)> repair) {
-      found.push_back({{path, named->kind().toQualString(), training}, node, graph, std::move(repair)});
+      found.push_back({{path, named->kind().toQualString(), training}, node, graph, std::move(repair), false});
     };
     ForEachNode(graph->block(), [&](Node* node) {
       // (In a block it is guarded already: a trace has none.)
@@ -129,6 +152,8 @@ struct Search {
       const auto mode = input ? torch::jit::toIValue(node->input(*input)) : std::nullopt;
       if (!mode || !mode->isBool() || !OwnStatistics(node)) return;
       add(node, node, mode->toBool(), [=](Value* training) { node->replaceInput(*input, training); });
+      found.back().counts = node->kind() == c10::aten::batch_norm && IsOwn(*graph, node->input(3)) &&
+                            module.hasattr(kCounter) && module.attr(kCounter).isTensor();
     });
   }
 };
@@ -141,19 +166,41 @@ Value* TrainingOf(Graph& graph, Node* before) {
   return get->output();
 }
 
-// A trace in train mode counts its batches whatever the mode is; only training may.
-void GuardCounter(const std::shared_ptr<Graph>& graph) {
-  ForEachNode(graph->block(), [&](Node* node) {
+// The operators that count, in a trace that was taken in train mode: they do it whatever the mode is.
+std::vector<Node*> Counters(Graph& graph) {
+  std::vector<Node*> counters;
+  ForEachNode(graph.block(), [&](Node* node) {
     if (node->kind() != c10::aten::add_ || node->hasUses()) return;
     const Node* counter = node->input(0)->node();
-    if (counter->kind() != prim::GetAttr || counter->s(attr::name) != "num_batches_tracked") return;
-    Value* training = TrainingOf(*graph, node);
-    Node* branch = graph->create(prim::If, {training}, 0);
-    branch->insertBefore(node);
-    Block* counting = branch->addBlock();
-    branch->addBlock();
-    node->moveBefore(counting->return_node());
+    if (counter->kind() == prim::GetAttr && counter->s(attr::name) == kCounter) counters.push_back(node);
   });
+  return counters;
+}
+
+std::vector<Value*> Insert(Graph& graph, const char* function, std::vector<Value*> arguments, Node* before) {
+  static const auto* unit = new std::shared_ptr<torch::jit::CompilationUnit>(torch::jit::compile(kSource));
+  const auto body = torch::jit::toGraphFunction((*unit)->get_function(function)).graph();
+  torch::jit::WithInsertPoint guard(before);
+  return torch::jit::insertGraph(graph, *body, arguments);
+}
+
+// Lets the module of a norm count its batches as nn.BatchNorm does: in train mode, and only then.
+void Count(const Found& found) {
+  Graph& graph = *found.graph;
+  const std::vector<Node*> counters = Counters(graph);
+  for (Node* counter : counters) {
+    Insert(graph, "count", {TrainingOf(graph, counter), counter->input(0)}, counter);
+    counter->destroy();
+  }
+  if (!found.counts) return;
+  Node* norm = found.node;
+  torch::jit::WithInsertPoint guard(norm);
+  Value* batches = graph.insertGetAttr(graph.inputs()[0], kCounter);
+  if (counters.empty()) Insert(graph, "count", {TrainingOf(graph, norm), batches}, norm);
+  const auto momentum = torch::jit::toIValue(norm->input(6));
+  if (momentum && momentum->isDouble() && momentum->toDouble() == 0) {
+    norm->replaceInput(6, Insert(graph, "momentum_of", {TrainingOf(graph, norm), batches}, norm)[0]);
+  }
 }
 
 }  // namespace
@@ -169,14 +216,13 @@ std::vector<BakedMode> FindBakedModes(const Module& module) {
 void RepairModes(Module& module, const std::set<size_t>& places) {
   Search search;
   search.Visit(module, "");
-  std::set<std::shared_ptr<Graph>> counting;
+  std::set<std::shared_ptr<Graph>> counted;
   for (const size_t place : places) {
     if (place >= search.found.size()) continue;
     const Found& found = search.found[place];
     found.repair(TrainingOf(*found.graph, found.node));
-    if (found.mode.op == "aten::batch_norm") counting.insert(found.graph);
+    if (found.mode.op == "aten::batch_norm" && counted.insert(found.graph).second) Count(found);
   }
-  for (const auto& graph : counting) GuardCounter(graph);
 }
 
 }  // namespace espalier::script

@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 
+#include "script/shape_dtypes.h"
 #include "script/tensors.h"
 
 namespace espalier::script {
@@ -58,6 +59,7 @@ void Shapes::Enter(const c10::FunctionSchema* schema, std::vector<IValue>& stack
   bool any = false;
   for (const IValue& value : stack) any = any || Holds(value, IsShape);
   if (!any) return;
+  if (schema != nullptr) CheckDTypes(*schema, stack);
   for (size_t i = 0; i < stack.size(); ++i) {
     if (stack[i].isDevice()) {
       stack[i] = at::Device(at::kMeta);

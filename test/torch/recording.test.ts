@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type Analysis, analyse, load, type OpRecord, type ScriptModule, Tensor } from 'espalier'
+import { type Analysis, analyse, define, load, type OpRecord, type ScriptModule, Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { failure, model } from './support.js'
 
@@ -80,6 +80,44 @@ describe.each(['script', 'trace'])('the record of a %s', (form) => {
   ])('refuses inputs of a wrong %s', async (_, inputs) => {
     expect((await failure(() => network.record(inputs()))).code).toBe('ERR_INVALID_ARGUMENT')
     expect((await network.forward(x)) instanceof Tensor).toBe(true)
+  })
+})
+
+describe('on shapes alone, what the operators refuse is refused as in the real run', () => {
+  const square = {
+    w: Tensor.full([3, 3], 1),
+    k: Tensor.full([3, 3, 1], 1),
+    half: Tensor.full([3, 3], 1, { dtype: 'float64' }),
+  }
+  const float = Tensor.full([2, 3, 3], 0.5)
+  const whole = Tensor.full([2, 3, 3], 1, { dtype: 'int64' })
+  it.each([
+    ['linear', 'torch.linear(x, self.w)'],
+    ['conv1d', 'torch.conv1d(x, self.k)'],
+    ['matmul', 'torch.matmul(x, self.w)'],
+    ['einsum', "torch.einsum('bij,jk->bik', [x, self.w])"],
+    ['softmax', 'torch.softmax(x, -1) @ self.w'],
+    ['gelu', 'torch.gelu(x) @ self.w'],
+    ['layer_norm', 'torch.layer_norm(x, [3]) @ self.w'],
+    ['relu, which takes both', 'torch.relu(x).float() @ self.w'],
+    ['sigmoid, which takes both', 'torch.sigmoid(x) @ self.w'],
+  ])('whole numbers into %s', async (_what, expression) => {
+    const made = await define(`def forward(self, x: Tensor) -> Tensor:\n  return ${expression}`, { parameters: square })
+    expect((await recordOf(made, [float])).executed).toBeFalsy()
+    const real = await made.forward(whole).catch((error) => error)
+    const recorded = await made.record([whole]).catch((error) => error)
+    expect(recorded instanceof Error).toBe(real instanceof Error)
+    if (real instanceof Error) expect(recorded).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+
+  it.each([
+    ['ids of an embedding', 'torch.embedding(self.w, ids)'],
+    ['an index', 'torch.index_select(self.w, 0, ids)'],
+    ['two dtypes', 'torch.matmul(self.w, self.half)'],
+  ])('floats as %s', async (_what, expression) => {
+    const source = `def forward(self, ids: Tensor) -> Tensor:\n  return ${expression}`
+    const made = await define(source, { parameters: square })
+    expect((await failure(() => made.record([Tensor.full([2], 1)]))).code).toBe('ERR_INVALID_ARGUMENT')
   })
 })
 

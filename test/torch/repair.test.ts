@@ -66,6 +66,31 @@ describe('a trace taken in eval mode', () => {
     expect(mean(network, 'bn1')).not.toEqual(before)
   })
 
+  it('counts its batches in train mode as nn.BatchNorm does, and from its file', async () => {
+    for (const network of [await load(digits('trace')), await load(await (await load(digits('trace'))).toBuffer())]) {
+      const before = counters(network)
+      expect(before.length).toBeGreaterThan(0)
+      await network.eval().forward(Tensor.full([4, 1, 8, 8], 0.5))
+      expect(counters(network)).toEqual(before)
+      await network.train().forward(Tensor.full([4, 1, 8, 8], 0.5))
+      await network.forward(Tensor.full([4, 1, 8, 8], 0.5))
+      expect(counters(network)).toEqual(before.map((n) => n + 2))
+    }
+  })
+
+  it('a norm without a momentum takes the mean of all batches', async () => {
+    const network = await load(model('no_momentum.trace.pt'))
+    const batches = [
+      [1, 3],
+      [5, 11],
+      [0, 4],
+    ]
+    for (const [a, b] of batches) await network.train().forward(Tensor.from([a!, b!], [2, 1]))
+    expectClose(network.buffers().get('running_mean')!, [(2 + 8 + 2) / 3], 1e-6)
+    expectClose(network.buffers().get('running_var')!, [(2 + 18 + 8) / 3], 1e-5)
+    expect(counters(network)).toEqual([3])
+  })
+
   it('leaves alone what it is told to leave alone', async () => {
     const network = await load(digits('trace'), { repair: ({ scope }) => scope !== 'bn1' })
     expect(network.repairs.map((r) => r.scope)).not.toContain('bn1')

@@ -94,7 +94,8 @@ const CONSTANT = 1e-6
  * a constant, `relu(beta - gamma * mean / std)`, which the cut takes away; its mean over calibration data, times the
  * consumer's weights, is added to the consumer's bias instead, or taken from the mean of the batch norm that follows, or
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
- * approximation. Consumers are linear layers and ungrouped convolutions; others are left as they are.
+ * approximation. Consumers are linear layers and ungrouped convolutions; others are left as they are, as are those that
+ * would need a new bias where methods beside `forward` were cut along.
  *
  * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
  */
@@ -102,9 +103,10 @@ export async function compensate(
   job: CompensationJob,
 ): Promise<{ small: ScriptModule; compensations: Compensation[] }> {
   COMPENSATE.check(job)
-  const { analysis, plan } = job
-  const shifts = await measure(job, consumersOf(analysis, plan))
-  const tensors = new Map([...job.small.parameters(), ...job.small.buffers()])
+  const { small, analysis, plan } = job
+  const consumers = consumersOf(analysis, plan).filter(({ into }) => into !== 'new-bias' || mayHaveNewBias(small))
+  const shifts = await measure(job, consumers)
+  const tensors = new Map([...small.parameters(), ...small.buffers()])
   await scope(async () => {
     const program = shifts
       .filter(({ into }) => into !== 'new-bias')
@@ -231,6 +233,9 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
     return [{ ...consumer, add, exact: constant && !consumer.padded }]
   })
 }
+
+/** A constant of `forward` would not reach the other methods that compute with the same weights. */
+const mayHaveNewBias = (small: ScriptModule) => (small.interface?.methods.cut.length ?? 0) === 0
 
 /** Gives consumers without a bias one, as a constant of the graph. */
 async function withNewBiases(

@@ -1,6 +1,6 @@
 import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
-import type { CutRequest, TrainEvalRepair } from './recording.js'
+import type { CutRequest, InterfaceReport, TrainEvalRepair } from './recording.js'
 import type { TypedArray } from './tensor.js'
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
@@ -153,6 +153,14 @@ export interface NativeBinding {
   /** Milliseconds of the run alone, without the way to the native thread and back. */
   moduleTime(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<number>
   moduleForwardSync(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): NativeOutput
+  /** Of the module, or `child.method` of a submodule. */
+  moduleCall(
+    module: ModuleHandle,
+    method: string,
+    inputs: readonly NativeInput[],
+    options: JobOptions,
+  ): Promise<NativeOutput>
+  moduleMethods(module: ModuleHandle): string[]
   moduleClone(module: ModuleHandle): ModuleHandle
   moduleTo(
     module: ModuleHandle,
@@ -173,7 +181,7 @@ export interface NativeBinding {
     recording: RecordingHandle,
     request: CutRequest,
     options: JobOptions,
-  ): Promise<ModuleHandle>
+  ): Promise<{ module: ModuleHandle; report: InterfaceReport }>
   /** Over all runs of each operator; `null` for one that did not run. */
   moduleObserve(
     module: ModuleHandle,

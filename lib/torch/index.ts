@@ -32,7 +32,13 @@ export {
   run,
 } from './operators.js'
 export { PenaltyHook } from './penalty-hook.js'
-export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
+export {
+  type CutRequest,
+  type InterfaceOptions,
+  type InterfaceReport,
+  Recording,
+  type TrainEvalRepair,
+} from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setThreads, threads, torchVersion } from './settings.js'
 export {

@@ -29,6 +29,7 @@ import {
 import {
   CUT_REQUEST,
   type CutRequest,
+  type InterfaceReport,
   RECORDING,
   type Recording,
   recordingHandleOf,
@@ -89,7 +90,11 @@ export interface RecordOptions extends SignalOptions {
 }
 
 /** @internal Set once, by the class below. */
-export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
+export let wrapModule: (
+  handle: ModuleHandle,
+  repairs?: readonly TrainEvalRepair[],
+  report?: InterfaceReport,
+) => ScriptModule
 /** @internal @throws ERR_INVALID_ARGUMENT for anything but a module */
 export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
 let isModule: (value: unknown) => boolean
@@ -108,13 +113,17 @@ export class ScriptModule {
   /** What {@link load} repaired in a traced model; empty for a scripted one. */
   readonly repairs: readonly TrainEvalRepair[]
 
-  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[]) {
+  /** What {@link ScriptModule.cut} did to all that is not `forward`; of a module that it made. */
+  readonly interface: InterfaceReport | undefined
+
+  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[], report: InterfaceReport | undefined) {
     this.#handle = handle
     this.repairs = repairs
+    this.interface = report
   }
 
   static {
-    wrapModule = (handle, repairs = []) => new ScriptModule(handle, repairs)
+    wrapModule = (handle, repairs = [], report = undefined) => new ScriptModule(handle, repairs, report)
     isModule = (value) => typeof value === 'object' && value !== null && #handle in value
     moduleHandleOf = (module) => {
       if (isModule(module)) return module.#handle
@@ -182,6 +191,30 @@ export class ScriptModule {
     FORWARD_WITH.check(inputs, options)
     const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
       binding().moduleForward(moduleHandleOf(this), inputs.map(lower), job),
+    )
+    return lift(output)
+  }
+
+  /** Names of the module's methods, `forward` among them. */
+  methods(): string[] {
+    return binding().moduleMethods(moduleHandleOf(this))
+  }
+
+  /**
+   * Runs another method than `forward`: one that the module exports, or `child.method` of a submodule. Hooks on submodules
+   * aren't called.
+   *
+   * @throws EspalierError as {@link ScriptModule.forward}; ERR_INVALID_ARGUMENT when there is no such method
+   * @example await policy.callMethod('reset_memory')
+   */
+  async callMethod(
+    method: string,
+    inputs: readonly ModuleInput[] = [],
+    options: RunOptions = {},
+  ): Promise<ModuleOutput> {
+    CALL_METHOD.check(method, inputs, options)
+    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
+      binding().moduleCall(moduleHandleOf(this), method, inputs.map(lower), job),
     )
     return lift(output)
   }
@@ -289,16 +322,17 @@ export class ScriptModule {
 
   /**
    * A smaller module: this one with slices of its tensors cut out and its graph edited as asked. This one does not change.
+   * Other methods are cut along; see {@link ScriptModule.interface}.
    *
    * @param recording a recording of this module
-   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED, ERR_ABORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED also where a method can't be cut along, naming it; ERR_ABORTED
    */
   async cut(recording: Recording, request: CutRequest, options: SignalOptions = {}): Promise<ScriptModule> {
     CUT.check(recording, request, options)
-    const cut = await withSignal(options, (job) =>
+    const { module, report } = await withSignal(options, (job) =>
       binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
     )
-    return wrapModule(cut)
+    return wrapModule(module, [], report)
   }
 
   /**
@@ -389,6 +423,13 @@ export const EXAMPLE_INPUTS = list(MODULE_INPUT, 'an array with a value for each
 export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPUTS])
 /** @internal */
 export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
+/** @internal */
+export const CALL_METHOD = signature(
+  'ScriptModule.callMethod',
+  ['method', text('the name of a method')],
+  ['inputs', EXAMPLE_INPUTS],
+  ['options', RUN_OPTIONS],
+)
 /** @internal */
 export const MODULE_TO = signature(
   'ScriptModule.to',

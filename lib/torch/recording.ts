@@ -1,11 +1,40 @@
 import { EspalierError } from '../errors.js'
 import type { OpRecord, SecondRun } from '../graph/record.js'
-import { array, like, maybe, shown, thing } from '../schema/index.js'
+import { array, type Entries, either, flag, like, list, maybe, shown, text, thing } from '../schema/index.js'
 import type { RecordingHandle } from './binding.js'
 import { binding } from './runtime/index.js'
 
+/** What becomes of that in a module which is not its `forward`. */
+export interface InterfaceOptions {
+  /**
+   * Methods that may go when they can't be cut along with `forward`: by name (`encode`, `decoder.reset`), or all such (`true`).
+   * None by default: a cut that would break a method is refused.
+   */
+  dropMethods?: readonly string[] | true | undefined
+  /** Remove the tensors that neither `forward` nor a method that stays ever reads (a critic beside an actor). Default false. */
+  dropUnreached?: boolean | undefined
+}
+
+/** What a cut did to that in a module which is not its `forward`. */
+export interface InterfaceReport {
+  /** By qualified name; of submodules only those that `forward` doesn't call. */
+  readonly methods: {
+    /** They compute with nothing that was cut; they may reset it. */
+    readonly kept: readonly string[]
+    /** They compute with what was cut, as `forward` does: what they take or give may be narrower. */
+    readonly cut: readonly string[]
+    readonly dropped: readonly string[]
+  }
+  /** Tensors that `forward` never reads, with the methods that do. They are kept whole unless `dropped`. */
+  readonly unreached: readonly {
+    readonly name: string
+    readonly usedBy: readonly string[]
+    readonly dropped: boolean
+  }[]
+}
+
 /** What surgery does to a module. Nodes and inputs are those of the op record. */
-export interface CutRequest {
+export interface CutRequest extends InterfaceOptions {
   /** What stays of a parameter or buffer, by its first name; its other names follow. */
   readonly slices: readonly { name: string; dim: number; keep: Int32Array }[]
   /** An input of a node becomes this constant; with `element`, only that element of a list that it takes. */
@@ -120,6 +149,18 @@ function parseRecord(text: string): OpRecord {
 /** @internal */
 export const RECORDING = thing<Recording>('a Recording, as record() gives it', (value) => isRecording(value))
 
+/** @internal */
+export const INTERFACE_ENTRIES: Entries<InterfaceOptions> = {
+  dropMethods: maybe(
+    either(
+      'true or a list of names of methods',
+      list(text(), 'a list of names'),
+      thing<true>('true', (value) => value === true),
+    ),
+  ),
+  dropUnreached: maybe(flag),
+}
+
 /** @internal Its edits are checked against the graph, on the native side. */
 export const CUT_REQUEST = like<CutRequest>('a cut request, as compileCut() gives it', {
   slices: array('a list'),
@@ -129,4 +170,5 @@ export const CUT_REQUEST = like<CutRequest>('a cut request, as compileCut() give
   tensors: maybe(array('a list')),
   selects: maybe(array('a list')),
   scatters: maybe(array('a list')),
+  ...INTERFACE_ENTRIES,
 })

@@ -119,6 +119,19 @@ script::CutRequest::Slice ToSlice(const Napi::Object& edit) {
   return {"", Count(edit.Get("dim"), "dim"), Integers(edit.Get("keep"), "keep")};
 }
 
+script::CutRequest::Interface ToInterface(const Napi::Object& request) {
+  script::CutRequest::Interface result;
+  const Napi::Value methods = request.Get("dropMethods"), unreached = request.Get("dropUnreached");
+  if (methods.IsArray()) {
+    const Napi::Array names = methods.As<Napi::Array>();
+    for (uint32_t i = 0; i < names.Length(); ++i) result.drop_methods.insert(ToText(names[i], "dropMethods"));
+  } else if (!methods.IsUndefined()) {
+    result.drop_any_method = ToFlag(methods, "dropMethods");
+  }
+  if (!unreached.IsUndefined()) result.drop_unreached = ToFlag(unreached, "dropUnreached");
+  return result;
+}
+
 script::CutRequest ToRequest(Napi::Value value) {
   using script::CutRequest;
   if (!value.IsObject()) throw InvalidArgument("request must be an object, not " + Describe(value));
@@ -158,10 +171,37 @@ script::CutRequest ToRequest(Napi::Value value) {
                                                                 Count(edit.Get("output"), "output"), slice.dim,
                                                                 Count(edit.Get("size"), "size"), slice.keep};
                                    }),
+      ToInterface(request),
   };
 }
 
-// moduleCut(module, recording, request, job options): Promise<module>
+Napi::Array Texts(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) array.Set(i, Napi::String::New(env, texts[i]));
+  return array;
+}
+
+Napi::Object ToReport(Napi::Env env, const script::CutResult& result) {
+  Napi::Object methods = Napi::Object::New(env);
+  methods.Set("kept", Texts(env, result.kept_methods));
+  methods.Set("cut", Texts(env, result.cut_methods));
+  methods.Set("dropped", Texts(env, result.dropped_methods));
+  Napi::Array unreached = Napi::Array::New(env, result.unreached.size());
+  for (size_t i = 0; i < result.unreached.size(); ++i) {
+    const auto& each = result.unreached[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", Napi::String::New(env, each.name));
+    entry.Set("usedBy", Texts(env, each.used_by));
+    entry.Set("dropped", Napi::Boolean::New(env, each.dropped));
+    unreached.Set(i, entry);
+  }
+  Napi::Object report = Napi::Object::New(env);
+  report.Set("methods", methods);
+  report.Set("unreached", unreached);
+  return report;
+}
+
+// moduleCut(module, recording, request, job options): Promise<{module, report}>
 Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
   ModuleUse use = native.Use();
@@ -171,8 +211,13 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   const JobOptions options = JobOptions::From(info[3]);
   return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
     auto locked = use.Lock(context);
-    auto module = script::Cut(locked.module(), *recording, *request, context.Check());
-    return [=](Napi::Env env) { return WrapModule(env, module, extra_files); };
+    auto result = script::Cut(locked.module(), *recording, *request, context.Check());
+    return [=](Napi::Env env) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("module", WrapModule(env, result.module, extra_files));
+      object.Set("report", ToReport(env, result));
+      return object;
+    };
   });
 }
 

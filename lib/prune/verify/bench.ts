@@ -220,7 +220,7 @@ export class Bench {
 async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules> {
   const { model, recording, analysis, plan, small, options } = subject
   const norms = normsOverKept(analysis, removedUnits(analysis, plan))
-  const edited = { slices: [], scaled: [], rewrites: [], ...norms }
+  const edited = { slices: [], scaled: [], rewrites: [], ...norms, dropMethods: true } as const
   const measure = norms.selects.length > 0 ? await model.cut(recording, edited, options) : model
   const modules: Partial<Modules> = {}
   try {

@@ -59,7 +59,8 @@ export class Judge {
 
   /** Whether the plan, reduced to some groups, gives a wrong model. */
   async fails(plan: Plan): Promise<boolean> {
-    const small = await this.model.cut(this.recording, compileCut(this.analysis, plan), this.options)
+    const request = { ...compileCut(this.analysis, plan), dropMethods: true } as const
+    const small = await this.model.cut(this.recording, request, this.options)
     try {
       return (await this.judge(plan, small, { locate: false })).failure?.kind === 'wrong'
     } finally {

@@ -1,11 +1,11 @@
 import { EspalierError } from '../../errors.js'
 import type { Analysis } from '../../graph/index.js'
 import { ANALYSIS } from '../../graph/schemas.js'
-import { signature, thing } from '../../schema/index.js'
-import { SIGNAL_OPTIONS } from '../../torch/abort.js'
-import type { ModuleInput, Recording, ScriptModule, SignalOptions } from '../../torch/index.js'
+import { object, signature, thing } from '../../schema/index.js'
+import { RUN_ENTRIES } from '../../torch/abort.js'
+import type { InterfaceOptions, ModuleInput, Recording, ScriptModule, SignalOptions } from '../../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
-import { RECORDING } from '../../torch/recording.js'
+import { INTERFACE_ENTRIES, RECORDING } from '../../torch/recording.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
 import { PLAN } from '../schemas.js'
@@ -23,6 +23,9 @@ export const VERIFICATION = thing<Verification>('an object with the passes of a 
   return Array.isArray(passes) && passes.every((pass) => typeof pass?.error === 'number' && pass.error >= 0)
 })
 
+/** What {@link cutAndVerify} may do beside the plan. */
+export interface CutOptions extends InterfaceOptions, SignalOptions {}
+
 /** @internal */
 export const CUT_AND_VERIFY = signature(
   'cutAndVerify',
@@ -31,7 +34,7 @@ export const CUT_AND_VERIFY = signature(
   ['analysis', ANALYSIS],
   ['plan', PLAN],
   ['inputs', EXAMPLE_INPUTS],
-  ['options', SIGNAL_OPTIONS],
+  ['options', object<CutOptions>({ signal: RUN_ENTRIES.signal, ...INTERFACE_ENTRIES })],
 )
 
 /**
@@ -39,6 +42,7 @@ export const CUT_AND_VERIFY = signature(
  * with its own weights and with refilled ones, and with these at another batch size and at other lengths or sizes of the inputs
  * wherever the original accepts them. The model given is not changed, nor is the state that it keeps.
  *
+ * @param options what may become of all that is not `forward`, told in `small.interface`; a signal
  * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
  * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
  */
@@ -48,11 +52,12 @@ export async function cutAndVerify(
   analysis: Analysis,
   plan: Plan,
   inputs: readonly ModuleInput[],
-  options: SignalOptions = {},
+  options: CutOptions = {},
 ): Promise<{ small: ScriptModule; verification: Verification }> {
   CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs, options)
-  const judge = new Judge(model, recording, analysis, inputs, options)
-  const small = await model.cut(recording, compileCut(analysis, plan), options)
+  const { signal, ...around } = options
+  const judge = new Judge(model, recording, analysis, inputs, { signal })
+  const small = await model.cut(recording, { ...compileCut(analysis, plan), ...around }, { signal })
   try {
     const { passes, failure } = await judge.judge(plan, small, { locate: true })
     if (failure === undefined) return { small, verification: { passes } }

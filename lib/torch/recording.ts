@@ -150,6 +150,9 @@ function parseRecord(text: string): OpRecord {
 export const RECORDING = thing<Recording>('a Recording, as record() gives it', (value) => isRecording(value))
 
 /** @internal */
+export const INTERFACE_REPORT = like<InterfaceReport>('what a cut did to an interface', {})
+
+/** @internal */
 export const INTERFACE_ENTRIES: Entries<InterfaceOptions> = {
   dropMethods: maybe(
     either(

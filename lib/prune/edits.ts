@@ -97,7 +97,7 @@ export class Compiler {
   private keepRounds(op: OpEntry): void {
     this.eachArgument(op, (place, id) => {
       if (place.input === 0) this.pin(op, place, id)
-      else if (this.scalars.changes(id)) this.refuse(op, 'carries a width that is cut', id)
+      else if (place.input === 1 && this.scalars.changes(id)) this.refuse(op, 'goes on while a width says so', id)
     })
   }
 
@@ -144,7 +144,7 @@ export class Compiler {
     const direct = whole ? ratioOf(now, wanted) : undefined
     if (direct) return { kind: 'scaled', place, ...direct, entries: [] }
     const [entries, ratio] = [this.scalars.entries(id), whole || was.same(wanted) ? ratioOf(was, wanted) : undefined]
-    if (!entries || entries.length > 0 || !ratio) return this.refuse(op, 'computes with a width that is cut', id)
+    if (!entries || !ratio) return this.refuse(op, 'computes with a width that is cut', id)
     return { kind: 'scaled', place, ...ratio, entries }
   }
 

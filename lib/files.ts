@@ -134,7 +134,8 @@ const randomText = () => hex(Math.floor(Math.random() * 2 ** 32))
 /** Those of processes of this machine that are no more. */
 async function removeLeftovers(path: string): Promise<void> {
   const stem = stemOf(path)
-  for (const name of await readdir(dirname(path))) {
+  // A folder that can't be listed may still be written to; one that isn't there is told when the file is opened.
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
     if (!name.startsWith(stem)) continue
     const [, process] = /^[0-9a-f]{8}-(\d+)-[0-9a-f]{8}\.part$/.exec(name.slice(stem.length)) ?? []
     if (process === undefined || !name.startsWith(stem + ownerText(Number(process)))) continue

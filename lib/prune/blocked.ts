@@ -1,16 +1,6 @@
-import { analyse as analyseAxes } from '../graph/analyse.js'
-import { type Analysis, type Blocked, flatArgs, type OpEntry, type OpRecord, type ValueId } from '../graph/index.js'
+import { type Analysis, type Blocked, flatArgs, type OpEntry, type ValueId } from '../graph/index.js'
 import { Compiler, Refusal } from './edits.js'
 import { unitCount, unitOffsets, Widths } from './widths.js'
-
-/**
- * Finds which slices of which parameters must be removed together, and can be.
- *
- * Pure: it reads the record alone. What it does not understand it fixes, and says why.
- */
-export function analyse(record: OpRecord): Analysis {
-  return analyseAxes(record, blockedByNumbers)
-}
 
 /**
  * Dimensions that can't be cut since a number which the program computes from them can't be put right for every input: found

@@ -1,5 +1,5 @@
+export { analyse } from './analyse.js'
 export { type Approximation, approximations } from './approximate.js'
-export { analyse } from './blocked.js'
 export { type Compensation, type CompensationJob, compensate } from './compensate.js'
 export { countOperators, countSize, type OperatorSize, type Size } from './count.js'
 export { compileCut } from './edits.js'

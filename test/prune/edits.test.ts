@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { OpRecord } from '../../lib/graph/index.js'
-import { analyse } from '../../lib/prune/blocked.js'
+import { analyse } from '../../lib/prune/analyse.js'
 import { compileCut } from '../../lib/prune/edits.js'
 import { describePlan } from '../../lib/prune/plan.js'
 import { unitCount } from '../../lib/prune/widths.js'

@@ -96,7 +96,7 @@ class Editor {
     Value* slice = Call(node, aten::narrow, {old, edit.dim, 0, 1});
     Value* zeros = Call(node, aten::zeros_like, {slice});
     Value* list = graph_.insertNode(graph_.createList(c10::TensorType::get(), {old, zeros}))->output();
-    SetScope(list->node(), ScopeOf(node));
+    Follow(list->node(), node);
     Value* joined = Call(node, aten::cat, {list, edit.dim});
     Value* full = Pick(joined, edit.dim, from, node);
     const auto uses = old->uses();
@@ -173,14 +173,14 @@ class Editor {
     list.push_back(Insert(origin, IValue(at::tensor(indices, at::kLong))));
     Node* made = graph_.insertNode(graph_.createList(c10::OptionalType::ofTensor(), list));
     made->setSourceRange(origin->sourceRange());
-    SetScope(made, ScopeOf(origin));
+    Follow(made, origin);
     return Call(origin, aten::index, {value, made->output()});
   }
 
   // An operator at the insert point, with defaults filled in by its schema.
   Value* Call(Node* origin, c10::Symbol kind, at::ArrayRef<torch::jit::NamedValue> arguments) {
     Value* result = graph_.insert(kind, arguments, {}, origin->sourceRange());
-    SetScope(result->node(), ScopeOf(origin));
+    Follow(result->node(), origin);
     return result;
   }
 
@@ -199,7 +199,7 @@ class Editor {
 
   Value* Insert(Node* node, const IValue& value) {
     Value* constant = graph_.insertConstant(value, node->sourceRange());
-    SetScope(constant->node(), ScopeOf(node));
+    Follow(constant->node(), node);
     return constant;
   }
 
@@ -212,8 +212,15 @@ class Editor {
 
   void Add(Node* node, Node* made) {
     made->setSourceRange(node->sourceRange());
-    SetScope(made, ScopeOf(node));
+    Follow(made, node);
     made->insertBefore(node);
+  }
+
+  // A node that is made for another one.
+  void Follow(Node* made, Node* origin) {
+    SetScope(made, CallOf(origin));
+    const std::string trail = TrailOf(origin);
+    if (!trail.empty()) SetTrail(made, trail + "+" + std::to_string(made_[trail]++));
   }
 
   static std::string Describe(const Node* node) {
@@ -224,6 +231,7 @@ class Editor {
   const Recording& recording_;
   std::vector<Node*> nodes_;
   std::vector<Node*> replaced_;
+  std::unordered_map<std::string, int> made_;     // for a node, by its trail
   std::unordered_map<Value*, Value*> scattered_;  // by output: what its users read now
 };
 

@@ -4,16 +4,26 @@
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace espalier::script {
 
-// Told of each call of a submodule's `forward` before it is replaced: the module's path, and the call.
-using OnCall = std::function<void(const std::string& path, torch::jit::Node* call)>;
+// Told of each call of a method before it is replaced: the path of its module, and the call. Where it gives false, the
+// call stays.
+using OnCall = std::function<bool(const std::string& path, torch::jit::Node* call)>;
 
 // Puts the bodies of all methods and functions in the place of their calls, each node with the scope of the module that
-// it came from. LibTorch's own Inline loses which module a call was for, and optimises every method first, which is
-// slow.
-void InlineCalls(const torch::jit::Module& module, torch::jit::Graph& graph, const OnCall& on_call = {});
+// it came from, and with its trail. LibTorch's own Inline loses which module a call was for, and optimises every method
+// first, which is slow.
+// `is_root`: the module is none of another one's, and trails name its own methods.
+void InlineCalls(const torch::jit::Module& module, torch::jit::Graph& graph, const OnCall& on_call = {},
+                 bool is_root = true);
+
+// What a call of a module by its caller is compiled to: `forward`, or `forward1` for the second time in a trace.
+bool IsForward(const std::string& method);
+
+// What the trails of a called method's nodes begin with; `path`: of its module.
+std::string TrailInto(const torch::jit::Node* call, const std::optional<std::string>& path);
 
 }  // namespace espalier::script

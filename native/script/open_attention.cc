@@ -89,11 +89,16 @@ void OpenFusedAttention(Graph& graph) {
     Node* before = node->prev();
     torch::jit::WithInsertPoint guard(node);
     const auto outputs = torch::jit::insertGraph(graph, *open, arguments);
-    const std::string scope = ScopeOf(node);
-    for (Node* made = before->next(); made != node; made = made->next()) {
+    const std::string scope = CallOf(node);
+    size_t count = 0;
+    const auto mark = [&](Node* made) {
       SetScope(made, scope);
+      if (!TrailOf(node).empty()) SetTrail(made, TrailOf(node) + "+" + std::to_string(count++));
+    };
+    for (Node* made = before->next(); made != node; made = made->next()) {
+      mark(made);
       for (torch::jit::Block* block : made->blocks()) {
-        for (Node* inner : block->nodes()) SetScope(inner, scope);
+        for (Node* inner : block->nodes()) mark(inner);
       }
     }
     node->output(0)->replaceAllUsesWith(outputs[0]);

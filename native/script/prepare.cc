@@ -58,7 +58,7 @@ void FoldAttributes(const Module& module, Graph& graph) {
     if (!value || !IsPlain(*value)) continue;
     torch::jit::WithInsertPoint guard(node);
     Value* constant = graph.insertConstant(*value, node->sourceRange());
-    SetScope(constant->node(), ScopeOf(node));
+    SetScope(constant->node(), CallOf(node));
     node->output()->replaceAllUsesWith(constant);
     node->destroy();
   }

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -79,15 +82,30 @@ const Node* Within(const Block* block, const Node* node) {
   return node;
 }
 
+// The call of the module at `path` that a node came from, with its calls; empty when it came from none.
+std::string CallAt(const Node* node, const std::string& path) {
+  const std::string call = CallOf(node);
+  if (WithoutCalls(call).rfind(path, 0) != 0) return "";
+  size_t end = 0;
+  for (size_t k = std::count(path.begin(), path.end(), '.') + 1; k > 0 && end != std::string::npos; --k) {
+    end = call.find('.', end == 0 ? 0 : end + 1);
+  }
+  const std::string own = call.substr(0, end);
+  const bool called = own.size() < 2 || own.compare(own.size() - 2, 2, "@0") != 0;
+  return called && WithoutCalls(own) == path ? own : "";
+}
+
 class Placing {
  public:
   Placing(const Module& module, const std::vector<std::string>& paths)
       : graph_(torch::jit::toGraphFunction(module.get_method("forward").function()).graph()->copy()), paths_(paths) {
     const OnCall on_call = [this](const std::string& path, Node* call) {
       const auto found = std::find(paths_.begin(), paths_.end(), path);
-      if (found == paths_.end() || call->outputs().size() != 1) return;
+      const bool wanted = found != paths_.end() && !path.empty() && IsForward(call->s(attr::name));
+      if (!wanted || call->outputs().size() != 1) return true;
       const auto inputs = call->inputs().slice(1);
       Add(found - paths_.begin(), call->output(), {inputs.begin(), inputs.end()}, call->next(), Any);
+      return true;
     };
     InlineCalls(module, *graph_, on_call);
     torch::jit::InlineForkWait(graph_);
@@ -99,7 +117,7 @@ class Placing {
         Add(path, graph_->outputs().at(0), {inputs.begin(), inputs.end()}, end,
             [end](const Node* user) { return user == end; });
       } else if (!seen_.contains(path)) {
-        Runs(path, graph_->block());
+        FlatCalls(path, graph_->block());
       }
       if (seen_.contains(path)) continue;
       throw Error("ERR_UNSUPPORTED", "a hook on '" + paths_[path] + "': `forward` never calls that module");
@@ -128,31 +146,29 @@ class Placing {
     seen_.insert(path);
   }
 
-  bool Belongs(const Node* node, const std::string& path) const {
-    const std::string scope = ScopeOf(node);
-    return scope == path || scope.rfind(path + ".", 0) == 0;
-  }
-
-  // Probes behind the runs of nodes that came from the module; what is read from the program breaks no run.
-  void Runs(size_t path, Block* block) {
-    std::vector<Node*> run;
-    for (Node* node = block->nodes().front();; node = node->next()) {
-      const bool end = node == block->return_node();
-      if (!end && Belongs(node, paths_[path])) {
-        run.push_back(node);
-        continue;
+  // Probes behind the calls of a module in a graph that is flat in its file: what came from the same call is told by
+  // its scope.
+  void FlatCalls(size_t path, Block* block) {
+    std::vector<std::string> calls;
+    std::map<std::string, std::vector<Node*>> nodes;
+    for (Node* node : block->nodes()) {
+      const std::string call = CallAt(node, paths_[path]);
+      if (call.empty()) {
+        for (Block* inner : node->blocks()) FlatCalls(path, inner);
+      } else if (node->kind() != prim::Constant && node->kind() != prim::GetAttr) {
+        if (nodes[call].empty()) calls.push_back(call);
+        nodes[call].push_back(node);
       }
-      if (!end && (node->kind() == prim::Constant || node->kind() == prim::GetAttr)) continue;
-      if (!run.empty()) Run(path, block, std::exchange(run, {}), node);
-      if (end) return;
-      for (Block* inner : node->blocks()) Runs(path, inner);
     }
+    for (const std::string& call : calls) FlatCall(path, call, block, nodes[call]);
   }
 
-  void Run(size_t path, Block* block, const std::vector<Node*>& run, Node* before) {
+  void FlatCall(size_t path, const std::string& call, Block* block, const std::vector<Node*>& run) {
     const std::set<const Node*> inside(run.begin(), run.end());
     const auto outside = [&](const Node* node) { return !inside.contains(Within(block, node)); };
     std::vector<Value*> outputs, inputs;
+    std::vector<std::pair<Given, Value*>> parts;
+    Value* whole = nullptr;
     for (Node* node : run) {
       for (Value* output : node->outputs()) {
         if (IsGiven(output)) continue;
@@ -161,14 +177,67 @@ class Placing {
           outputs.push_back(output);
         }
       }
+      for (Given& given : GivenFromSource(node)) {
+        if (given.call != call) continue;
+        Value* output = node->output(given.output);
+        if (given.place.empty()) whole = output;
+        parts.emplace_back(std::move(given), output);
+      }
       Inputs(node, outside, inputs);
     }
+    Node* end = run.back()->next();
+    if (whole == nullptr && parts.empty() && outputs.size() == 1) whole = outputs.front();
+    if (whole != nullptr) return Add(path, whole, inputs, end, outside);
     if (outputs.empty()) return;
-    if (outputs.size() > 1) {
+    if (parts.empty()) {
       throw Error("ERR_UNSUPPORTED", "a hook on '" + paths_[path] + "': the module has " +
                                          std::to_string(outputs.size()) + " outputs there, and is flat in its file");
     }
-    Add(path, outputs.front(), inputs, before, outside);
+    AddTuple(path, parts, inputs, end, outside);
+  }
+
+  // The tuple is made again for the probe, and taken apart behind it. What nobody read of it is None.
+  template <class Outside>
+  void AddTuple(size_t path, const std::vector<std::pair<Given, Value*>>& parts, const std::vector<Value*>& inputs,
+                Node* end, const Outside& outside) {
+    using Parts = std::vector<const std::pair<Given, Value*>*>;
+    torch::jit::WithInsertPoint guard(end);
+    Value* none = graph_->insertConstant(IValue());
+    std::set<const Value*> made;
+    const std::function<Value*(const Parts&, size_t)> make = [&](const Parts& of, size_t level) -> Value* {
+      if (of.empty()) return none;
+      const auto& place = of.front()->first.place;
+      if (place.size() == level) return of.front()->second;
+      std::vector<Value*> elements;
+      for (size_t i = 0; i < place[level].second; ++i) {
+        Parts below;
+        std::copy_if(of.begin(), of.end(), std::back_inserter(below), [&](const auto* part) {
+          return part->first.place.size() > level && part->first.place[level].first == i;
+        });
+        elements.push_back(make(below, level + 1));
+      }
+      Value* tuple = graph_->insertNode(graph_->createTuple(elements))->output();
+      made.insert(tuple);
+      return tuple;
+    };
+    Parts all;
+    for (const auto& part : parts) all.push_back(&part);
+    Value* tuple = make(all, 0);
+    Add(path, tuple, inputs, end, [](const Node*) { return false; });
+    const std::function<void(Value*, Value*)> replace = [&](Value* before, Value* after) {
+      if (before == none) return;
+      if (made.contains(before)) {
+        Node* unpack = graph_->insertNode(graph_->createTupleUnpack(after));
+        for (size_t i = 0; i < unpack->outputs().size(); ++i) replace(before->node()->input(i), unpack->output(i));
+        return;
+      }
+      const auto uses = before->uses();
+      for (const torch::jit::Use& use : uses) {
+        const Node* user = Within(end->owningBlock(), use.user);
+        if (outside(use.user) && (user == end || user->isAfter(end))) use.user->replaceInput(use.offset, after);
+      }
+    };
+    replace(tuple, end->prev()->output());
   }
 
   template <class Outside>

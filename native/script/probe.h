@@ -23,8 +23,8 @@ struct ProbedGraph {
 };
 
 // `forward` as one flat graph with a probe at the end of each call of the modules at `paths` ("": the module itself).
-// In a graph that was flat in its file, the nodes of a module that stand together are one call. Throws ERR_UNSUPPORTED
-// for a path that is never called.
+// In a graph that was flat in its file the calls are told by what KeepScopesInSource wrote. Throws ERR_UNSUPPORTED for
+// a path that is never called.
 ProbedGraph AddProbes(const torch::jit::Module& module, const std::vector<std::string>& paths);
 
 // Told of a probe that is reached, in the thread that runs the graph; it may put another value into `output`.

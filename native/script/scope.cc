@@ -1,8 +1,12 @@
 #include "script/scope.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
+#include <sstream>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace espalier::script {
 
@@ -16,10 +20,44 @@ using torch::jit::Value;
 namespace {
 
 constexpr const char* kMark = "# in ";
+constexpr const char* kGives = "# gives ";
+constexpr const char* kTrail = "# trail ";
 // A user's statement in a traceback; longer ones are cut.
 constexpr size_t kSnippet = 400;
 
-SourceRange MarkedRange(const SourceRange& range, const std::string& path) {
+// Calls that an output of a node is the result of: "0 rnn.cell@2".
+const c10::Symbol& GivesName() {
+  static const c10::Symbol symbol = c10::Symbol::attr("gives");
+  return symbol;
+}
+
+// The marks of a file that say so.
+const c10::Symbol& ToldName() {
+  static const c10::Symbol symbol = c10::Symbol::attr("told");
+  return symbol;
+}
+
+const c10::Symbol& TrailName() {
+  static const c10::Symbol symbol = c10::Symbol::attr("trail");
+  return symbol;
+}
+
+bool StartsWith(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
+
+// The lines that a range was marked with, and what follows them.
+std::pair<std::vector<std::string>, std::string> Split(const std::string& text) {
+  std::vector<std::string> marks;
+  size_t begin = 0;
+  while (begin < text.size()) {
+    const std::string line = text.substr(begin, text.find('\n', begin) - begin);
+    if (!StartsWith(line, kMark) && !StartsWith(line, kGives) && !StartsWith(line, kTrail)) break;
+    marks.push_back(line);
+    begin = std::min(begin + line.size() + 1, text.size());
+  }
+  return {marks, text.substr(begin)};
+}
+
+SourceRange MarkedRange(const SourceRange& range, const std::vector<std::string>& marks) {
   // Through the code of the file to what the user wrote, where the file knows it.
   const SourceRange original = range.findSourceRangeThatGenerated().value_or(range);
   std::string snippet;
@@ -33,16 +71,62 @@ SourceRange MarkedRange(const SourceRange& range, const std::string& path) {
       line = std::get<1>(*place);
     }
   }
-  // A range that is marked already (a cut model that is cut again) keeps its one mark.
-  if (snippet.rfind(kMark, 0) == 0) {
-    const size_t end = snippet.find('\n');
-    snippet = end == std::string::npos ? "" : snippet.substr(end + 1);
-    ++line;
-  }
-  const std::string text = kMark + path + "\n" + snippet;
-  // The mark is a line of its own before the snippet's first.
-  auto source = std::make_shared<Source>(text, file, line > 0 ? line - 1 : 0);
+  // A range that is marked already (a cut model that is cut again) is marked anew.
+  const auto [old, rest] = Split(snippet);
+  line += old.size();
+  std::string text;
+  for (const std::string& mark : marks) text += mark + "\n";
+  text += rest;
+  // The marks are lines of their own before the snippet's first.
+  auto source = std::make_shared<Source>(text, file, line > marks.size() ? line - marks.size() : 0);
   return SourceRange(std::move(source), 0, text.size());
+}
+
+std::vector<std::string> MarksOf(const Node* node) {
+  const SourceRange range = node->sourceRange();
+  const auto read = [](const SourceRange& range) -> std::vector<std::string> {
+    if (range.source() == nullptr) return {};
+    const auto& text = range.source()->text_str();
+    const std::string mark = kMark;
+    if (text.size() < mark.size() || text.substr(0, mark.size()).str() != mark) return {};
+    return Split(text.str()).first;
+  };
+  auto marks = read(range);
+  if (!marks.empty()) return marks;
+  const auto original = range.findSourceRangeThatGenerated();
+  return original ? read(*original) : marks;
+}
+
+using Marks = std::unordered_map<const Node*, std::vector<std::string>>;
+
+// `place` as in a mark: "1/2.0/3".
+void Tell(const Value* value, const std::string& call, const std::string& place, Marks& marks) {
+  const Node* node = value->node();
+  const std::string text = kGives + call + " " + (place.empty() ? "-" : place) + " " + std::to_string(value->offset());
+  marks[node].push_back(text);
+  if (node->kind() != c10::prim::TupleConstruct) return;
+  const size_t size = node->inputs().size();
+  for (size_t i = 0; i < size; ++i) {
+    const std::string element = std::to_string(i) + "/" + std::to_string(size);
+    Tell(node->input(i), call, JoinPath(place, element), marks);
+  }
+}
+
+// Of a branch that stays, the value behind it is what is given, not those in its blocks.
+void TellGiven(Block* block, std::vector<std::string> around, Marks& marks) {
+  for (Node* node : block->nodes()) {
+    std::vector<std::string> inside = around;
+    if (node->hasAttribute(GivesName())) {
+      for (const std::string& given : node->ss(GivesName())) {
+        const size_t space = given.find(' ');
+        const std::string call = given.substr(space + 1);
+        if (std::find(around.begin(), around.end(), call) != around.end()) continue;
+        Tell(node->output(std::stoul(given)), call, "", marks);
+        inside.push_back(call);
+      }
+    }
+    for (Block* inner : node->blocks()) TellGiven(inner, inside, marks);
+  }
 }
 
 void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
@@ -54,36 +138,110 @@ void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
 
 }  // namespace
 
-void SetScope(Node* node, const std::string& path) {
+void SetScope(Node* node, const std::string& call) {
   // One level below a root of its own: a path is one name, not a tree.
   const auto root = c10::make_intrusive<torch::jit::Scope>();
-  node->setScope(root->push(c10::Symbol::scope(path.empty() ? "." : path)));
+  node->setScope(root->push(c10::Symbol::scope(call.empty() ? "." : call)));
 }
 
-std::string ScopeOf(const Node* node) {
+std::string CallOf(const Node* node) {
   const auto scope = const_cast<Node*>(node)->scope();
   if (scope == nullptr || scope->isRoot() || scope->isBlank()) return "";
   const std::string name = scope->name().toUnqualString();
   return name == "." ? "" : name;
 }
 
-void KeepScopesInSource(Graph& graph) {
-  ForEachNode(graph.block(), [](Node* node) { node->setSourceRange(MarkedRange(node->sourceRange(), ScopeOf(node))); });
+std::string ScopeOf(const Node* node) { return WithoutCalls(CallOf(node)); }
+
+std::string WithoutCalls(const std::string& call) {
+  std::string path;
+  bool number = false;
+  for (const char c : call) {
+    if (c == '@') number = true;
+    if (c == '.') number = false;
+    if (!number) path += c;
+  }
+  return path;
+}
+
+std::string TrailOf(const Node* node) { return node->hasAttribute(TrailName()) ? node->s(TrailName()) : ""; }
+
+void SetTrail(Node* node, const std::string& trail) {
+  // (None is told by a constant that has no attributes.)
+  if (node->kind() != c10::prim::Constant) node->s_(TrailName(), trail);
+}
+
+void SetGives(Value* value, const std::string& call) {
+  Node* node = value->node();
+  const bool inside = CallOf(node) == call || StartsWith(CallOf(node), (call + ".").c_str());
+  if (!inside || node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr) return;
+  std::vector<std::string> given;
+  if (node->hasAttribute(GivesName())) given = node->ss(GivesName());
+  given.push_back(std::to_string(value->offset()) + " " + call);
+  node->ss_(GivesName(), given);
+  if (node->kind() != c10::prim::If) return;
+  for (Block* block : node->blocks()) SetGives(block->outputs()[value->offset()], call);
+}
+
+void RecallGiven(Node* node) {
+  if (node->kind() == c10::prim::Constant) return;  // as in SetTrail
+  std::vector<std::string> told;
+  for (const std::string& mark : MarksOf(node)) {
+    if (StartsWith(mark, kGives)) told.push_back(mark);
+  }
+  if (!told.empty()) node->ss_(ToldName(), told);
+}
+
+void KeepScopesInSource(Graph& graph, bool is_forward) {
+  Marks given;
+  TellGiven(graph.block(), {}, given);
+  ForEachNode(graph.block(), [&given, is_forward](Node* node) {
+    std::vector<std::string> marks = {kMark + CallOf(node)};
+    const std::string trail = TrailOf(node);
+    if (!trail.empty() && (!is_forward || trail.find('=') != std::string::npos)) marks.push_back(kTrail + trail);
+    const auto own = given.find(node);
+    if (own != given.end()) marks.insert(marks.end(), own->second.begin(), own->second.end());
+    if (node->hasAttribute(ToldName())) {
+      const auto& told = node->ss(ToldName());
+      marks.insert(marks.end(), told.begin(), told.end());
+    }
+    node->setSourceRange(MarkedRange(node->sourceRange(), marks));
+    for (const c10::Symbol& name : {GivesName(), ToldName(), TrailName()}) {
+      if (node->hasAttribute(name)) node->removeAttribute(name);
+    }
+  });
 }
 
 std::optional<std::string> ScopeFromSource(const Node* node) {
-  const SourceRange range = node->sourceRange();
-  const auto read = [](const SourceRange& range) -> std::optional<std::string> {
-    if (range.source() == nullptr) return std::nullopt;
-    const auto& text = range.source()->text_str();
-    const std::string mark = kMark;
-    if (text.size() < mark.size() || text.substr(0, mark.size()).str() != mark) return std::nullopt;
-    const std::string whole = text.str();
-    return whole.substr(mark.size(), whole.find('\n') - mark.size());
-  };
-  if (auto direct = read(range)) return direct;
-  const auto original = range.findSourceRangeThatGenerated();
-  return original ? read(*original) : std::nullopt;
+  const auto marks = MarksOf(node);
+  if (marks.empty()) return std::nullopt;
+  return marks[0].substr(std::string(kMark).size());
+}
+
+std::optional<std::string> TrailFromSource(const Node* node) {
+  for (const std::string& mark : MarksOf(node)) {
+    if (StartsWith(mark, kTrail)) return mark.substr(std::string(kTrail).size());
+  }
+  return std::nullopt;
+}
+
+std::vector<Given> GivenFromSource(const Node* node) {
+  std::vector<Given> all;
+  for (const std::string& mark : MarksOf(node)) {
+    if (!StartsWith(mark, kGives)) continue;
+    std::istringstream words(mark.substr(std::string(kGives).size()));
+    Given given;
+    std::string place;
+    if (!(words >> given.call >> place >> given.output) || given.output >= node->outputs().size()) continue;
+    std::istringstream levels(place == "-" ? "" : place);
+    for (std::string level; std::getline(levels, level, '.');) {
+      const size_t slash = std::min(level.find('/'), level.size() - 1);
+      given.place.emplace_back(std::strtoul(level.c_str(), nullptr, 10),
+                               std::strtoul(level.c_str() + slash + 1, nullptr, 10));
+    }
+    all.push_back(std::move(given));
+  }
+  return all;
 }
 
 std::string JoinPath(const std::string& a, const std::string& b) {

@@ -235,7 +235,7 @@ Module Cut(const Module& module, const Recording& recording, const CutRequest& r
   RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), recording.grad, check);
   torch::jit::EliminateDeadCode(graph);
   graph->lint();
-  KeepScopesInSource(*graph);
+  KeepScopesInSource(*graph, true);
   Install(copy, graph);
   return copy;
 }

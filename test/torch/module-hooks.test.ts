@@ -267,6 +267,74 @@ describe('a hook on a module', () => {
   })
 })
 
+describe.each(['script', 'trace'])(
+  'a %s whose submodules are called twice in a row and give several tensors',
+  (form) => {
+    const image = Tensor.from(
+      Float32Array.from({ length: 2 * 48 }, (_, i) => Math.sin(i)),
+      [2, 3, 4, 4],
+    )
+    const paths = ['conv', 'unit', 'pair.conv', 'pair', 'last']
+    const flat = (value: ModuleOutput): number[] =>
+      value instanceof Tensor ? numbers(value) : (value as ModuleOutput[]).flatMap(flat)
+
+    /** What each call gave, in the order of the calls. */
+    async function calls(network: ScriptModule) {
+      const seen: [string, number[][]][] = []
+      const hooks = paths.map((path) =>
+        network.registerForwardHook(path, (output) => {
+          seen.push([path, Array.isArray(output) ? output.map(flat) : [flat(output)]])
+        }),
+      )
+      await network.forward(image)
+      for (const hook of hooks) hook.remove()
+      return seen
+    }
+
+    it('has a call of the hook for each, with all that it gives', async () => {
+      const seen = await calls((await load(model(`calls.${form}.pt`))).eval())
+      const order = ['conv', 'unit', 'unit', 'pair.conv', 'pair', 'pair.conv', 'pair', 'last']
+      expect(seen.map(([path]) => path)).toEqual(order)
+      const sizes = { conv: [128], unit: [128], 'pair.conv': [128], pair: [128, 1], last: [64] }
+      for (const [path, values] of seen) {
+        expect(
+          values.map((each) => each.length),
+          path,
+        ).toEqual(sizes[path as keyof typeof sizes])
+      }
+    })
+
+    it('has the same when it was cut, now, from its file, and cut again', async () => {
+      const network = (await load(model(`calls.${form}.pt`))).eval()
+      const wanted = await calls(network)
+      const cut = async (each: ScriptModule) => {
+        const empty = { slices: [], constants: [], scaled: [], rewrites: [] }
+        return (await each.cut(await each.record([image]), empty)).eval()
+      }
+      const small = await cut(network)
+      const loaded = (await load(await small.toBuffer())).eval()
+      const again = (await load(await (await cut(loaded)).toBuffer())).eval()
+      for (const each of [small, loaded, again]) expect(await calls(each)).toEqual(wanted)
+    })
+
+    it('takes what the hook gives for several tensors', async () => {
+      const network = (await load(model(`calls.${form}.pt`))).eval()
+      const recording = await network.record([image])
+      const small = await network.cut(recording, { slices: [], constants: [], scaled: [], rewrites: [] })
+      const outputs: number[][] = []
+      for (const each of [network, await load(await small.eval().toBuffer())]) {
+        each.eval().registerForwardHook('pair', (output) => {
+          const [image, mean] = output as [Tensor, Tensor]
+          return [op('mul.Scalar', image, 2), op('add.Scalar', mean, 1)]
+        })
+        outputs.push(numbers((await each.forward(image)) as Tensor))
+      }
+      expect(outputs[0]).toEqual(outputs[1])
+      expect(outputs[0]).not.toEqual(numbers((await small.forward(image)) as Tensor))
+    })
+  },
+)
+
 describe('while a run waits in a hook', () => {
   const run = (ending: string) => {
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ending, 'module'], {

@@ -76,13 +76,7 @@ Napi::Value ModuleCapture(const Napi::CallbackInfo& info) {
                        auto captured = script::Capture(locked.module(), *recording, inputs, ops, seed, context.Check());
                        return [captured](Napi::Env env) {
                          Napi::Array array = Napi::Array::New(env, captured.size());
-                         for (size_t i = 0; i < captured.size(); ++i) {
-                           Napi::Array tensors = Napi::Array::New(env, captured[i].size());
-                           for (size_t k = 0; k < captured[i].size(); ++k) {
-                             tensors.Set(k, FromIValue(env, captured[i][k]));
-                           }
-                           array.Set(i, tensors);
-                         }
+                         for (size_t i = 0; i < captured.size(); ++i) array.Set(i, FromIValue(env, captured[i]));
                          return array;
                        };
                      });

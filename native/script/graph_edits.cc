@@ -58,6 +58,7 @@ class Editor {
       result = Pick(node->input(0), select.dim, select.indices, node);
     }
     node->output()->replaceAllUsesWith(result);
+    MoveGives(node->output(), result);
     replaced_.push_back(node);
   }
 
@@ -103,6 +104,7 @@ class Editor {
     for (const auto& use : uses) {
       if (use.user != slice->node() && use.user != list->node()) use.user->replaceInput(use.offset, full);
     }
+    MoveGives(old, full);
     last = full;
   }
 

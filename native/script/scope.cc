@@ -22,18 +22,15 @@ namespace {
 constexpr const char* kMark = "# in ";
 constexpr const char* kGives = "# gives ";
 constexpr const char* kTrail = "# trail ";
+constexpr const char* kWhole = "-";
+constexpr const char* kGiven = "espalier_given_";
 // A user's statement in a traceback; longer ones are cut.
 constexpr size_t kSnippet = 400;
 
-// Calls that an output of a node is the result of: "0 rnn.cell@2".
+// What calls give of a node's outputs: name of the value, call, place in what the call gives ("1/2.0/3"; "-": all of
+// it). The one output of a node needs no name ("-"); of several, passes drop those that nobody reads.
 const c10::Symbol& GivesName() {
   static const c10::Symbol symbol = c10::Symbol::attr("gives");
-  return symbol;
-}
-
-// The marks of a file that say so.
-const c10::Symbol& ToldName() {
-  static const c10::Symbol symbol = c10::Symbol::attr("told");
   return symbol;
 }
 
@@ -99,31 +96,65 @@ std::vector<std::string> MarksOf(const Node* node) {
 
 using Marks = std::unordered_map<const Node*, std::vector<std::string>>;
 
-// `place` as in a mark: "1/2.0/3".
+struct Gift {
+  std::string value, call, place;
+};
+
+std::vector<Gift> GiftsOf(const Node* node) {
+  std::vector<Gift> gifts;
+  if (!node->hasAttribute(GivesName())) return gifts;
+  for (const std::string& text : node->ss(GivesName())) {
+    std::istringstream words(text);
+    Gift gift;
+    words >> gift.value >> gift.call >> gift.place;
+    gifts.push_back(std::move(gift));
+  }
+  return gifts;
+}
+
+void SetGifts(Node* node, const std::vector<Gift>& gifts) {
+  std::vector<std::string> texts;
+  for (const Gift& gift : gifts) texts.push_back(gift.value + " " + gift.call + " " + gift.place);
+  node->ss_(GivesName(), texts);
+}
+
+void Give(Value* value, const std::string& call, const std::string& place) {
+  Node* node = value->node();
+  std::string name = kWhole;
+  if (node->outputs().size() > 1) {
+    name = kGiven + std::to_string(value->unique());
+    value->setDebugName(name);
+  }
+  auto gifts = GiftsOf(node);
+  gifts.push_back({name, call, place});
+  SetGifts(node, gifts);
+}
+
+bool IsGivenAs(const Value* value, const std::string& name) { return name == kWhole || value->debugName() == name; }
+
 void Tell(const Value* value, const std::string& call, const std::string& place, Marks& marks) {
   const Node* node = value->node();
-  const std::string text = kGives + call + " " + (place.empty() ? "-" : place) + " " + std::to_string(value->offset());
-  marks[node].push_back(text);
+  const std::string text = kGives + call + " " + place + " " + std::to_string(value->offset());
+  auto& own = marks[node];
+  if (std::find(own.begin(), own.end(), text) == own.end()) own.push_back(text);
   if (node->kind() != c10::prim::TupleConstruct) return;
   const size_t size = node->inputs().size();
   for (size_t i = 0; i < size; ++i) {
     const std::string element = std::to_string(i) + "/" + std::to_string(size);
-    Tell(node->input(i), call, JoinPath(place, element), marks);
+    Tell(node->input(i), call, place == kWhole ? element : JoinPath(place, element), marks);
   }
 }
 
 // Of a branch that stays, the value behind it is what is given, not those in its blocks.
-void TellGiven(Block* block, std::vector<std::string> around, Marks& marks) {
+void TellGiven(Block* block, const std::vector<std::string>& around, Marks& marks) {
   for (Node* node : block->nodes()) {
     std::vector<std::string> inside = around;
-    if (node->hasAttribute(GivesName())) {
-      for (const std::string& given : node->ss(GivesName())) {
-        const size_t space = given.find(' ');
-        const std::string call = given.substr(space + 1);
-        if (std::find(around.begin(), around.end(), call) != around.end()) continue;
-        Tell(node->output(std::stoul(given)), call, "", marks);
-        inside.push_back(call);
+    for (const Gift& gift : GiftsOf(node)) {
+      if (std::find(around.begin(), around.end(), gift.call) != around.end()) continue;
+      for (const Value* output : node->outputs()) {
+        if (IsGivenAs(output, gift.value)) Tell(output, gift.call, gift.place, marks);
       }
+      inside.push_back(gift.call);
     }
     for (Block* inner : node->blocks()) TellGiven(inner, inside, marks);
   }
@@ -175,21 +206,32 @@ void SetGives(Value* value, const std::string& call) {
   Node* node = value->node();
   const bool inside = CallOf(node) == call || StartsWith(CallOf(node), (call + ".").c_str());
   if (!inside || node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr) return;
-  std::vector<std::string> given;
-  if (node->hasAttribute(GivesName())) given = node->ss(GivesName());
-  given.push_back(std::to_string(value->offset()) + " " + call);
-  node->ss_(GivesName(), given);
+  Give(value, call, kWhole);
   if (node->kind() != c10::prim::If) return;
   for (Block* block : node->blocks()) SetGives(block->outputs()[value->offset()], call);
 }
 
+void MoveGives(Value* from, Value* to) {
+  std::vector<Gift> kept;
+  for (const Gift& gift : GiftsOf(from->node())) {
+    if (IsGivenAs(from, gift.value)) {
+      Give(to, gift.call, gift.place);
+    } else {
+      kept.push_back(gift);
+    }
+  }
+  if (from->node()->hasAttribute(GivesName())) SetGifts(from->node(), kept);
+}
+
 void RecallGiven(Node* node) {
   if (node->kind() == c10::prim::Constant) return;  // as in SetTrail
-  std::vector<std::string> told;
-  for (const std::string& mark : MarksOf(node)) {
-    if (StartsWith(mark, kGives)) told.push_back(mark);
+  for (const Given& given : GivenFromSource(node)) {
+    std::string place;
+    for (const auto& [element, size] : given.place) {
+      place = JoinPath(place, std::to_string(element) + "/" + std::to_string(size));
+    }
+    Give(node->output(given.output), given.call, place.empty() ? kWhole : place);
   }
-  if (!told.empty()) node->ss_(ToldName(), told);
 }
 
 void KeepScopesInSource(Graph& graph, bool is_forward) {
@@ -201,13 +243,12 @@ void KeepScopesInSource(Graph& graph, bool is_forward) {
     if (!trail.empty() && (!is_forward || trail.find('=') != std::string::npos)) marks.push_back(kTrail + trail);
     const auto own = given.find(node);
     if (own != given.end()) marks.insert(marks.end(), own->second.begin(), own->second.end());
-    if (node->hasAttribute(ToldName())) {
-      const auto& told = node->ss(ToldName());
-      marks.insert(marks.end(), told.begin(), told.end());
-    }
     node->setSourceRange(MarkedRange(node->sourceRange(), marks));
-    for (const c10::Symbol& name : {GivesName(), ToldName(), TrailName()}) {
+    for (const c10::Symbol& name : {GivesName(), TrailName()}) {
       if (node->hasAttribute(name)) node->removeAttribute(name);
+    }
+    for (Value* output : node->outputs()) {
+      if (StartsWith(output->debugName(), kGiven)) output->setDebugName("");
     }
   });
 }
@@ -233,7 +274,7 @@ std::vector<Given> GivenFromSource(const Node* node) {
     Given given;
     std::string place;
     if (!(words >> given.call >> place >> given.output) || given.output >= node->outputs().size()) continue;
-    std::istringstream levels(place == "-" ? "" : place);
+    std::istringstream levels(place == kWhole ? "" : place);
     for (std::string level; std::getline(levels, level, '.');) {
       const size_t slash = std::min(level.find('/'), level.size() - 1);
       given.place.emplace_back(std::strtoul(level.c_str(), nullptr, 10),

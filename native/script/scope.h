@@ -35,6 +35,8 @@ void SetTrail(torch::jit::Node* node, const std::string& trail);
 // The value is what this call gives, unless it is only passed through. (A file keeps no tuples that are taken apart at
 // once: what goes into a tuple is told of, too.)
 void SetGives(torch::jit::Value* value, const std::string& call);
+// What `from` was given as, `to` is now.
+void MoveGives(torch::jit::Value* from, torch::jit::Value* to);
 
 // An output of a node that is, or is in, what a call gives.
 struct Given {

@@ -98,7 +98,7 @@ interface Related {
 /** Applies the rule of every live operator. */
 function relate(record: OpRecord, lengths: Lengths): Related {
   const graph = new Graph(record, lengths)
-  const closed = closedBranches(record)
+  const closed = closedBranches(record, lengths)
   const passed = new Set([...closed, ...singleExamples(record)])
   const live = liveOps(record, passed)
   const joints = jointsOf(record, passed)

@@ -1,3 +1,5 @@
+import type { Lengths } from './lengths/lengths.js'
+import { keptValues } from './numbers.js'
 import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from './record.js'
 
 /** Operators that read nothing of a tensor that another input of the same kind would change. */
@@ -8,11 +10,12 @@ const SETTLED = new Set(
 )
 
 /**
- * Branches that only another kind of input would take (another number of dimensions, a missing mask, the same tensor
- * twice), and that can't be analysed along: they did not run on this one, or what they give has another shape. The cut
+ * Branches that are no part of the network. No input takes one whose condition is constant (`if i == index`, unrolled).
+ * Only another kind of input would take others (another number of dimensions, a missing mask, the same tensor twice), which
+ * are closed where they can't be analysed along: they did not run on this one, or what they give has another shape. The cut
  * model keeps to the branch that was taken. Conditions on sizes, on data and on the training mode are none of these.
  */
-export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
+export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<SkippedBlock> {
   const closed = new Set<SkippedBlock>()
   if (record.skipped.length === 0) return closed
   const madeBy = new Map<ValueId, OpEntry>()
@@ -23,8 +26,7 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
       takenBy.set(id, [...(takenBy.get(id) ?? []), block])
     }
   }
-  // What the program keeps for its next run may be of another kind then.
-  const kept = new Set(record.ops.flatMap((op) => (op.name === 'prim::SetAttr' ? flat(op.inputs[2] ?? []) : [])))
+  const kept = keptValues(record)
   const known = new Map<ValueId, boolean>()
   const isSettled = (id: ValueId): boolean => {
     const before = known.get(id)
@@ -54,7 +56,9 @@ export function closedBranches(record: OpRecord): ReadonlySet<SkippedBlock> {
   }
   for (const block of record.skipped) {
     const { kind, condition, outcome, node, merges } = block
-    if (kind !== 'if' || condition === undefined || outcome === 'raises' || ways.get(node)?.size !== 1) continue
+    if (kind !== 'if' || condition === undefined || outcome === 'raises') continue
+    if (lengths.isSettled(condition)) closed.add(block)
+    if (ways.get(node)?.size !== 1) continue
     const alike =
       outcome === 'executed' &&
       merges.every(({ taken, skipped }) => skipped !== undefined && areAlike(record, taken, skipped))

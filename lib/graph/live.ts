@@ -14,7 +14,9 @@ export function liveOps(record: OpRecord, closed: ReadonlySet<SkippedBlock> = ne
     grown = false
     for (let k = record.ops.length - 1; k >= 0; k--) {
       const op = record.ops[k] as OpEntry
-      if (live.has(op) || !(!op.speculative || op.mutates || flat(op.outputs).some((id) => wanted.has(id)))) continue
+      // How often a loop goes round matters, whatever it gives.
+      const always = !op.speculative || op.mutates || op.name === 'prim::Loop'
+      if (live.has(op) || !(always || flat(op.outputs).some((id) => wanted.has(id)))) continue
       live.add(op)
       grown = true
       for (const id of flat(op.inputs)) wanted.add(id)

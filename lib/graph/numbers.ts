@@ -26,6 +26,11 @@ export function recordedNumber({ values }: OpRecord, id: ValueId): number | unde
   return typeof value.value === 'number' ? value.value : undefined
 }
 
+/** What the program keeps for its next run: it may be of another kind then. */
+export function keptValues({ ops }: OpRecord): ReadonlySet<ValueId> {
+  return new Set(ops.flatMap((op) => (op.name === 'prim::SetAttr' ? flat(op.inputs[2] ?? []) : [])))
+}
+
 /** What a {@link Numbers} is told of the tensors. */
 export interface Dimensions {
   /** Length of a dimension of a tensor. */
@@ -45,9 +50,12 @@ export class Numbers {
   private readonly symbols: Symbols
   private readonly dimensions: Dimensions
   private readonly made = new Map<ValueId, Polynomial>()
+  private readonly kept: ReadonlySet<ValueId>
+  private openRounds = false
 
   constructor(record: OpRecord, symbols: Symbols, dimensions: Dimensions) {
     this.record = record
+    this.kept = keptValues(record)
     this.symbols = symbols
     this.dimensions = dimensions
   }
@@ -67,8 +75,14 @@ export class Numbers {
     return this.of(id).value !== undefined
   }
 
+  /** Whether a loop so far goes as many rounds as the input says. */
+  get hasOpenRounds(): boolean {
+    return this.openRounds
+  }
+
   /** Takes note of the numbers that an operator gives. */
   follow(op: OpEntry): void {
+    if (op.name === 'prim::Loop' && !this.hasFixedRounds(op)) this.openRounds = true
     if (op.name === 'aten::size' || op.name === 'aten::sym_size') this.readSize(op)
     else for (const id of flat(op.outputs)) if (this.isNumber(id)) this.note(id, this.compute(op, id))
   }
@@ -110,11 +124,16 @@ export class Numbers {
     const args = numeric.map((each) => this.of(each))
     const unknown = () => this.symbols.of(`value ${id} (${args.map(({ key }) => key).join(', ')})`)
     const asRecorded = () => (recorded === undefined ? unknown() : Polynomial.constant(recorded))
-    if (KINDS_ONLY.has(op.name)) return asRecorded()
+    if (op.name === 'prim::Loop') {
+      if (!this.hasFixedRounds(op)) return unknown()
+      const from = this.carried(op, id)
+      return from === undefined ? asRecorded() : this.of(from)
+    }
+    if (KINDS_ONLY.has(op.name)) return ids.some((each) => this.kept.has(each)) ? unknown() : asRecorded()
     const [self] = op.inputs
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
     if (COUNTS.has(op.name)) {
-      if (tensor?.kind !== 'tensor') return typeof self === 'object' ? asRecorded() : unknown()
+      if (tensor?.kind !== 'tensor') return typeof self === 'object' && !this.openRounds ? asRecorded() : unknown()
       const lengths = tensor.shape.map((_, d) => this.dimensions.length(self as ValueId, d))
       return op.name === 'aten::len' ? (lengths[0] ?? unknown()) : lengths.reduce((a, b) => a.times(b), ONE)
     }
@@ -136,6 +155,18 @@ export class Numbers {
       if (n !== undefined && Number.isFinite(n)) return Polynomial.constant(n)
     }
     return this.symbols.of(`${op.name} ${rounding ?? ''}(${args.map(({ key }) => key).join(', ')})`)
+  }
+
+  /** Whether a loop comes to this round, or to its end, for every input. */
+  private hasFixedRounds({ inputs: [count, condition] }: OpEntry): boolean {
+    return [count, condition].every((each) => typeof each === 'number' && this.isConstant(each))
+  }
+
+  /** The index of a round; what the loop carries is what it was before the round. */
+  private carried(op: OpEntry, id: ValueId): ValueId | undefined {
+    const [from, to] = [flat(op.inputs), flat(op.outputs)]
+    const k = from.length - to.length + to.indexOf(id)
+    return k < 2 ? undefined : from[k]
   }
 
   private rounding(op: OpEntry): string | undefined {

@@ -12,7 +12,7 @@ import { ANALYSIS } from '../graph/schemas.js'
 import { signature } from '../schema/index.js'
 import type { CutRequest } from '../torch/index.js'
 import { type Plan, removedUnits } from './plan.js'
-import { ratioOf, Scalars } from './scalars.js'
+import { type Entry, ratioOf, Scalars } from './scalars.js'
 import { PLAN } from './schemas.js'
 import { SLOTS } from './slots.js'
 import { Widths } from './widths.js'
@@ -64,7 +64,18 @@ export class Compiler {
     const all = [...this.placed.values()].map(({ edit }) => edit)
     return {
       constants: all.flatMap((e) => (e.kind === 'constant' ? [{ ...e.place, value: e.value }] : [])),
-      scaled: all.flatMap((e) => (e.kind === 'scaled' ? [{ ...e.place, multiply: e.multiply, divide: e.divide }] : [])),
+      scaled: all.flatMap((e) =>
+        e.kind === 'scaled'
+          ? [
+              {
+                ...e.place,
+                multiply: e.multiply,
+                divide: e.divide,
+                ...(e.entries.length > 0 && { entries: e.entries }),
+              },
+            ]
+          : [],
+      ),
       rewrites: all.flatMap((e) => (e.kind === 'rewrite' ? [e.rewrite] : [])),
       tensors: all.flatMap((e) => (e.kind === 'tensor' ? [{ ...e.place, slices: e.slices }] : [])),
     }
@@ -74,10 +85,19 @@ export class Compiler {
     const slots = SLOTS.get(op.name)
     const handled = slots ? slots(this, op) : new Set<number>()
     this.eachArgument(op, (place, id) => this.sliceConstant(op, place, id))
+    if (op.name === 'prim::Loop') this.keepRounds(op)
     if (!flatArgs(op.outputs).some((id) => this.rank(id) > 0)) return
     // A number that is no width but was computed from one keeps the value it had.
     this.eachArgument(op, (place, id) => {
       if (!handled.has(place.input)) this.pin(op, place, id)
+    })
+  }
+
+  /** A loop goes on for as many rounds as it did. */
+  private keepRounds(op: OpEntry): void {
+    this.eachArgument(op, (place, id) => {
+      if (place.input === 0) this.pin(op, place, id)
+      else if (place.input === 1 && this.scalars.changes(id)) this.refuse(op, 'goes on while a width says so', id)
     })
   }
 
@@ -119,9 +139,13 @@ export class Compiler {
       const flag = this.analysis.record.values[id]?.kind === 'bool'
       return { kind: 'constant', place, value: flag ? wanted.value !== 0 : wanted.value }
     }
-    // Only a whole number can be scaled, and only where that is right for every input.
-    const ratio = this.analysis.record.values[id]?.kind === 'int' ? ratioOf(now, wanted) : undefined
-    return ratio ? { kind: 'scaled', place, ...ratio } : this.refuse(op, 'computes with a width that is cut', id)
+    // Only a whole number is scaled; any other is computed anew from the sizes that it had.
+    const whole = this.analysis.record.values[id]?.kind === 'int'
+    const direct = whole ? ratioOf(now, wanted) : undefined
+    if (direct) return { kind: 'scaled', place, ...direct, entries: [] }
+    const [entries, ratio] = [this.scalars.entries(id), whole || was.same(wanted) ? ratioOf(was, wanted) : undefined]
+    if (!entries || !ratio) return this.refuse(op, 'computes with a width that is cut', id)
+    return { kind: 'scaled', place, ...ratio, entries }
   }
 
   /** Demands new values of the elements of a list of sizes; -1 (inferred) is left alone. */
@@ -211,6 +235,6 @@ export class Refusal extends EspalierError {
 type Edit =
   | { kind: 'leave'; place: Place }
   | { kind: 'constant'; place: Place; value: number | boolean }
-  | { kind: 'scaled'; place: Place; multiply: number; divide: number }
+  | { kind: 'scaled'; place: Place; multiply: number; divide: number; entries: readonly Entry[] }
   | { kind: 'tensor'; place: Place; slices: { dim: number; keep: Int32Array }[] }
   | { kind: 'rewrite'; place: Place; rewrite: CutRequest['rewrites'][number] }

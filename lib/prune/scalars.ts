@@ -1,15 +1,24 @@
-import { flatArgs, type OpRecord, type ValueId } from '../graph/index.js'
+import { flatArgs, type OpEntry, type OpRecord, type ValueId } from '../graph/index.js'
 import { Numbers, recordedNumber } from '../graph/numbers.js'
 import type { Polynomial } from '../graph/polynomial.js'
 import type { Widths } from './widths.js'
+
+/** A size that the program reads of a tensor which is cut: times `multiply` over `divide` it is what it was. */
+export interface Entry {
+  node: number
+  /** Which element, of a list of `size` sizes. */
+  element?: number
+  size?: number
+  multiply: number
+  divide: number
+}
 
 /** The numbers that a model computes from shapes, for any input: as they were, and once the shapes change. */
 export class Scalars {
   private readonly record: OpRecord
   private readonly widths: Widths
   private readonly cut: Numbers
-  /** Values that operators make. */
-  private readonly computed = new Set<ValueId>()
+  private readonly madeBy = new Map<ValueId, OpEntry>()
 
   constructor(record: OpRecord, widths: Widths) {
     this.record = record
@@ -21,7 +30,7 @@ export class Scalars {
       isChosen: (id) => lengths.isChosen(id),
     })
     for (const op of record.ops) {
-      for (const id of flatArgs(op.outputs)) this.computed.add(id)
+      for (const id of flatArgs(op.outputs)) this.madeBy.set(id, op)
       this.cut.follow(op)
     }
   }
@@ -47,9 +56,40 @@ export class Scalars {
 
   /** Whether the program computes it. */
   isComputed(id: ValueId): boolean {
-    return this.computed.has(id)
+    return this.madeBy.has(id)
+  }
+
+  /**
+   * The sizes of cut tensors that a number comes from; with these put back it is what it was for every input. Undefined
+   * where some are not within reach: behind a branch, a loop, or an operator that looks into data.
+   */
+  entries(id: ValueId): Entry[] | undefined {
+    const found = new Map<string, Entry>()
+    return this.reach(id, found, new Set()) ? [...found.values()] : undefined
+  }
+
+  private reach(id: ValueId, found: Map<string, Entry>, seen: Set<ValueId>): boolean {
+    if (seen.has(id) || !this.changes(id)) return true
+    seen.add(id)
+    const op = this.madeBy.get(id)
+    if (!op || op.name === 'prim::Loop' || this.widths.analysis.lengths.isChosen(id)) return false
+    const entry = this.entryOf(op, id)
+    if (entry) found.set(`${entry.node}.${entry.element ?? ''}`, entry)
+    return entry !== undefined || flatArgs(op.inputs).every((each) => this.reach(each, found, seen))
+  }
+
+  private entryOf(op: OpEntry, id: ValueId): Entry | undefined {
+    const [self] = op.inputs
+    if (typeof self !== 'number' || this.record.values[self]?.kind !== 'tensor') return undefined
+    if (!READS.has(op.name)) return undefined
+    const ratio = ratioOf(this.now(id), this.was(id))
+    const list = op.outputs[0]
+    const element = typeof list === 'object' ? { element: list.indexOf(id), size: list.length } : {}
+    return ratio && { node: op.node, ...element, ...ratio }
   }
 }
+
+const READS = new Set(['aten::size', 'aten::sym_size', 'aten::len', 'aten::numel', 'aten::sym_numel'])
 
 /** `multiply` and `divide` that make `to` of `from` for every input; undefined when there are none. */
 export function ratioOf(from: Polynomial, to: Polynomial): { multiply: number; divide: number } | undefined {

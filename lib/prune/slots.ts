@@ -233,7 +233,7 @@ const squeezed: Slots = (compiler, op) => {
   const named = shape.map((_, d) => d).filter((d) => !asked || asked.includes(d) || asked.includes(d - shape.length))
   const now = compiler.widths.shape(x)
   const dims = named.filter((d) => shape[d] === 1 || now[d] !== 1)
-  if (dims.length < named.length) compiler.refuse(op, 'would drop a dimension of which one index is left')
+  if (dims.length < named.length) compiler.rewrite(op, { node: op.node, form: 'squeeze', dims })
   return new Set()
 }
 

@@ -15,8 +15,19 @@ export interface CutRequest {
     element?: number
     value: number | boolean | number[] | null | { shape: number[]; data: number[] | Float32Array }
   }[]
-  /** An int computed at run time is multiplied, then floor-divided. */
-  readonly scaled: readonly { node: number; input: number; element?: number; multiply: number; divide: number }[]
+  /**
+   * An int computed at run time is multiplied, then floor-divided. Before that it is computed anew, for this place alone,
+   * with the sizes in `entries` (what the node gives, or an element of the list of `size` that it gives) multiplied and divided each.
+   */
+  readonly scaled: readonly {
+    node: number
+    input: number
+    element?: number
+    multiply: number
+    divide: number
+    entries?: readonly { node: number; element?: number; size?: number; multiply: number; divide: number }[]
+  }[]
+  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
   /** The constant tensor that is read there is sliced, for this use only. */
   readonly tensors?: readonly {
     node: number
@@ -28,10 +39,10 @@ export interface CutRequest {
   readonly selects?: readonly { node: number; input: number; dim: number; keep: Int32Array }[]
   /** What the node gives is put back to `size` coordinates along `dim`: zeros but for `keep`. */
   readonly scatters?: readonly { node: number; output: number; dim: number; size: number; keep: Int32Array }[]
-  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
   readonly rewrites: readonly (
     | { node: number; form: 'split_with_sizes'; sizes: number[] }
     | { node: number; form: 'index_select'; dim: number; indices: number[] }
+    | { node: number; form: 'squeeze'; dims: number[] }
   )[]
 }
 

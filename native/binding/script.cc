@@ -94,7 +94,10 @@ script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
   const std::string form = ToText(edit.Get("form"), "form");
   if (form == "split_with_sizes")
     return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
-  if (form != "index_select") throw InvalidArgument("form must be split_with_sizes or index_select, not " + form);
+  if (form == "squeeze") return {node, script::CutRequest::Squeeze{Integers(edit.Get("dims"), "dims")}};
+  if (form != "index_select") {
+    throw InvalidArgument("form must be split_with_sizes, index_select or squeeze, not " + form);
+  }
   return {node,
           script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};
 }
@@ -119,6 +122,18 @@ script::CutRequest::Slice ToSlice(const Napi::Object& edit) {
   return {"", Count(edit.Get("dim"), "dim"), Integers(edit.Get("keep"), "keep")};
 }
 
+script::CutRequest::Entry ToEntry(const Napi::Object& edit) {
+  script::CutRequest::Entry entry;
+  entry.node = Count(edit.Get("node"), "node");
+  if (edit.Has("element")) {
+    entry.element = Count(edit.Get("element"), "element");
+    entry.size = Count(edit.Get("size"), "size");
+  }
+  entry.multiply = Count(edit.Get("multiply"), "multiply");
+  entry.divide = ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX);
+  return entry;
+}
+
 script::CutRequest ToRequest(Napi::Value value) {
   using script::CutRequest;
   if (!value.IsObject()) throw InvalidArgument("request must be an object, not " + Describe(value));
@@ -137,7 +152,8 @@ script::CutRequest ToRequest(Napi::Value value) {
       ToEdits<CutRequest::Scaled>(request, "scaled",
                                   [](const Napi::Object& edit) {
                                     return CutRequest::Scaled{ToPlace(edit), Count(edit.Get("multiply"), "multiply"),
-                                                              ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX)};
+                                                              ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX),
+                                                              ToEdits<CutRequest::Entry>(edit, "entries", ToEntry)};
                                   }),
       ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
       ToEdits<CutRequest::Tensor>(

@@ -4,6 +4,8 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -36,13 +38,20 @@ class Editor {
   void Scale(const CutRequest::Scaled& edit) {
     Node* user = UserOf(edit.place);
     Value* old = Current(edit.place);
+    if (!edit.entries.empty()) {
+      Restorer restorer(*this, edit, user);
+      old = restorer.Of(old);
+      if (!restorer.Complete()) {
+        throw Error("ERR_UNSUPPORTED", Describe(NodeOf(edit.place)) + " computes with a width out of reach");
+      }
+      Put(edit.place, old);
+    }
+    if (edit.multiply == edit.divide) return;
     if (!old->type()->isSubtypeOf(*c10::IntType::get())) {
       throw Error("ERR_UNSUPPORTED",
                   Describe(NodeOf(edit.place)) + ": only an int can be scaled, not " + old->type()->repr_str());
     }
-    torch::jit::WithInsertPoint guard(user);
-    Value* product = Compute(user, aten::mul, {old, Insert(user, edit.multiply)}, c10::IntType::get());
-    Put(edit.place, Compute(user, aten::floordiv, {product, Insert(user, edit.divide)}, c10::IntType::get()));
+    Put(edit.place, Times(user, old, edit.multiply, edit.divide));
   }
 
   void Rewrite(const CutRequest::Rewrite& edit) {
@@ -53,6 +62,10 @@ class Editor {
       Value* dim = node->inputs().size() > 2 ? node->input(2) : Insert(node, int64_t{0});
       Value* sizes = Insert(node, IValue(split->sizes));
       result = Compute(node, aten::split_with_sizes, {node->input(0), sizes, dim}, node->output()->type());
+    } else if (const auto* squeeze = std::get_if<CutRequest::Squeeze>(&edit.form)) {
+      result =
+          graph_.insert(node->kind(), {node->input(0), Insert(node, IValue(squeeze->dims))}, {}, node->sourceRange());
+      SetScope(result->node(), ScopeOf(node));
     } else {
       const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
       result = Pick(node->input(0), select.dim, select.indices, node);
@@ -114,6 +127,84 @@ class Editor {
   }
 
  private:
+  // A number computed anew before `user`, for it alone, with the sizes of cut tensors put back to what they were.
+  class Restorer {
+   public:
+    Restorer(Editor& editor, const CutRequest::Scaled& edit, Node* user) : editor_(editor), user_(user) {
+      for (const auto& entry : edit.entries) {
+        entries_[editor.NodeOf({entry.node, 0, std::nullopt})].push_back(&entry);
+      }
+    }
+
+    Value* Of(Value* value) {
+      const auto known = made_.find(value);
+      if (known != made_.end()) return known->second;
+      Node* node = value->node();
+      const auto entry = entries_.find(node);
+      if (entry != entries_.end()) return made_[value] = Entry(value, entry->second);
+      made_[value] = value;
+      if (!IsArithmetic(node)) return value;
+      std::vector<Value*> inputs;
+      for (Value* input : node->inputs()) inputs.push_back(Of(input));
+      if (std::equal(inputs.begin(), inputs.end(), node->inputs().begin())) return value;
+      Node* copy = editor_.graph_.createClone(node, [](Value* same) { return same; });
+      for (size_t i = 0; i < inputs.size(); ++i) copy->replaceInput(i, inputs[i]);
+      editor_.Add(user_, copy);
+      for (size_t i = 0; i < copy->outputs().size(); ++i) made_[node->output(i)] = copy->output(i);
+      return made_.at(value);
+    }
+
+    // Whether every size was met on the way.
+    bool Complete() const { return met_.size() == entries_.size(); }
+
+   private:
+    Value* Entry(Value* value, const std::vector<const CutRequest::Entry*>& entries) {
+      met_.insert(value->node());
+      const auto times = [&](Value* size, const CutRequest::Entry& entry) {
+        return editor_.Times(user_, size, entry.multiply, entry.divide);
+      };
+      if (!entries[0]->element) return times(value, *entries[0]);
+      Node* unpack = editor_.graph_.createListUnpack(value, entries[0]->size);
+      editor_.Add(user_, unpack);
+      std::vector<Value*> sizes = unpack->outputs().vec();
+      for (const auto* entry : entries) sizes.at(*entry->element) = times(sizes.at(*entry->element), *entry);
+      Node* list = editor_.graph_.createList(c10::IntType::get(), sizes);
+      editor_.Add(user_, list);
+      return list->output();
+    }
+
+    // Only numbers and lists of them are computed anew, no tensors but those of no dimension that traces compute with.
+    static bool IsArithmetic(const Node* node) {
+      static const std::set<std::string> kScalars = {
+          "prim::NumToTensor", "aten::Int",    "aten::IntImplicit",  "aten::Float",       "aten::FloatImplicit",
+          "aten::item",        "aten::Bool",   "aten::floor_divide", "aten::true_divide", "aten::ScalarImplicit",
+          "aten::add",         "aten::sub",    "aten::mul",          "aten::div",         "aten::remainder",
+          "aten::pow",         "aten::sqrt",   "aten::floor",        "aten::ceil",        "aten::neg",
+          "aten::to",          "aten::detach", "aten::clone",        "aten::rsub",        "aten::abs"};
+      const auto* schema = node->maybeSchema();
+      if (!node->blocks().empty() || node->hasSideEffects() || (schema != nullptr && schema->is_mutable()))
+        return false;
+      if (node->kind() == prim::Param || node->kind() == prim::Constant || node->kind() == prim::GetAttr) return false;
+      if (kScalars.contains(node->kind().toQualString())) return true;
+      return std::none_of(node->inputs().begin(), node->inputs().end(),
+                          [](const Value* input) { return input->type()->isSubtypeOf(*c10::TensorType::get()); });
+    }
+
+    Editor& editor_;
+    Node* user_;
+    std::unordered_map<Node*, std::vector<const CutRequest::Entry*>> entries_;
+    std::unordered_map<Value*, Value*> made_;
+    std::set<Node*> met_;
+  };
+
+  // `value * multiply / divide`, before `user`.
+  Value* Times(Node* user, Value* value, int64_t multiply, int64_t divide) {
+    torch::jit::WithInsertPoint guard(user);
+    if (multiply != 1) value = Compute(user, aten::mul, {value, Insert(user, multiply)}, c10::IntType::get());
+    if (divide == 1) return value;
+    return Compute(user, aten::floordiv, {value, Insert(user, divide)}, c10::IntType::get());
+  }
+
   Node* NodeOf(const CutRequest::Place& place) const {
     if (place.node < 0 || place.node >= static_cast<int64_t>(nodes_.size())) {
       throw Error("ERR_INVALID_ARGUMENT", "The recording has no node " + std::to_string(place.node));

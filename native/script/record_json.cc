@@ -144,6 +144,10 @@ void WriteValue(Writer& out, const RecordValue& value) {
   } else {
     out.Key("value");
     out.Plain(value);
+    if (value.role != nullptr) {
+      out.Key("role");
+      out.String(value.role);
+    }
   }
   out.Raw("}");
 }

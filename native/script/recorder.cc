@@ -216,7 +216,9 @@ Slot Recorder::Held(const AttributeKey& key, const IValue& value) {
   if (speculation_ != nullptr && speculation_->written.contains(key)) return speculation_->written.at(key);
   auto [known, added] = attributes_.try_emplace(key, Slot{value, IValue()});
   if (!added && !known->second.value.is(value)) known->second = Slot{value, IValue()};
-  values_.Of(known->second);
+  const Arg read = values_.Of(known->second);
+  // What the program never assigns is a constant by now.
+  if (!read.list && record_.values[read.id].kind != ValueKind::kTensor) record_.values[read.id].role = "state";
   return speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
 }
 
@@ -285,18 +287,37 @@ void Recorder::Loop(Node* node, Env& env) {
     if (snapshot) enter(snapshot->env, 0);
     Skip(node, body, std::move(entry), std::move(snapshot));
   }
+  const Arg trip = values_.Of(At(env, node->input(0)));
+  Arg condition = values_.Of(At(env, node->input(1)));
+  // Numbers that it carries are others after another number of rounds.
+  const auto carry = [&](std::vector<Slot> slots, Slot* index) {
+    Op op{Id(node), {trip, condition}, {}, speculation_ != nullptr};
+    if (index != nullptr) op.outputs.push_back(values_.Fresh(*index, false));
+    for (Slot& slot : slots) {
+      if (!slot.value.isInt() && !slot.value.isDouble() && !slot.value.isBool()) continue;
+      op.inputs.push_back(values_.Of(slot));
+      slot.shadow = IValue();
+      op.outputs.push_back(values_.Fresh(slot, false));
+    }
+    if (!op.outputs.empty()) AddOp(std::move(op));
+    return slots;
+  };
+  std::vector<Slot> held;
+  for (size_t i = 0; i < carried; ++i) held.push_back(At(env, body->inputs()[i + 1]));
   for (int64_t round = 0; round < rounds && going; ++round) {
-    enter(env, round);
+    Slot index{round, IValue()};
+    held = carry(std::move(held), &index);
+    env[body->inputs()[0]] = index;
+    for (size_t i = 0; i < carried; ++i) env[body->inputs()[i + 1]] = held[i];
     RunBlock(body, env);
-    going = At(env, body->outputs()[0]).value.toBool();
-    std::vector<Slot> next;
-    for (size_t i = 0; i < carried; ++i) next.push_back(At(env, body->outputs()[i + 1]));
-    for (size_t i = 0; i < carried; ++i) env[body->inputs()[i + 1]] = std::move(next[i]);
+    Slot& next = At(env, body->outputs()[0]);
+    condition = values_.Of(next);
+    going = next.value.toBool();
+    held.clear();
+    for (size_t i = 0; i < carried; ++i) held.push_back(At(env, body->outputs()[i + 1]));
   }
-  for (size_t i = 0; i < carried; ++i) {
-    const Slot last = At(env, body->inputs()[i + 1]);
-    env[node->output(i)] = last;
-  }
+  held = carry(std::move(held), nullptr);
+  for (size_t i = 0; i < carried; ++i) env[node->output(i)] = std::move(held[i]);
 }
 
 // Builds and takes apart containers; elements keep their ids.

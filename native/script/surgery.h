@@ -28,10 +28,19 @@ struct CutRequest {
     Place place;
     c10::IValue value;  // number, flag, list of ints, tensor, or none
   };
+  // A size that the program reads: what a node gives, or one element of the list of `size` that it gives.
+  struct Entry {
+    int64_t node = 0;
+    std::optional<int64_t> element;
+    int64_t size = 0;
+    int64_t multiply = 1;
+    int64_t divide = 1;
+  };
   struct Scaled {
     Place place;
     int64_t multiply = 1;
     int64_t divide = 1;
+    std::vector<Entry> entries;
   };
   // Slices of the constant tensor that is read at a place, for this use only.
   struct Tensor {
@@ -60,9 +69,12 @@ struct CutRequest {
     int64_t dim = 0;
     std::vector<int64_t> indices;
   };
+  struct Squeeze {
+    std::vector<int64_t> dims;
+  };
   struct Rewrite {
     int64_t node = 0;
-    std::variant<SplitWithSizes, IndexSelect> form;
+    std::variant<SplitWithSizes, IndexSelect, Squeeze> form;
   };
 
   std::vector<Slice> slices;

@@ -59,6 +59,7 @@ describe('a table that is read by the size of the input stays whole along that d
     ['a split', withTable('h0', 'h0, h1 = torch.split(self.pe, [x.size(1), 20 - x.size(1)], 1)')],
     ['a roll', withTable('torch.roll(self.pe, [x.size(1)], [1])[:, :x.size(1)]')],
     ['every second row', withTable('self.pe[:, :2 * x.size(1):2]')],
+    ['a number of rows from its elements', withTable('self.pe[:, :self.pe.numel() // 320 * x.size(1)]')],
     ['a mean of what was read', withTable('self.pe[:, :x.size(1)].mean(1, keepdim=True)')],
   ])('%s', async (_, code) => {
     const verdict = await cut({ code, parameters: table })
@@ -80,10 +81,8 @@ describe('a table that is read by the size of the input stays whole along that d
     const code = withTable('h0', 'h0 = self.pe.expand(x.size(0), -1, -1).mean(1, keepdim=True)')
     expect(told(await cut({ code, parameters: { ...STREAM, pe: [1, 3, 16] }, inputs: ALONE }))).toBe('cut')
   })
-})
 
-describe('rounds that another length changes', () => {
-  it('a table of which a loop takes one row after the other stays whole', async () => {
+  it('rows of which a loop takes one after the other', async () => {
     const code = `
 h = torch.linear(x, self.i)
 y = torch.zeros_like(h)
@@ -91,15 +90,6 @@ for t in range(x.size(1)):
   y[:, t] = h[:, t] * self.pe[0, t]
 return torch.linear(torch.relu(y), self.o)`
     expect(told(await cut({ code, parameters: { i: [16, 6], pe: [1, 20, 16], o: [3, 16] } }))).toBe('cut')
-  })
-
-  it('a number that rounds add up is not constant', async () => {
-    const code = `
-n = 0
-for t in range(x.size(1)):
-  n += 1
-${withTable('self.pe[:, :n]').trim()}`
-    expect(told(await cut({ code, parameters: { ...STREAM, pe: [1, 20, 16] } }))).toBe('cut')
   })
 })
 
@@ -156,6 +146,7 @@ return torch.linear(torch.tanh(u), self.a) + torch.linear(torch.relu(w), self.b)
     ['a product of sizes', 'h.view(h.size(0) * h.size(1) * h.size(2)).view(h.size(0), h.size(1), -1)', [3, 16]],
     ['a width divided', 'h.view(h.size(0), h.size(1), 4, h.size(2) // 4).sum(2)', [3, 4]],
     ['a width in the scale', 'h / float(h.size(2)) ** 0.5', [3, 16]],
+    ['steps times a width in the scale', 'h / float(h.size(1) * h.size(2))', [3, 16]],
     ['zeros of a width', 'h + torch.zeros(h.size(0), h.size(1), 16)', [3, 16]],
   ])('%s', async (_, shape, o) => {
     const code = `h = torch.linear(x, self.i)\ny = ${shape}\nreturn torch.linear(torch.relu(y), self.o)`
@@ -177,9 +168,52 @@ return torch.linear(torch.relu(torch.linear(y.cumsum(1)[:, -1:], self.a)), self.
     const code = 'h = torch.linear(x, self.i)\nreturn torch.linear(h, self.o) + h.size(2)'
     expect(told(await cut({ code, parameters: { i: [16, 6], o: [3, 16] } }))).toBe('cut')
   })
+
+  it('a width that counts rounds', async () => {
+    const code = `
+h = torch.linear(x, self.i)
+y = h
+for k in range(h.size(2) // 4):
+  y = torch.relu(torch.linear(y, self.w)) + h
+return torch.linear(y, self.o)`
+    expect(told(await cut({ code, parameters: { i: [16, 6], w: [16, 16], o: [3, 16] } }))).toBe('cut')
+  })
+})
+
+describe('a dimension that is cut to one', () => {
+  it.each([
+    ['squeeze()', 'h.mean(1, keepdim=True).squeeze()'],
+    ['squeeze() in place', 'torch.relu(h).mean(1, keepdim=True).squeeze_()'],
+    ['squeeze of one that is named', 'h.mean(1).squeeze(1)'],
+  ])('does not vanish with %s', async (_, code) => {
+    const verdict = await cut({
+      code: `h = torch.linear(x, self.i)\ny = ${code}\nreturn torch.linear(y, self.o)`,
+      parameters: { i: [2, 6], o: [3, 2] },
+    })
+    expect(told(verdict)).toBe('cut')
+    expect(grouped(verdict)).toContain('i')
+  })
 })
 
 describe('branches and rounds that are the same for every input', () => {
+  const inner = (n: number) =>
+    Array.from({ length: n }, (_, i) => `  if k == ${i}:\n    y = torch.linear(maps[k], self.w${i})`).join('\n')
+  it('`if i == index` chains of a pyramid are folded', async () => {
+    const code = `
+maps = [torch.linear(x, self.a), torch.linear(x, self.b)]
+maps.append(torch.linear(x, self.c))
+out = torch.zeros([1])
+for k in range(len(maps)):
+  y = maps[k]
+${inner(3)}
+  out = out + torch.relu(y)
+return torch.linear(out, self.o)`
+    const parameters = { a: [8, 6], b: [10, 6], c: [12, 6], w0: [16, 8], w1: [16, 10], w2: [16, 12], o: [3, 16] }
+    const verdict = await cut({ code, parameters })
+    expect(told(verdict)).toBe('cut')
+    expect(new Set(grouped(verdict))).toEqual(new Set(Object.keys(parameters)))
+  })
+
   it('a round that only a longer input reaches is not', async () => {
     const code = `
 y = torch.linear(x, self.a)
@@ -190,6 +224,46 @@ return torch.linear(torch.relu(y), self.o)`
     expect(await cut({ code, parameters: { a: [16, 6], b: [16, 6], o: [3, 16] } })).not.toMatchObject({
       outcome: 'wrong',
     })
+  })
+
+  it('a number that rounds add up is not constant', async () => {
+    const code = `
+n = 0
+for t in range(x.size(1)):
+  n += 1
+${withTable('self.pe[:, :n]').trim()}`
+    expect(told(await cut({ code, parameters: { ...STREAM, pe: [1, 20, 16] } }))).toBe('cut')
+  })
+
+  it.each([
+    ['a row that rounds count', 'n = 0', 'y[:, t] = h[:, t] * self.pe[0, n]\n  n += 1', 'y'],
+    [
+      'rows that rounds have joined',
+      'y = h[:, :0]',
+      'y = torch.cat([y, h[:, t:t + 1]], 1)',
+      'y + self.pe[:, :y.size(1)]',
+    ],
+    [
+      'rows that rounds have put on a list',
+      'rows: List[Tensor] = []',
+      'rows.append(h[:, t])',
+      'torch.stack(rows, 1) + self.pe[:, :torch.stack(rows, 1).size(1)]',
+    ],
+    [
+      'the length of a list that rounds fill',
+      'rows: List[Tensor] = []',
+      'rows.append(h[:, t])',
+      'h + self.pe[:, :len(rows)]',
+    ],
+  ])('%s: the table stays whole', async (_, before, round, result) => {
+    const code = `
+h = torch.linear(x, self.i)
+y = torch.zeros_like(h)
+${before}
+for t in range(x.size(1)):
+  ${round}
+return torch.linear(torch.relu(${result}), self.o)`
+    expect(told(await cut({ code, parameters: { i: [16, 6], pe: [1, 20, 16], o: [3, 16] } }))).toBe('cut')
   })
 
   it('a number that a branch on the length chooses is not constant', async () => {

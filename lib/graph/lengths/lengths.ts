@@ -11,6 +11,8 @@ import {
 } from '../record.js'
 import { lengthRuleFor } from './rules.js'
 
+const JOINS = new Set(['aten::cat', 'aten::concat', 'aten::concatenate', 'aten::stack'])
+
 /** Lengths of dimensions that are told by what they are tied to, not by what makes them. */
 export type Learned = ReadonlyMap<ValueId, ReadonlyMap<number, Polynomial>>
 
@@ -28,6 +30,7 @@ export class Lengths implements Dimensions {
   /** Lengths of which nothing is known. */
   private readonly open = new Set<Polynomial>()
   private readonly learned: Learned
+  private readonly inRounds: ReadonlyMap<ValueId, ReadonlySet<number>>
   private readonly choices = new Map<ValueId, SkippedBlock[]>()
   /** Values of which it is being asked whether a branch chose them. */
   private readonly asked = new Set<ValueId>()
@@ -37,6 +40,7 @@ export class Lengths implements Dimensions {
     this.learned = learned
     this.symbols = symbols
     this.given = givenNumbers(record)
+    this.inRounds = madeInRounds(record)
     for (const block of record.skipped) {
       if (block.outcome === 'raises') continue
       for (const { taken, skipped } of block.merges) {
@@ -113,12 +117,23 @@ export class Lengths implements Dimensions {
     return shape.map((size, d) => (isConstant ? Polynomial.constant(size) : (known?.get(d) ?? this.own(id, d))))
   }
 
+  /** The dimension along which an operator joins what rounds of a loop made: as long as there are rounds. */
+  private joinedRounds(op: LengthOp): number | undefined {
+    const { name, inputs, outputs } = op.entry
+    const rounds = JOINS.has(name) && flat(inputs[0] ?? []).some((id) => this.inRounds.has(id))
+    const made = this.record.values[flat(outputs)[0] ?? -1]
+    if (!rounds || made?.kind !== 'tensor') return undefined
+    const dim = op.int('dim') ?? 0
+    return dim < 0 ? dim + made.shape.length : dim
+  }
+
   private follow(op: OpEntry): void {
     this.numbers.follow(op)
     const outputs = flat(op.outputs).filter((id) => this.record.values[id]?.kind === 'tensor')
     if (outputs.every((id) => (this.record.values[id] as TensorValue).shape.length === 0)) return
     const rule = lengthRuleFor(op.name)
     const view = new LengthOp(this, this.record, op)
+    const joined = this.joinedRounds(view)
     outputs.forEach((id, k) => {
       const { shape } = this.record.values[id] as TensorValue
       const known = this.learned.get(id)
@@ -130,6 +145,7 @@ export class Lengths implements Dimensions {
           const length = known?.get(d) ?? (fits ? made[d] : undefined)
           // A constant that the example contradicts was misread.
           const wrong = length?.value !== undefined && length.value !== size
+          if (this.numbers.hasOpenRounds && (this.inRounds.get(id)?.has(d) || d === joined)) return this.own(id, d)
           return length && !wrong ? length : this.unknown(op, id, d)
         }),
       )
@@ -145,29 +161,28 @@ function givenNumbers(record: OpRecord): Set<ValueId> {
     if (value.role === 'state' || (value.kind === 'tensor' && value.role === undefined && !made.has(id))) given.add(id)
   })
   for (const { mutates, inputs } of record.ops) if (mutates) for (const id of flat(inputs[0] ?? [])) given.add(id)
-  for (const id of countedByRounds(record)) given.add(id)
   return given
 }
 
-/** Numbers that are others in each round of a loop (its index, what it adds up): another input may go more rounds. */
-function countedByRounds({ ops }: OpRecord): Set<ValueId> {
-  const first = new Map<number, OpEntry>()
-  const counted = new Set<ValueId>()
-  for (const op of ops) {
-    const known = first.get(op.node)
-    if (!known) {
-      first.set(op.node, op)
-      continue
-    }
-    const [before, now] = [flat(known.inputs), flat(op.inputs)]
-    before.forEach((id, k) => {
-      const other = now[k]
-      if (other === undefined || other === id) return
-      counted.add(id)
-      counted.add(other)
-    })
+/** Tensors that an operator makes in one round of a loop after the other, with the dimensions that differ from round to round. */
+function madeInRounds({ ops, values }: OpRecord): Map<ValueId, Set<number>> {
+  const byNode = new Map<number, OpEntry[]>()
+  for (const op of ops) byNode.set(op.node, [...(byNode.get(op.node) ?? []), op])
+  const sizes = (id: ValueId | undefined) => {
+    const value = id === undefined ? undefined : values[id]
+    return value?.kind === 'tensor' ? value.shape : []
   }
-  return counted
+  const made = new Map<ValueId, Set<number>>()
+  for (const rounds of byNode.values()) {
+    if (rounds.length === 1) continue
+    const outputs = rounds.map((op) => flat(op.outputs))
+    const uneven = (outputs[0] ?? []).map(
+      (first, k) =>
+        new Set(outputs.flatMap((ids) => sizes(ids[k]).flatMap((n, d) => (n === sizes(first)[d] ? [] : [d])))),
+    )
+    for (const ids of outputs) for (const [k, id] of ids.entries()) made.set(id, uneven[k] ?? new Set())
+  }
+  return made
 }
 
 /** One operator of the record, as the rules of lengths see it. */

@@ -98,8 +98,9 @@ interface Related {
 /** Applies the rule of every live operator. */
 function relate(record: OpRecord, lengths: Lengths): Related {
   const graph = new Graph(record, lengths)
-  const closed = closedBranches(record, lengths)
-  const passed = new Set([...closed, ...singleExamples(record)])
+  const single = singleExamples(record)
+  const closed = new Set([...closedBranches(record, lengths)].filter((block) => !single.has(block)))
+  const passed = new Set([...closed, ...single])
   const live = liveOps(record, passed)
   const joints = jointsOf(record, passed)
   record.ops.forEach((entry, k) => {

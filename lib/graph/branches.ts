@@ -48,6 +48,18 @@ export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<
     return choices.length > 0 && choices.every(({ condition }) => condition !== undefined && isSettled(condition))
   }
 
+  const asked = new Map<ValueId, boolean>()
+  /** Whether another kind of input may change it. */
+  const isOfKind = (id: ValueId): boolean => {
+    const before = asked.get(id)
+    if (before !== undefined) return before
+    asked.set(id, false)
+    const op = madeBy.get(id)
+    const ofKind = op !== undefined && (SETTLED.has(op.name) || flat(op.inputs).some(isOfKind))
+    asked.set(id, ofKind)
+    return ofKind
+  }
+
   const ways = new Map<number, Set<unknown>>()
   for (const { node, condition } of record.skipped) {
     if (condition === undefined) continue
@@ -57,7 +69,7 @@ export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<
   for (const block of record.skipped) {
     const { kind, condition, outcome, node, merges } = block
     if (kind !== 'if' || condition === undefined || outcome === 'raises') continue
-    if (lengths.isSettled(condition)) closed.add(block)
+    if (lengths.isSettled(condition) && !isOfKind(condition)) closed.add(block)
     if (ways.get(node)?.size !== 1) continue
     const alike =
       outcome === 'executed' &&

@@ -126,9 +126,10 @@ export class Numbers {
     const asRecorded = () => (recorded === undefined ? unknown() : Polynomial.constant(recorded))
     if (op.name === 'prim::Loop') {
       if (!this.hasFixedRounds(op)) return unknown()
-      const from = this.carried(op, id)
+      const from = this.carried(op, id, 2)
       return from === undefined ? asRecorded() : this.of(from)
     }
+    if (op.name === 'prim::If') return this.of(this.carried(op, id, 1) ?? id)
     if (KINDS_ONLY.has(op.name)) return ids.some((each) => this.kept.has(each)) ? unknown() : asRecorded()
     const [self] = op.inputs
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
@@ -162,11 +163,11 @@ export class Numbers {
     return [count, condition].every((each) => typeof each === 'number' && this.isConstant(each))
   }
 
-  /** The index of a round; what the loop carries is what it was before the round. */
-  private carried(op: OpEntry, id: ValueId): ValueId | undefined {
+  /** What a loop carries into a round, or a branch has written to a list, is what it was before; not so the index of a round. */
+  private carried(op: OpEntry, id: ValueId, first: number): ValueId | undefined {
     const [from, to] = [flat(op.inputs), flat(op.outputs)]
     const k = from.length - to.length + to.indexOf(id)
-    return k < 2 ? undefined : from[k]
+    return k < first ? undefined : from[k]
   }
 
   private rounding(op: OpEntry): string | undefined {

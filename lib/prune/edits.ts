@@ -101,15 +101,31 @@ export class Compiler {
     })
   }
 
-  /** Where a width decided which way an `if` goes, or the other way was not analysed, it goes on as it went. */
+  /**
+   * Where a width decided which way an `if` goes, it goes on as it went. A branch that was not analysed raises, unless an
+   * input takes it in another round.
+   */
   keepBranch(block: SkippedBlock): void {
     const { node, scope, kind, condition } = block
     const was = condition === undefined ? undefined : this.scalars.before(condition)
     if (kind !== 'if' || condition === undefined || was === undefined) return
-    const settled = this.analysis.lengths.isSettled(condition) || !this.analysis.closed.has(block)
-    if (settled && !this.scalars.changes(condition)) return
-    const edit: Edit = { kind: 'constant', place: { node, input: 0 }, value: was !== 0 }
-    this.put({ name: 'prim::If', scope }, edit)
+    const op = { name: 'prim::If', scope }
+    if (this.scalars.changes(condition)) {
+      this.put(op, { kind: 'constant', place: { node, input: 0 }, value: was !== 0 })
+    } else if (this.analysis.closed.has(block) && this.goesOneWay(node)) {
+      this.put(op, {
+        kind: 'rewrite',
+        place: { node, input: -1 },
+        rewrite: { node, form: 'close', block: was ? 1 : 0 },
+      })
+    }
+  }
+
+  private goesOneWay(node: number): boolean {
+    const ways = this.analysis.record.skipped.flatMap((block) =>
+      block.node === node && block.condition !== undefined ? [this.scalars.before(block.condition)] : [],
+    )
+    return new Set(ways).size === 1
   }
 
   /** The operator takes `value` there. */

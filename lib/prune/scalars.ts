@@ -72,7 +72,8 @@ export class Scalars {
     if (seen.has(id) || !this.changes(id)) return true
     seen.add(id)
     const op = this.madeBy.get(id)
-    if (!op || op.name === 'prim::Loop' || this.widths.analysis.lengths.isChosen(id)) return false
+    if (!op || op.name === 'prim::Loop' || op.name === 'prim::If' || this.widths.analysis.lengths.isChosen(id))
+      return false
     const entry = this.entryOf(op, id)
     if (entry) found.set(`${entry.node}.${entry.element ?? ''}`, entry)
     return entry !== undefined || flatArgs(op.inputs).every((each) => this.reach(each, found, seen))

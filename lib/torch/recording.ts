@@ -27,7 +27,7 @@ export interface CutRequest {
     divide: number
     entries?: readonly { node: number; element?: number; size?: number; multiply: number; divide: number }[]
   }[]
-  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection. */
+  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection, a block of an `if` into an exception. */
   /** The constant tensor that is read there is sliced, for this use only. */
   readonly tensors?: readonly {
     node: number
@@ -43,6 +43,7 @@ export interface CutRequest {
     | { node: number; form: 'split_with_sizes'; sizes: number[] }
     | { node: number; form: 'index_select'; dim: number; indices: number[] }
     | { node: number; form: 'squeeze'; dims: number[] }
+    | { node: number; form: 'close'; block: 0 | 1 }
   )[]
 }
 

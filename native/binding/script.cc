@@ -95,8 +95,9 @@ script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
   if (form == "split_with_sizes")
     return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
   if (form == "squeeze") return {node, script::CutRequest::Squeeze{Integers(edit.Get("dims"), "dims")}};
+  if (form == "close") return {node, script::CutRequest::Close{ToInteger(edit.Get("block"), "block", 0, 1)}};
   if (form != "index_select") {
-    throw InvalidArgument("form must be split_with_sizes, index_select or squeeze, not " + form);
+    throw InvalidArgument("form must be split_with_sizes, index_select, squeeze or close, not " + form);
   }
   return {node,
           script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};

@@ -56,6 +56,10 @@ class Editor {
 
   void Rewrite(const CutRequest::Rewrite& edit) {
     Node* node = nodes_.at(edit.node);
+    if (const auto* close = std::get_if<CutRequest::Close>(&edit.form)) {
+      closed_.push_back(node->blocks().at(close->block));
+      return;
+    }
     torch::jit::WithInsertPoint guard(node);
     Value* result;
     if (const auto* split = std::get_if<CutRequest::SplitWithSizes>(&edit.form)) {
@@ -63,9 +67,7 @@ class Editor {
       Value* sizes = Insert(node, IValue(split->sizes));
       result = Compute(node, aten::split_with_sizes, {node->input(0), sizes, dim}, node->output()->type());
     } else if (const auto* squeeze = std::get_if<CutRequest::Squeeze>(&edit.form)) {
-      result =
-          graph_.insert(node->kind(), {node->input(0), Insert(node, IValue(squeeze->dims))}, {}, node->sourceRange());
-      SetScope(result->node(), ScopeOf(node));
+      result = Call(node, node->kind(), {node->input(0), Insert(node, IValue(squeeze->dims))});
     } else {
       const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
       result = Pick(node->input(0), select.dim, select.indices, node);
@@ -124,9 +126,34 @@ class Editor {
   // Nodes that a rewrite replaced go last, so that ids stay good until then.
   void Finish() {
     for (Node* node : replaced_) node->destroy();
+    for (torch::jit::Block* block : closed_) Close(block);
   }
 
  private:
+  // What is left of the block raises; blocks within others come first.
+  void Close(torch::jit::Block* block) {
+    Node* origin = block->owningNode();
+    torch::jit::WithInsertPoint guard(block);
+    std::vector<Value*> none;
+    for (const Value* output : block->outputs()) {
+      none.push_back(graph_.insertNode(graph_.createUninitialized(output->type()))->output());
+    }
+    Value* why =
+        Insert(origin, IValue("This branch was closed when the model was cut: its example inputs do not take it"));
+    Value* type = Insert(origin, IValue("RuntimeError"));
+    Node* raise = graph_.insertNode(graph_.create(prim::RaiseException, {why, type}, 0));
+    Follow(raise, origin);
+    for (size_t i = 0; i < none.size(); ++i) block->replaceOutput(i, none[i]);
+    const std::set<const Node*> left = [&] {
+      std::set<const Node*> nodes{raise, why->node(), type->node()};
+      for (const Value* value : none) nodes.insert(value->node());
+      return nodes;
+    }();
+    for (auto node = block->nodes().rbegin(); node != block->nodes().rend(); ++node) {
+      if (!left.contains(*node)) node.destroyCurrent();
+    }
+  }
+
   // A number computed anew before `user`, for it alone, with the sizes of cut tensors put back to what they were.
   class Restorer {
    public:
@@ -324,6 +351,7 @@ class Editor {
   const Recording& recording_;
   std::vector<Node*> nodes_;
   std::vector<Node*> replaced_;
+  std::vector<torch::jit::Block*> closed_;
   std::unordered_map<std::string, int> made_;     // for a node, by its trail
   std::unordered_map<Value*, Value*> scattered_;  // by output: what its users read now
 };

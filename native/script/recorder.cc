@@ -250,6 +250,8 @@ void Recorder::If(Node* node, Env& env) {
   const bool raises = OnlyRaises(other);
   entry.outcome = raises ? "raises" : "failed";
   auto snapshot = raises ? nullptr : Capture(other, env);
+  std::vector<Written> written = Outer(taken, env);
+  for (Written& each : Outer(other, env)) written.push_back(std::move(each));
   RunBlock(taken, env);
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     Slot& slot = At(env, taken->outputs()[i]);
@@ -257,7 +259,7 @@ void Recorder::If(Node* node, Env& env) {
     const Slot result = slot;
     env[node->output(i)] = result;
   }
-  Skip(node, other, std::move(entry), std::move(snapshot));
+  Skip(node, other, std::move(entry), std::move(snapshot), std::move(written));
 }
 
 void Recorder::Loop(Node* node, Env& env) {
@@ -285,19 +287,23 @@ void Recorder::Loop(Node* node, Env& env) {
       if (snapshot) snapshot->env[body->inputs()[i + 1]] = values_.Copy(start, snapshot->speculation.copies);
     }
     if (snapshot) enter(snapshot->env, 0);
-    Skip(node, body, std::move(entry), std::move(snapshot));
+    Skip(node, body, std::move(entry), std::move(snapshot), Outer(body, env));
   }
   const Arg trip = values_.Of(At(env, node->input(0)));
   Arg condition = values_.Of(At(env, node->input(1)));
-  // Numbers that it carries are others after another number of rounds.
+  std::vector<Written> written = Outer(body, env);
+  // Numbers that it carries, or writes to a list, are others after another number of rounds.
   const auto carry = [&](std::vector<Slot> slots, Slot* index) {
     Op op{Id(node), {trip, condition}, {}, speculation_ != nullptr};
     if (index != nullptr) op.outputs.push_back(values_.Fresh(*index, false));
     for (Slot& slot : slots) {
-      if (!slot.value.isInt() && !slot.value.isDouble() && !slot.value.isBool()) continue;
-      op.inputs.push_back(values_.Of(slot));
-      slot.shadow = IValue();
-      op.outputs.push_back(values_.Fresh(slot, false));
+      if (slot.value.isInt() || slot.value.isDouble() || slot.value.isBool()) Renew(slot, op);
+    }
+    for (Written& each : written) {
+      const Arg now = values_.Of(each.slot);
+      if (now == each.content) continue;
+      Renew(each.slot, op);
+      each.content = values_.Of(each.slot);
     }
     if (!op.outputs.empty()) AddOp(std::move(op));
     return slots;
@@ -483,6 +489,25 @@ void CollectTensors(const Arg& arg, const Record& record, std::vector<ValueId>& 
   if (std::find(ids.begin(), ids.end(), arg.id) == ids.end()) ids.push_back(arg.id);
 }
 
+bool IsContainer(const IValue& value) { return value.isList() || value.isGenericDict(); }
+
+// It appends to a list, or sets an element of a list or a dict.
+bool WritesContainers(const Block* block) {
+  for (const Node* node : block->nodes()) {
+    const auto* schema = node->maybeSchema();
+    for (const Block* inner : node->blocks()) {
+      if (WritesContainers(inner)) return true;
+    }
+    if (schema == nullptr) continue;
+    for (const auto& argument : schema->arguments()) {
+      const auto kind = argument.type()->kind();
+      const bool container = kind == c10::TypeKind::ListType || kind == c10::TypeKind::DictType;
+      if (container && argument.alias_info() != nullptr && argument.alias_info()->isWrite()) return true;
+    }
+  }
+  return false;
+}
+
 bool HasEffects(const Block* block) {
   for (const Node* node : block->nodes()) {
     const auto* schema = node->maybeSchema();
@@ -503,14 +528,48 @@ void CollectAttributes(const Block* block, std::vector<const Node*>& nodes) {
 
 }  // namespace
 
-std::vector<ValueId> Recorder::Reads(const Block* block, Env& env) {
+const std::vector<const Value*>& Recorder::Captures(const Block* block) {
   auto [known, added] = captures_.try_emplace(block);
   if (added) {
     std::set<const Value*> inside;
     CollectCaptures(block, inside, known->second);
   }
+  return known->second;
+}
+
+std::vector<Recorder::Written> Recorder::Outer(const Block* block, Env& env) {
+  std::vector<Written> outer;
+  const auto writes = writes_.try_emplace(block, false);
+  if (writes.second) writes.first->second = WritesContainers(block);
+  if (!writes.first->second) return outer;
+  for (const Value* value : Captures(block)) {
+    Slot& slot = At(env, value);
+    if (IsContainer(slot.value)) outer.push_back({value, slot, values_.Of(slot)});
+  }
+  return outer;
+}
+
+void Recorder::Renew(Slot& slot, Op& op) {
+  const Arg from = values_.Of(slot);
+  values_.Forget(slot.value);
+  slot.shadow = IValue();
+  if (!IsContainer(slot.value)) {
+    op.inputs.push_back(from);
+    op.outputs.push_back(values_.Fresh(slot, false));
+    return;
+  }
+  const std::function<void(const Arg&, const Arg&)> pair = [&](const Arg& before, const Arg& after) {
+    for (size_t i = 0; i < after.items.size(); ++i) pair(before.items[i], after.items[i]);
+    if (after.list || record_.values[after.id].kind == ValueKind::kTensor) return;
+    op.inputs.push_back(before);
+    op.outputs.push_back(after);
+  };
+  pair(from, values_.Of(slot));
+}
+
+std::vector<ValueId> Recorder::Reads(const Block* block, Env& env) {
   std::vector<ValueId> ids;
-  for (const Value* value : known->second) {
+  for (const Value* value : Captures(block)) {
     Slot& slot = At(env, value);
     if (!slot.value.isObject()) CollectTensors(values_.Of(slot), record_, ids);
   }
@@ -539,7 +598,8 @@ std::unique_ptr<Recorder::Snapshot> Recorder::Capture(const Block* block, Env& e
   return snapshot;
 }
 
-void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::unique_ptr<Snapshot> snapshot) {
+void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::unique_ptr<Snapshot> snapshot,
+                    std::vector<Written> written) {
   if (snapshot != nullptr) {
     Speculation* const outer = std::exchange(speculation_, &snapshot->speculation);
     if (outer == nullptr) speculative_steps_ = 0;
@@ -569,6 +629,21 @@ void Recorder::Skip(Node* node, const Block* block, SkippedBlock entry, std::uni
       throw;
     }
     speculation_ = outer;
+  }
+  // What one side has written to a list from outside flows out of the branch, too.
+  if (std::string(entry.outcome) != "raises") {
+    Op op{Id(node), {Arg::Of(entry.condition)}, {}, speculation_ != nullptr};
+    for (Written& each : written) {
+      if (entry.skipped) {
+        const bool copied = snapshot->env.contains(each.value);
+        const Arg other = copied ? values_.Of(At(snapshot->env, each.value)) : each.content;
+        if (values_.Of(each.slot) == other) continue;
+        entry.skipped->push_back(other);
+      }
+      Renew(each.slot, op);
+      entry.taken.push_back(values_.Of(each.slot));
+    }
+    if (!op.outputs.empty()) AddOp(std::move(op));
   }
   record_.skipped.push_back(std::move(entry));
 }

@@ -64,6 +64,13 @@ class Recorder {
     Speculation speculation;
   };
 
+  // A list or dict from outside that a block may write to, with what it held before.
+  struct Written {
+    const torch::jit::Value* value;
+    Slot slot;
+    Arg content;
+  };
+
   void RunBlock(const torch::jit::Block* block, Env& env);
   void Step(torch::jit::Node* node, Env& env);
   void Dispatch(torch::jit::Node* node, Env& env);
@@ -79,10 +86,14 @@ class Recorder {
   void Operator(torch::jit::Node* node, Env& env);
 
   std::vector<c10::IValue> Execute(torch::jit::Node* node, std::vector<c10::IValue> stack);
+  const std::vector<const torch::jit::Value*>& Captures(const torch::jit::Block* block);
+  std::vector<Written> Outer(const torch::jit::Block* block, Env& env);
+  // The numbers in the slot are values of their own from here on, which `op` makes of what they were.
+  void Renew(Slot& slot, Op& op);
   std::vector<ValueId> Reads(const torch::jit::Block* block, Env& env);
   std::unique_ptr<Snapshot> Capture(const torch::jit::Block* block, Env& env);
   void Skip(torch::jit::Node* node, const torch::jit::Block* block, SkippedBlock entry,
-            std::unique_ptr<Snapshot> snapshot);
+            std::unique_ptr<Snapshot> snapshot, std::vector<Written> written);
   void AddOp(Op op);
   const NodeFacts& Facts(const torch::jit::Node* node) const;
   int32_t Id(const torch::jit::Node* node) const;
@@ -99,6 +110,7 @@ class Recorder {
   std::unordered_map<const torch::jit::Node*, torch::jit::Operation> operations_;
   std::unordered_map<const torch::jit::Node*, torch::jit::Code> codes_;
   std::unordered_map<const torch::jit::Block*, std::vector<const torch::jit::Value*>> captures_;
+  std::unordered_map<const torch::jit::Block*, bool> writes_;  // to lists or dicts
   std::map<AttributeKey, Slot> attributes_;
   Speculation* speculation_ = nullptr;
   int64_t steps_ = 0;

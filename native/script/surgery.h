@@ -72,9 +72,13 @@ struct CutRequest {
   struct Squeeze {
     std::vector<int64_t> dims;
   };
+  // A block of an `if` that the model does not enter: it only raises.
+  struct Close {
+    int64_t block = 0;
+  };
   struct Rewrite {
     int64_t node = 0;
-    std::variant<SplitWithSizes, IndexSelect, Squeeze> form;
+    std::variant<SplitWithSizes, IndexSelect, Squeeze, Close> form;
   };
 
   std::vector<Slice> slices;

@@ -277,6 +277,59 @@ return torch.linear(torch.relu(h), self.o)`
   })
 })
 
+describe('what a branch or a round writes to a list from outside', () => {
+  it('numbers of a branch on the length: what they decide is cut along', async () => {
+    const code = `
+shift = [1, 1]
+if x.size(1) < 6:
+  shift[0] = 0
+h = torch.linear(x, self.i).view(x.size(0), x.size(1), 4, 4)
+if shift[0] + shift[1] > 1:
+  h = torch.roll(h, [1], [1]).reshape(x.size(0) * x.size(1), 4, 4)
+  h = h.view(x.size(0), x.size(1), 4, 4) * 2.0
+return torch.linear(torch.relu(h).flatten(2), self.o)`
+    const verdict = await cut({ code, parameters: { i: [16, 6], o: [3, 16] } })
+    expect(told(verdict)).toBe('cut')
+    expect(grouped(verdict)).toContain('i')
+  })
+
+  it('numbers of a branch: a table that they index stays whole', async () => {
+    const code = `
+rows = [1]
+if x.size(1) > 6:
+  rows[0] = 4
+h = torch.linear(x, self.i) * self.pe[:, :rows[0]].sum(1, keepdim=True)
+return torch.linear(torch.relu(h), self.o)`
+    expect(told(await cut({ code, parameters: { i: [16, 6], pe: [1, 20, 16], o: [3, 16] } }))).toBe('cut')
+  })
+
+  it('numbers of rounds: a table that they index stays whole', async () => {
+    const code = `
+row = [0]
+h = torch.linear(x, self.i)
+y = torch.zeros_like(h)
+for t in range(x.size(1)):
+  y[:, t] = h[:, t] * self.pe[0, row[0]]
+  row[0] = row[0] + 1
+return torch.linear(torch.relu(y), self.o)`
+    expect(told(await cut({ code, parameters: { i: [16, 6], pe: [1, 20, 16], o: [3, 16] } }))).toBe('cut')
+  })
+
+  it('one map or another: their channels are one', async () => {
+    const code = `
+maps = [torch.linear(x, self.a)]
+if x.size(1) < 6:
+  maps.append(torch.linear(x, self.b))
+else:
+  maps.append(torch.linear(x, self.c))
+return torch.linear(torch.relu(maps[0]), self.o) + torch.linear(torch.relu(maps[1]), self.p)`
+    const parameters = { a: [16, 6], b: [8, 6], c: [8, 6], o: [3, 16], p: [3, 8] }
+    const verdict = await cut({ code, parameters })
+    expect(told(verdict)).toBe('cut')
+    expect(verdict.outcome === 'cut' && verdict.groups).toContainEqual(['b', 'c', 'p'])
+  })
+})
+
 describe('what nobody reads, but runs', () => {
   it.each([
     [

@@ -3,7 +3,6 @@
 #include <c10/util/Exception.h>
 
 #include <new>
-#include <sstream>
 
 #include "binding/addon.h"
 #include "script/error.h"
@@ -11,27 +10,8 @@
 namespace espalier {
 namespace {
 
-// The line of LibTorch's text that says what is wrong. The TorchScript interpreter puts a traceback before it:
-//   The following operation failed in the TorchScript interpreter.
-//   Traceback of TorchScript, serialized code (most recent call last): ...
-//   RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)
-std::string Summary(const std::string& text) {
-  std::istringstream lines(text);
-  std::string line, first, last_error;
-  while (std::getline(lines, line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    if (first.empty()) first = line;
-    const size_t colon = line.find(": ");
-    const std::string head = line.substr(0, colon == std::string::npos ? 0 : colon);
-    const bool names_error = head.ends_with("Error") || head.ends_with("Exception");
-    if (names_error && head.find(' ') == std::string::npos) last_error = line.substr(colon + 2);
-  }
-  if (!last_error.empty() && first.find("TorchScript interpreter") != std::string::npos) return last_error;
-  return first.empty() ? "LibTorch failed without a message" : first;
-}
-
 Failure TorchFailure(const std::string& text) {
-  const std::string summary = Summary(text);
+  const std::string summary = script::FirstLine(text);
   return Failure("ERR_TORCH", summary, text == summary ? "" : text);
 }
 

@@ -130,17 +130,6 @@ bool IsFrozen(const Module& module, const Record& record) {
 
 }  // namespace
 
-std::string FirstLine(const std::string& text) {
-  size_t begin = 0;
-  while (begin < text.size()) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
-    if (line.find_first_not_of(" \t\r") != std::string::npos) return line;
-    begin = end + 1;
-  }
-  return text;
-}
-
 std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<const PreparedGraph> prepared,
                                           std::vector<IValue> inputs, const RecordOptions& options) {
   RegisterShapeKernels();

@@ -1,6 +1,7 @@
 #include "archive/check.h"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <unordered_map>
 
@@ -38,6 +39,8 @@ class Checker {
     if (!entry.stored) {
       try {
         inflated = inflate_(entry);
+      } catch (const std::bad_alloc&) {
+        throw;
       } catch (const std::exception&) {
         throw Damaged(Quoted(entry.name) + " does not inflate");
       }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "binding/descriptor.h"
 #include "binding/errors.h"
 #include "binding/values.h"
+#include "script/out_of_memory.h"
 
 namespace espalier {
 namespace {
@@ -141,8 +143,13 @@ std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string
     caffe2::serialize::PyTorchStreamReader torch_reader(reader);
     MustAgree(torch_reader, entries);
     const auto inflate = [&](const archive::Entry& entry) {
-      auto [data, size] = torch_reader.getRecord(std::string(BelowRoot(entries, entry)));
-      return std::string(static_cast<const char*>(data.get()), size);
+      try {
+        auto [data, size] = torch_reader.getRecord(std::string(BelowRoot(entries, entry)));
+        return std::string(static_cast<const char*>(data.get()), size);
+      } catch (const c10::Error& error) {
+        if (script::IsOutOfMemory(error.what_without_backtrace())) throw std::bad_alloc();
+        throw;
+      }
     };
     archive::CheckEntries(entries, inflate, limits);
   } catch (const Failure&) {
@@ -150,11 +157,17 @@ std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string
   } catch (const archive::Refusal& refusal) {
     throw Failure(refusal.limit ? "ERR_LIMIT" : kind.code, name + ": " + refusal.message, "", refusal.hint);
   } catch (...) {
-    const Failure failure = CurrentFailure();
+    const Failure failure = FaultOfFile();
     throw Failure(kind.code, name + ": the archive is damaged",
                   failure.detail.empty() ? failure.message : failure.detail, "copy it again");
   }
   return reader;
+}
+
+Failure FaultOfFile() {
+  Failure failure = CurrentFailure();
+  if (failure.code != "ERR_TORCH" || script::IsOutOfMemory(failure.message)) throw failure;
+  return failure;
 }
 
 }  // namespace espalier

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "archive/limits.h"
+#include "binding/errors.h"
 
 namespace caffe2::serialize {
 class ReadAdapterInterface;
@@ -41,5 +42,9 @@ std::string ReadFile(const std::string& path, const ArchiveKind& kind);
 // that on trust. Throws the kind's error or ERR_LIMIT; `name` is the file's name in the message.
 std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string bytes, const std::string& name,
                                                                      const ArchiveKind& kind, archive::Limits limits);
+
+// LibTorch's error, the current one, while it read a file: the file is to blame. Throws it on where it isn't: want of
+// memory, or no error of LibTorch. Call it in a catch block.
+Failure FaultOfFile();
 
 }  // namespace espalier

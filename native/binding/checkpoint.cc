@@ -77,7 +77,7 @@ Napi::Value CheckpointRead(const Napi::CallbackInfo& info) {
     try {
       value = torch::jit::pickle_load(bytes);
     } catch (...) {
-      const Failure failure = CurrentFailure();
+      const Failure failure = FaultOfFile();
       throw Failure("ERR_CHECKPOINT", path + ": " + failure.message, failure.detail, kCheckpointArchive.hint);
     }
     if (!value.isGenericDict()) {

@@ -50,8 +50,7 @@ Loaded Load(std::string bytes, const std::string& name, std::optional<c10::Devic
     extra_files = ExtraNames(reader);
     module = torch::jit::load(reader, device, extra_files);
   } catch (...) {
-    Failure failure = CurrentFailure();
-    if (failure.code != "ERR_TORCH") throw failure;
+    const Failure failure = FaultOfFile();
     const std::string& text = failure.detail.empty() ? failure.message : failure.detail;
     if (text.find("Unknown builtin op") != std::string::npos) {
       throw Failure("ERR_UNSUPPORTED", name + ": the model uses an operator that LibTorch does not have", text,

@@ -11,6 +11,7 @@
 
 #include "script/bounds.h"
 #include "script/error.h"
+#include "script/out_of_memory.h"
 #include "script/scope.h"
 #include "script/unchecked.h"
 
@@ -150,6 +151,7 @@ void Recorder::Step(Node* node, Env& env) {
     const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
     failure.detail = c10_error != nullptr ? c10_error->what() : error.what();
     failure.message = FirstLine(c10_error != nullptr ? c10_error->what_without_backtrace() : error.what());
+    if (IsOutOfMemory(failure.message)) throw Error("ERR_TORCH", failure.message, failure.detail);
     throw failure;
   }
 }

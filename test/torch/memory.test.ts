@@ -1,4 +1,4 @@
-import { load, run, setMemoryLimit, Tensor } from 'espalier'
+import { define, inMemory, load, run, setMemoryLimit, sgd, Tensor, train } from 'espalier'
 import { afterEach, expect, test } from 'vitest'
 import { failure, model, smallInput } from './support.js'
 
@@ -18,9 +18,64 @@ test('a tensor beyond the memory limit is refused with an error, and the process
   zeros.dispose()
 })
 
+test('no file, program or input is blamed for it', async () => {
+  const source = 'def forward(self, x):\n  return x + torch.zeros([16777216]).sum()\n'
+  const network = await define(source, { parameters: { weight: Tensor.zeros([2 ** 24]) } })
+  const bytes = await network.toBuffer()
+  const actions = {
+    load: () => load(bytes),
+    forward: () => network.forward(Tensor.zeros([1])),
+    record: () => network.record([Tensor.zeros([1])], { execute: true }),
+    clone: async () => network.clone(),
+  }
+  for (const [name, action] of Object.entries(actions)) {
+    setMemoryLimit(2 ** 20)
+    const { code, message } = await failure(action)
+    expect([name, code, message.startsWith('out of memory')]).toEqual([name, 'ERR_TORCH', true])
+    setMemoryLimit(Number.MAX_SAFE_INTEGER)
+    expect((await network.forward(Tensor.zeros([1]))) instanceof Tensor).toBe(true)
+  }
+})
+
 test('small tensors are given below a limit that is reached', async () => {
   setMemoryLimit(2 ** 20)
   const network = await load(model('small.script.pt'))
   expect((await network.forward(smallInput())) instanceof Tensor).toBe(true)
+  network.dispose()
+})
+
+test('a training that meets the limit ends with an error, the model stays whole, and training goes on when it is lifted', async () => {
+  const network = await load(model('small.script.pt'))
+  const count = 256 * 8
+  const x = { data: new Float32Array(count * 3 * 256).fill(0.5), shape: [count, 3, 16, 16] }
+  const y = { data: new BigInt64Array(count), shape: [count] }
+  const steps = () =>
+    train(network, {
+      data: { train: inMemory(x, y) },
+      loss: 'cross-entropy',
+      optimizer: sgd({ lr: 1e-3 }),
+      epochs: 2,
+      batchSize: 256,
+    })
+  for (const after of [1, 3, 6]) {
+    let done = 0
+    const error = await failure(async () => {
+      for await (const record of steps()) {
+        if (record.kind !== 'batch') continue
+        done++
+        if (record.iteration === after) setMemoryLimit(1)
+      }
+    })
+    expect([error.code, error.message.startsWith('out of memory')]).toEqual(['ERR_TORCH', true])
+    expect(done).toBeGreaterThanOrEqual(after)
+    setMemoryLimit(Number.MAX_SAFE_INTEGER)
+    for (const [name, { shape }] of network.parameters()) {
+      const values = Array.from(network.parameters().get(name)!.data(), Number)
+      expect(values.every(Number.isFinite), `${name} ${shape}`).toBe(true)
+    }
+  }
+  let batches = 0
+  for await (const record of steps()) if (record.kind === 'batch') batches++
+  expect(batches).toBe(16)
   network.dispose()
 })

@@ -1,13 +1,9 @@
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { PACKAGE_ROOT } from '../../lib/torch/runtime/index.js'
+import { address, espalier, run } from '../support/program.js'
 import { model } from './support.js'
 
 // What ends a process, or needs one of its own.
 
-const espalier = JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/index.js')).href)
 const small = JSON.stringify(model('small.script.pt'))
 
 /** Training without end, with more jobs in the queue than run. */
@@ -23,21 +19,11 @@ const train = `
     }
   }`
 
-function run(source: string, ...flags: string[]) {
-  const start = performance.now()
-  const { status, signal, stdout, stderr } = spawnSync(
-    process.execPath,
-    [...flags, '--input-type=module', '-e', source],
-    { encoding: 'utf8', timeout: 60_000 },
-  )
-  return { status, signal, stdout, stderr, seconds: (performance.now() - start) / 1000 }
-}
-
 /** Source of a program that runs `source` in a worker and does `then` with `worker` at its first message. */
 function inWorker(source: string, then: string): string {
   return `
     import { Worker } from 'node:worker_threads'
-    const url = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}))
+    const url = ${address(source)}
     const worker = new Worker(url)
     worker.on('error', (error) => console.error(error))
     ${then}`
@@ -136,7 +122,7 @@ test('tensors and modules work in several workers and the main thread at the sam
     if (parentPort === null) console.log(sum)`
   const { status, stdout, stderr } = run(`
     import { Worker } from 'node:worker_threads'
-    const url = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}))
+    const url = ${address(source)}
     for (let i = 0; i < 3; i++) new Worker(url).on('message', (sum) => console.log(sum))
     await import(url)`)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
@@ -165,7 +151,7 @@ describe('workers one after another', () => {
   ])('%s end well', (_, then) => {
     const { status, signal, stdout, stderr } = run(`
       import { Worker } from 'node:worker_threads'
-      const url = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}))
+      const url = ${address(source)}
       ${one}
       ${then}`)
     expect({ status, signal, stdout, stderr }).toEqual({ status: 0, signal: null, stdout: '0\n'.repeat(6), stderr: '' })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { analyse, define, load, loadUntrusted, Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { address, espalier, run } from '../support/program.js'
 import { failure, model, numbers, smallInput } from './support.js'
 
 let folder: string
@@ -98,4 +99,34 @@ test.each<[string, () => Promise<unknown>, string]>([
   ['no file at all', () => loadUntrusted(5 as unknown as string), 'ERR_INVALID_ARGUMENT'],
 ])('%s: %s', async (_, action, code) => {
   expect((await failure(action)).code).toBe(code)
+})
+
+test('works in several workers and the main thread at once, each with an answer of its own', {
+  timeout: 120_000,
+}, () => {
+  const files = ['small.script.pt', 'tied.script.pt', 'calls.trace.pt'].map((name) => JSON.stringify(model(name)))
+  const source = `
+    import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+    import { loadUntrusted } from ${espalier}
+    const files = [${files.join()}]
+    const one = async (k) => {
+      if (k === 3) return (await loadUntrusted(files[0], { limits: { entries: 2 } }).catch((error) => error)).code
+      return [...(await loadUntrusted(files[k])).parameters.keys()].join()
+    }
+    const tell = isMainThread ? console.log : (text) => parentPort.postMessage(text)
+    tell((workerData ?? 0) + ' ' + (await one(workerData ?? 0)))`
+  const { status, signal, stdout, stderr } = run(`
+    import { Worker } from 'node:worker_threads'
+    const url = ${address(source)}
+    const workers = [1, 2, 3].map((k) => new Promise((resolve, reject) => {
+      new Worker(url, { workerData: k }).on('message', (text) => console.log(text)).on('error', reject).on('exit', resolve)
+    }))
+    await import(url)
+    await Promise.all(workers)`)
+  expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
+  const [small, tied, calls, refused] = stdout.trim().split('\n').sort()
+  expect(small).toMatch(/^0 conv\.weight,conv\.bias,/)
+  expect(tied).toMatch(/^1 \w/)
+  expect(calls).toMatch(/^2 conv\.weight,conv\.bias,unit\.weight/)
+  expect(refused).toBe('3 ERR_LIMIT')
 })

@@ -102,6 +102,7 @@ void OpenFusedAttention(Graph& graph) {
       }
     }
     node->output(0)->replaceAllUsesWith(outputs[0]);
+    MoveGives(node->output(0), outputs[0]);
     node->destroy();
   }
 }

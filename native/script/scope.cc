@@ -130,6 +130,16 @@ void Give(Value* value, const std::string& call, const std::string& place) {
   SetGifts(node, gifts);
 }
 
+// Also in the branches of an `if`, which may be all that stays of it.
+void GiveInside(Value* value, const std::string& call, const std::string& place) {
+  Node* node = value->node();
+  const bool inside = CallOf(node) == call || StartsWith(CallOf(node), (call + ".").c_str());
+  if (!inside || node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr) return;
+  Give(value, call, place);
+  if (node->kind() != c10::prim::If) return;
+  for (Block* block : node->blocks()) GiveInside(block->outputs()[value->offset()], call, place);
+}
+
 bool IsGivenAs(const Value* value, const std::string& name) { return name == kWhole || value->debugName() == name; }
 
 void Tell(const Value* value, const std::string& call, const std::string& place, Marks& marks) {
@@ -202,20 +212,13 @@ void SetTrail(Node* node, const std::string& trail) {
   if (node->kind() != c10::prim::Constant) node->s_(TrailName(), trail);
 }
 
-void SetGives(Value* value, const std::string& call) {
-  Node* node = value->node();
-  const bool inside = CallOf(node) == call || StartsWith(CallOf(node), (call + ".").c_str());
-  if (!inside || node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr) return;
-  Give(value, call, kWhole);
-  if (node->kind() != c10::prim::If) return;
-  for (Block* block : node->blocks()) SetGives(block->outputs()[value->offset()], call);
-}
+void SetGives(Value* value, const std::string& call) { GiveInside(value, call, kWhole); }
 
 void MoveGives(Value* from, Value* to) {
   std::vector<Gift> kept;
   for (const Gift& gift : GiftsOf(from->node())) {
     if (IsGivenAs(from, gift.value)) {
-      Give(to, gift.call, gift.place);
+      GiveInside(to, gift.call, gift.place);
     } else {
       kept.push_back(gift);
     }

@@ -335,6 +335,31 @@ describe.each(['script', 'trace'])(
   },
 )
 
+describe.each(['script', 'trace'])('a %s whose attention is one operator, taken apart by a cut', (form) => {
+  it.each(['encoder', 'encoder.layers.0', 'attention', 'head'])('gives the hook on %s what it gave', async (path) => {
+    const network = (await load(model(`encoder.${form}.pt`))).eval()
+    const tokens = Tensor.from(
+      Float32Array.from({ length: 80 }, (_, i) => Math.sin(1.7 * i)),
+      [2, 5, 8],
+    )
+    const empty = { slices: [], constants: [], scaled: [], rewrites: [] }
+    const small = (await network.cut(await network.record([tokens]), empty)).eval()
+    const given: number[][] = []
+    for (const each of [network, small, (await load(await small.toBuffer())).eval()]) {
+      each.registerForwardHook(path, (output) => {
+        given.push(numbers((Array.isArray(output) ? output[0] : output) as Tensor))
+      })
+      await each.forward(tokens)
+    }
+    expect(given.map((values) => values.length)).toEqual(given.map(() => (path === 'head' ? 6 : 80)))
+    expect(given).toHaveLength(3)
+    for (const values of given) {
+      const worst = Math.max(...values.map((value, i) => Math.abs(value - given[0]![i]!)))
+      expect(worst).toBeLessThan(1e-5)
+    }
+  })
+})
+
 describe('while a run waits in a hook', () => {
   const run = (ending: string) => {
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ending, 'module'], {

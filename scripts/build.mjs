@@ -1,8 +1,9 @@
 // Builds the native part with cmake-js and copies the products to build/Release, where node-gyp-build looks first.
 // CMake's own tree is in .cmake/, not under build/: `node-gyp rebuild` deletes that.
 //
-//   node scripts/build.mjs [--libtorch DIR] [--to DIR] [--cuda]
+//   node scripts/build.mjs [--libtorch DIR] [--to DIR] [--cuda] [--sanitize]
 //
+// --sanitize builds some parts with AddressSanitizer and UndefinedBehaviorSanitizer: see scripts/sanitize.mjs.
 // --cuda also builds the CUDA library, with nvcc, against a CUDA LibTorch: the one that --libtorch or LIBTORCH names. Its
 // products lie beside those for the CPU, and each LibTorch gets the ones of its version.
 
@@ -15,9 +16,14 @@ import { libtorchToBuildWith, printScriptError } from './libtorch.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
-  options: { libtorch: { type: 'string' }, to: { type: 'string' }, cuda: { type: 'boolean', default: false } },
+  options: {
+    libtorch: { type: 'string' },
+    to: { type: 'string' },
+    cuda: { type: 'boolean', default: false },
+    sanitize: { type: 'boolean', default: false },
+  },
 })
-const tree = values.cuda ? '.cmake/cuda' : '.cmake'
+const tree = values.cuda ? '.cmake/cuda' : values.sanitize ? '.cmake-sanitize' : '.cmake'
 
 try {
   const libtorch = values.cuda ? cudaLibtorch() : (values.libtorch ?? (await libtorchToBuildWith(root)).root)
@@ -46,6 +52,7 @@ function compile(libtorch) {
   const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js')
   const args = ['build', '--out', tree, '--parallel', '2', `--CDLIBTORCH=${libtorch}`]
   if (values.cuda) args.push('--CDESPALIER_CUDA=ON')
+  if (values.sanitize) args.push('--CDESPALIER_SANITIZE=ON')
   const { status } = spawnSync(process.execPath, [cmakeJs, ...args], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -33,11 +33,18 @@ export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<
     if (before !== undefined) return before
     known.set(id, false)
     const op = madeBy.get(id)
-    const settled = op ? isAboutKind(op) || isLength(op) || fromSettled(op) : isChosen(id)
+    const settled = op ? isAboutKind(op) || isLength(op) || isBranch(op) || fromSettled(op) : isChosen(id)
     known.set(id, settled)
     return settled
   }
-  const isAboutKind = ({ name, inputs }: OpEntry) => SETTLED.has(name) && !flat(inputs).some((id) => kept.has(id))
+  const isAboutKind = ({ name, inputs }: OpEntry) =>
+    SETTLED.has(name) && !flat(inputs).some((id) => kept.has(id) || (name.startsWith('aten::__is') && mayBeMissing(id)))
+  const mayBeMissing = (id: ValueId) =>
+    (takenBy.get(id) ?? []).some(({ condition }) => condition === undefined || !isSettled(condition))
+  /** What a branch gives is settled where its condition is, and is no flag of the module. */
+  const isBranch = ({ name, inputs }: OpEntry) =>
+    name === 'prim::If' &&
+    flat(inputs).every((id, k) => (k === 0 || madeBy.has(id) ? isSettled(id) : record.values[id]?.role !== 'state'))
   const isLength = ({ name, inputs: [list] }: OpEntry) => name === 'aten::len' && typeof list === 'object'
   const fromSettled = (op: OpEntry) =>
     !SETTLED.has(op.name) && flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))

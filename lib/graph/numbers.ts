@@ -129,8 +129,8 @@ export class Numbers {
       const from = this.carried(op, id, 2)
       return from === undefined ? asRecorded() : this.of(from)
     }
-    if (op.name === 'prim::If') return this.of(this.carried(op, id, 1) ?? id)
-    if (KINDS_ONLY.has(op.name)) return ids.some((each) => this.kept.has(each)) ? unknown() : asRecorded()
+    if (MOVES.has(op.name)) return this.of(this.carried(op, id, 0) ?? id)
+    if (KINDS_ONLY.has(op.name)) return ids.some((each) => this.mayBeMissing(op, each)) ? unknown() : asRecorded()
     const [self] = op.inputs
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
     if (COUNTS.has(op.name)) {
@@ -163,6 +163,11 @@ export class Numbers {
     return [count, condition].every((each) => typeof each === 'number' && this.isConstant(each))
   }
 
+  /** Whether another input of the same kind may bring another kind of value there. */
+  private mayBeMissing({ name }: OpEntry, id: ValueId): boolean {
+    return this.kept.has(id) || (name.startsWith('aten::__is') && this.dimensions.isChosen(id))
+  }
+
   /** What a loop carries into a round, or a branch has written to a list, is what it was before; not so the index of a round. */
   private carried(op: OpEntry, id: ValueId, first: number): ValueId | undefined {
     const [from, to] = [flat(op.inputs), flat(op.outputs)]
@@ -176,6 +181,13 @@ export class Numbers {
     return value?.kind === 'string' ? String(value.value) : undefined
   }
 }
+
+/** What gives on the numbers that it takes, one for one: a branch, and what writes to a list. */
+export const MOVES: ReadonlySet<string> = new Set(
+  'prim::If aten::append aten::insert aten::extend aten::_set_item aten::pop aten::clear aten::Delete aten::reverse'.split(
+    ' ',
+  ),
+)
 
 /** Operators that read nothing but the kind of a tensor: another input of the same kind gives the same. */
 const KINDS_ONLY = new Set(

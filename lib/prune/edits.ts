@@ -97,7 +97,9 @@ export class Compiler {
   private keepRounds(op: OpEntry): void {
     this.eachArgument(op, (place, id) => {
       if (place.input === 0) this.pin(op, place, id)
-      else if (place.input === 1 && this.scalars.changes(id)) this.refuse(op, 'goes on while a width says so', id)
+      if (place.input !== 1) return
+      const width = this.scalars.changedSource(id)
+      if (width !== undefined) this.refuse(op, 'goes on while a width says so', width)
     })
   }
 

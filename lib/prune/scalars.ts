@@ -1,5 +1,5 @@
 import { flatArgs, type OpEntry, type OpRecord, type ValueId } from '../graph/index.js'
-import { Numbers, recordedNumber } from '../graph/numbers.js'
+import { MOVES, Numbers, recordedNumber } from '../graph/numbers.js'
 import type { Polynomial } from '../graph/polynomial.js'
 import type { Widths } from './widths.js'
 
@@ -59,6 +59,18 @@ export class Scalars {
     return this.madeBy.has(id)
   }
 
+  /** A number that changes among those that a value is computed of; another cut may change the value, too. */
+  changedSource(id: ValueId, seen = new Set<ValueId>()): ValueId | undefined {
+    if (seen.has(id)) return undefined
+    seen.add(id)
+    if (this.changes(id)) return id
+    for (const each of flatArgs(this.madeBy.get(id)?.inputs ?? [])) {
+      const found = this.before(each) === undefined ? undefined : this.changedSource(each, seen)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
   /**
    * The sizes of cut tensors that a number comes from; with these put back it is what it was for every input. Undefined
    * where some are not within reach: behind a branch, a loop, or an operator that looks into data.
@@ -72,8 +84,7 @@ export class Scalars {
     if (seen.has(id) || !this.changes(id)) return true
     seen.add(id)
     const op = this.madeBy.get(id)
-    if (!op || op.name === 'prim::Loop' || op.name === 'prim::If' || this.widths.analysis.lengths.isChosen(id))
-      return false
+    if (!op || op.name === 'prim::Loop' || MOVES.has(op.name) || this.widths.analysis.lengths.isChosen(id)) return false
     const entry = this.entryOf(op, id)
     if (entry) found.set(`${entry.node}.${entry.element ?? ''}`, entry)
     return entry !== undefined || flatArgs(op.inputs).every((each) => this.reach(each, found, seen))

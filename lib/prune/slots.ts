@@ -104,8 +104,8 @@ const parts: Slots = (compiler, op) => {
   const rule = argument === 'chunks' || argument === 'split_size'
   const even = rule && sizes.every((size, k) => size === Math.min(wanted, total - k * wanted))
   if (!even) compiler.rewrite(op, { node: op.node, form: 'split_with_sizes', sizes })
-  else if (argument === 'split_size' && typeof id === 'number')
-    compiler.require(op, { node: op.node, input }, id, wanted)
+  else if (typeof id === 'number')
+    compiler.require(op, { node: op.node, input }, id, argument === 'chunks' ? count : wanted)
   return handled
 }
 

@@ -255,12 +255,16 @@ void Recorder::If(Node* node, Env& env) {
   std::vector<Written> written = Outer(taken, env);
   for (Written& each : Outer(other, env)) written.push_back(std::move(each));
   RunBlock(taken, env);
+  // Numbers, and what may be missing, are values of their own outside: the program may use the same constant elsewhere.
+  Op op{Id(node), {Arg::Of(entry.condition)}, {}, speculation_ != nullptr};
   for (size_t i = 0; i < node->outputs().size(); ++i) {
-    Slot& slot = At(env, taken->outputs()[i]);
-    entry.taken.push_back(values_.Of(slot));
-    const Slot result = slot;
-    env[node->output(i)] = result;
+    Slot result = At(env, taken->outputs()[i]);
+    const IValue& value = result.value;
+    if (value.isInt() || value.isDouble() || value.isBool() || value.isNone()) Renew(result, op);
+    entry.taken.push_back(values_.Of(result));
+    env[node->output(i)] = std::move(result);
   }
+  if (!op.outputs.empty()) AddOp(std::move(op));
   Skip(node, other, std::move(entry), std::move(snapshot), std::move(written));
 }
 
@@ -389,6 +393,14 @@ void Recorder::Elements(Node* node, Env& env) {
     if (!slot.shadow.isNone()) values_.Know(slot);
     env[node->output(i)] = std::move(slot);
   }
+  // A list of numbers that is written to no longer holds what its construction says.
+  if (!Facts(node).mutates || !values[0].isList()) return;
+  const auto kind = values[0].toList().elementType()->kind();
+  if (kind == c10::TypeKind::TensorType) return;
+  Op op{Id(node), {}, {}, speculation_ != nullptr};
+  Slot list{values[0], IValue()};
+  Renew(list, op);
+  if (!op.outputs.empty()) AddOp(std::move(op));
 }
 
 void Recorder::Operator(Node* node, Env& env) {

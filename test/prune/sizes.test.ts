@@ -330,6 +330,52 @@ return torch.linear(torch.relu(maps[0]), self.o) + torch.linear(torch.relu(maps[
   })
 })
 
+describe('numbers that decide how a network goes on', () => {
+  const net = (body: string) => `h = torch.linear(x, self.i)\n${body}\nreturn torch.linear(torch.relu(y), self.o)`
+  const weights = { i: [16, 6], o: [3, 16] }
+
+  it.each([
+    ['rounds up to a width', 'y = h\nk = 0\nwhile k < h.size(2):\n  y = torch.tanh(y) + h\n  k += 4', 'prim::Loop'],
+    [
+      'rounds that halve a width',
+      'y = h\nn = h.size(2)\nwhile n > 4:\n  y = torch.tanh(y) + h\n  n = n // 2',
+      'prim::Loop',
+    ],
+    [
+      'a width that is put on a list',
+      's: List[int] = []\ns.append(h.size(2))\ns.append(h.size(1))\ny = h / float(sum(s))',
+      'aten::div',
+    ],
+  ])('%s: it stays whole, with the operator named', async (_, body, operator) => {
+    const verdict = await cut({ code: net(body), parameters: weights })
+    expect(verdict).toMatchObject({ outcome: 'refused', code: 'ERR_NOTHING_PRUNABLE' })
+    expect(told(verdict)).toContain(`width in arithmetic by ${operator}`)
+  })
+
+  it('as many parts as a width says', async () => {
+    const body = 'parts = torch.chunk(h, h.size(2) // 8, 2)\ny = torch.cat([parts[1], torch.tanh(parts[0])], 2)'
+    const verdict = await cut({ code: net(body), parameters: weights })
+    expect(told(verdict)).toBe('cut')
+    expect(grouped(verdict)).toContain('i')
+  })
+
+  it.each([
+    ['data', 'bool(y.sum() > 1e9)'],
+    ['the length', 'k > x.size(1) - 4'],
+  ])('rounds that %s ends early', async (_, condition) => {
+    const body = `y = h\nfor k in range(4):\n  y = torch.tanh(torch.linear(y, self.w)) + h\n  if ${condition}:\n    break`
+    const verdict = await cut({ code: net(body), parameters: { ...weights, w: [16, 16] } })
+    expect(told(verdict)).toBe('cut')
+    expect(grouped(verdict)).toContain('w')
+  })
+
+  it('what is missing on short inputs alone is no branch that is closed', async () => {
+    const body = 'm: Optional[Tensor] = None\nif x.size(1) > 6:\n  m = self.g\ny = h\nif m is not None:\n  y = h * m'
+    const verdict = await cut({ code: net(body), parameters: { ...weights, g: [16] } })
+    expect(told(verdict)).toContain('unexecuted branch by prim::If')
+  })
+})
+
 describe('what nobody reads, but runs', () => {
   it.each([
     [

@@ -1,10 +1,11 @@
-import { type Analysis, flatArgs, type OpEntry, type ValueId } from '../graph/index.js'
+import type { Analysis } from '../graph/index.js'
 import { ANALYSIS } from '../graph/schemas.js'
 import { object, signature, thing } from '../schema/index.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { RECORDING } from '../torch/recording.js'
+import { type Consumer, consumersOf } from './consumers.js'
 import type { Plan } from './plan.js'
 import { PLAN } from './schemas.js'
 
@@ -22,6 +23,14 @@ export interface Compensation {
   exact: boolean
   /** Largest change of an output of the consumer. */
   largest: number
+}
+
+/** A consumer that lost channels and was left as it is. */
+export interface Uncompensated {
+  /** Module path of the consumer. */
+  scope: string
+  operator: string
+  reason: string
 }
 
 export interface CompensationJob {
@@ -55,35 +64,12 @@ export const COMPENSATE = signature('compensate', [
   }),
 ])
 
-/** A consumer of removed channels, before anything is measured. */
-interface Consumer {
-  op: OpEntry
-  weight: string
-  /** Along its input: the dimension of the channels. */
-  place: { node: number; input: number; dim: number }
-  removed: readonly number[]
-  /** Outputs that stay. */
-  kept: readonly number[]
-  padded: boolean
-  into: Compensation['into']
-  name?: string
-}
-
 /** Compensations, with what is added to each output of the full consumer. */
 interface Shift extends Consumer {
   exact: boolean
   add: Float64Array
-}
-
-/** Operators that take channels in, and how many dimensions of their input follow the channels. */
-const CONSUMERS: Readonly<Record<string, { after: number | undefined }>> = {
-  'aten::linear': { after: 0 },
-  'aten::conv1d': { after: 1 },
-  'aten::conv2d': { after: 2 },
-  'aten::conv3d': { after: 3 },
-  // As many as the kernel has.
-  'aten::_convolution': { after: undefined },
-  'aten::_convolution_mode': { after: undefined },
+  /** What the scale of a weight norm is multiplied by, since the rows that it divides by their length are shorter now. */
+  rescale: Float64Array
 }
 
 /** A constant channel: its spread is this part of its size. */
@@ -94,16 +80,18 @@ const CONSTANT = 1e-6
  * a constant, `relu(beta - gamma * mean / std)`, which the cut takes away; its mean over calibration data, times the
  * consumer's weights, is added to the consumer's bias instead, or taken from the mean of the batch norm that follows, or
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
- * approximation. Consumers are linear layers and ungrouped convolutions; others are left as they are.
+ * approximation. Consumers are linear layers and ungrouped convolutions; under a weight norm their scale is put right, too,
+ * since the cut makes their rows shorter. Others are left as they are, and named in `uncompensated`.
  *
  * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
  */
 export async function compensate(
   job: CompensationJob,
-): Promise<{ small: ScriptModule; compensations: Compensation[] }> {
+): Promise<{ small: ScriptModule; compensations: Compensation[]; uncompensated: Uncompensated[] }> {
   COMPENSATE.check(job)
   const { analysis, plan } = job
-  const shifts = await measure(job, consumersOf(analysis, plan))
+  const { consumers, uncompensated } = consumersOf(analysis, plan)
+  const shifts = await measure(job, consumers)
   const tensors = new Map([...job.small.parameters(), ...job.small.buffers()])
   await scope(async () => {
     const program = shifts
@@ -116,75 +104,23 @@ export async function compensate(
         )
         return { op: 'aten::add_.Tensor', args: [target, values, into === 'bias' ? 1 : -1] }
       })
-    await run(program, { returns: [] })
+    const scales = shifts.flatMap(({ scale, rescale, kept }) => {
+      if (scale === undefined) return []
+      const target = tensors.get(scale) as Tensor
+      const factors = Float32Array.from(kept, (row) => rescale[row]!)
+      return [{ op: 'aten::mul_.Tensor', args: [target, Tensor.from(factors, target.shape)] }]
+    })
+    await run([...program, ...scales], { returns: [] })
   })
   return {
     small: await withNewBiases(job, shifts),
+    uncompensated,
     compensations: shifts.map(({ op, weight, into, name, exact, add }) => ({
       ...{ scope: op.scope, weight, into, exact },
       ...(name === undefined ? {} : { name }),
       largest: add.reduce((most, x) => Math.max(most, Math.abs(x)), 0),
     })),
   }
-}
-
-function consumersOf(analysis: Analysis, plan: Plan): Consumer[] {
-  const { ops, values } = analysis.record
-  const runs = ops.filter((op) => !op.speculative && CONSUMERS[op.name] !== undefined)
-  const uses = new Map<ValueId, OpEntry[]>()
-  // Operators that only ask for a shape change nothing of the value.
-  const computes = (op: OpEntry) => op.outputs.flatMap(flatArgs).some((id) => values[id]?.kind === 'tensor')
-  for (const op of ops.filter(computes)) {
-    for (const id of new Set(op.inputs.flatMap(flatArgs))) uses.set(id, [...(uses.get(id) ?? []), op])
-  }
-  const tensor = (op: OpEntry, argument: string) => {
-    const id = op.inputs[op.argNames.indexOf(argument)]
-    const value = typeof id === 'number' ? values[id] : undefined
-    return value?.kind === 'tensor' ? { id: id as ValueId, value } : undefined
-  }
-  const number = (op: OpEntry, argument: string): unknown => {
-    const id = op.inputs[op.argNames.indexOf(argument)]
-    const value = typeof id === 'number' ? values[id] : undefined
-    return value === undefined || value.kind === 'tensor' ? undefined : value.value
-  }
-  return runs.flatMap((op): Consumer[] => {
-    const [input, weight, bias] = ['input', 'weight', 'bias'].map((argument) => tensor(op, argument))
-    const name = weight?.value.names?.[0]
-    // A weight that several operators read would need a constant for each.
-    if (!input || !weight || name === undefined || uses.get(weight.id)?.length !== 1) return []
-    const [outputs = 0, inputs = 0, ...kernel] = weight.value.shape
-    const after = CONSUMERS[op.name]!.after ?? kernel.length
-    if (number(op, 'transposed') === true || (op.argNames.includes('groups') && number(op, 'groups') !== 1)) return []
-    const stays = new Set(plan.keep[name]?.[1] ?? range(inputs))
-    const removed = range(inputs).filter((column) => !stays.has(column))
-    if (removed.length === 0) return []
-    const consumer = {
-      ...{ op, weight: name, removed, kept: plan.keep[name]?.[0] ?? range(outputs), padded: isPadded(op, values) },
-      place: { node: op.node, input: op.inputs.indexOf(input.id), dim: input.value.shape.length - 1 - after },
-    }
-    const own = bias?.value.names?.[0]
-    if (bias !== undefined) {
-      return own !== undefined && uses.get(bias.id)?.length === 1 ? [{ ...consumer, into: 'bias', name: own }] : []
-    }
-    const [norm, ...others] = uses.get(op.outputs[0] as ValueId) ?? []
-    const mean = norm?.name === 'aten::batch_norm' && others.length === 0 ? tensor(norm, 'running_mean') : undefined
-    const buffer = mean?.value.names?.[0]
-    if (mean !== undefined && buffer !== undefined && uses.get(mean.id)?.length === 1) {
-      return [{ ...consumer, into: 'norm-mean', name: buffer }]
-    }
-    // A constant of the graph is made in float32.
-    return weight.value.dtype === 'float32' ? [{ ...consumer, into: 'new-bias' }] : []
-  })
-}
-
-/** Whether some window of a convolution meets zeros around its input. */
-function isPadded(op: OpEntry, values: Analysis['record']['values']): boolean {
-  const position = op.argNames.indexOf('padding')
-  if (position < 0) return false
-  return flatArgs(op.inputs[position]!).some((id) => {
-    const value = values[id]
-    return value === undefined || value.kind === 'tensor' || !(value.value === 0 || value.value === 'valid')
-  })
 }
 
 /** Runs the full model on the data, and multiplies what the removed channels emit with the consumers' weights. */
@@ -220,15 +156,26 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
     const [outputs = 0, inputs = 0] = weight.shape
     const taps = weight.numel / (outputs * inputs)
     const w = weight.data() as Float32Array
+    const g = consumer.scale === undefined ? undefined : (parameters.get(consumer.scale) as Tensor).data()
+    const rescale = new Float64Array(outputs).fill(1)
     const add = new Float64Array(outputs)
     for (let row = 0; row < outputs; row++) {
+      let [sum, gone] = [0, 0]
       for (const column of consumer.removed) {
         const start = (row * inputs + column) * taps
-        for (let tap = 0; tap < taps; tap++) add[row]! += (w[start + tap]! * mean[column]!) / batches
+        for (let tap = 0; tap < taps; tap++) {
+          sum += (w[start + tap]! * mean[column]!) / batches
+          gone += w[start + tap]! ** 2
+        }
       }
+      add[row] = sum
+      if (g === undefined) continue
+      const whole = w.subarray(row * inputs * taps, (row + 1) * inputs * taps).reduce((all, x) => all + x ** 2, 0)
+      add[row] = whole === 0 ? 0 : (sum * Number(g[row])) / Math.sqrt(whole)
+      if (whole > 0) rescale[row] = Math.sqrt(Math.max(0, 1 - gone / whole))
     }
     const constant = consumer.removed.every((c) => spread[c]! <= CONSTANT * Math.max(1, Math.abs(mean[c]! / batches)))
-    return [{ ...consumer, add, exact: constant && !consumer.padded }]
+    return [{ ...consumer, add, rescale, exact: constant && !consumer.padded }]
   })
 }
 
@@ -256,5 +203,3 @@ async function withNewBiases(
     own.dispose()
   }
 }
-
-const range = (size: number): number[] => Array.from({ length: size }, (_, i) => i)

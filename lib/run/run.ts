@@ -169,9 +169,9 @@ export class Run implements AsyncIterable<RunRecord> {
         const data = this.#calibration()
         if (data !== undefined) {
           const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data, signal }
-          const { small, compensations } = await compensate(job)
+          const { small, ...rest } = await compensate(job)
           this.#model = small.eval()
-          yield { kind: 'compensated', compensations }
+          yield { kind: 'compensated', ...rest }
           yield* this.#measure('compensated')
         }
       } finally {

@@ -1,6 +1,6 @@
 import type { Analysis } from '../graph/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
-import type { Compensation, Plan, PlanOptions, Verification } from '../prune/index.js'
+import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } from '../prune/index.js'
 import { BUDGET, PLAN_ENTRIES } from '../prune/schemas.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
@@ -119,7 +119,7 @@ export type RunRecord =
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }
-  | { kind: 'compensated'; compensations: readonly Compensation[] }
+  | { kind: 'compensated'; compensations: readonly Compensation[]; uncompensated: readonly Uncompensated[] }
 
 export interface SparsifyResult {
   /** The smaller model, in eval mode. The caller disposes it. */

@@ -55,12 +55,13 @@ async function distances(lines: string[], shapes: Shapes, { gamma = 0 } = {}) {
   const original = await output(model)
   const before = distance(await output(small), original)
   const job = { model, small, recording, analysis, plan, exampleInputs: inputs, data: batchesOf(4) }
-  const { small: changed, compensations } = await compensate(job)
+  const { small: changed, compensations, uncompensated } = await compensate(job)
   const after = distance(await output(changed), original)
   recording.dispose()
   return {
     before,
     after,
+    uncompensated,
     compensations: compensations.map(({ largest, ...rest }) => rest),
     largest: compensations[0]?.largest,
   }
@@ -101,9 +102,22 @@ describe('a constant channel', () => {
       { head4: [3, 4], headbias: [3] },
       { scope: '', weight: 'head4', into: 'bias', name: 'headbias', exact: true },
     ],
+    [
+      'goes into the bias behind a weight norm, whose scale stays that of the longer row',
+      ['x = torch.conv2d(x, torch._weight_norm(self.c, self.g, 0), self.cb)', head],
+      { c: [6, 4, 3, 3], g: [6, 1, 1, 1], cb: [6], ...HEAD },
+      { scope: '', weight: 'c', into: 'bias', name: 'cb', exact: true },
+    ],
+    [
+      'goes into the norm behind a weight norm',
+      ['x = torch.conv2d(x, torch._weight_norm(self.c, self.g, 0))', norm2, head],
+      { c: [6, 4, 3, 3], g: [6, 1, 1, 1], w2: [6], b2: [6], ...HEAD },
+      { scope: '', weight: 'c', into: 'norm-mean', name: 'mean2', exact: true },
+    ],
   ])('%s, exactly', async (_name, lines, shapes, wanted) => {
-    const { before, after, compensations, largest } = await run(lines, shapes)
+    const { before, after, compensations, uncompensated, largest } = await run(lines, shapes)
     expect(compensations).toEqual([wanted])
+    expect(uncompensated).toEqual([])
     expect(before).toBeGreaterThan(0.01)
     expect(after).toBeLessThan(1e-5)
     expect(largest).toBeGreaterThan(0)
@@ -121,6 +135,41 @@ describe('a constant channel', () => {
     const { before, after, compensations } = await run(lines, { c: [6, 4, 1, 1], cb: [6], ...HEAD }, { gamma: 0.1 })
     expect(compensations[0]!.exact).toBe(false)
     expect(after).toBeLessThan(before / 2)
+  })
+
+  it.each<[string, string[], Shapes, string, string]>([
+    [
+      'a weight norm that is written out',
+      ['x = torch.conv2d(x, self.c * self.g / self.c.norm(2, [1, 2, 3], True), self.cb)', head],
+      { c: [6, 4, 3, 3], g: [6, 1, 1, 1], cb: [6], ...HEAD },
+      'aten::conv2d',
+      'its weight is computed',
+    ],
+    [
+      'a weight norm without a bias or a norm',
+      ['x = torch.conv2d(x, torch._weight_norm(self.c, self.g, 0))', head],
+      { c: [6, 4, 3, 3], g: [6, 1, 1, 1], ...HEAD },
+      'aten::conv2d',
+      'its weight is computed, and it has no bias',
+    ],
+    [
+      'a transposed convolution',
+      ['x = torch.conv_transpose2d(x, self.c, self.cb)', head],
+      { c: [4, 6, 3, 3], cb: [6], ...HEAD },
+      'aten::conv_transpose2d',
+      'its operator is none of those that are compensated',
+    ],
+    [
+      'a product of matrices',
+      ['x = torch.matmul(x.mean([2, 3]), self.m) + self.headbias'],
+      { m: [4, 3], headbias: [3] },
+      'aten::matmul',
+      'its operator is none of those that are compensated',
+    ],
+  ])('is not compensated by %s, which is said', async (_name, lines, shapes, operator, reason) => {
+    const { compensations, uncompensated } = await run(lines, shapes)
+    expect(compensations).toEqual([])
+    expect(uncompensated).toEqual([{ scope: '', operator, reason }])
   })
 
   it('is left alone by a grouped convolution', async () => {

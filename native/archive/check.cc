@@ -1,11 +1,16 @@
 #include "archive/check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <optional>
+#include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "archive/crc32.h"
+#include "archive/definitions.h"
 #include "archive/names.h"
 #include "archive/pickle.h"
 #include "archive/program.h"
@@ -18,11 +23,24 @@ bool EndsWith(std::string_view name, std::string_view end) {
   return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
 }
 
+constexpr std::string_view kCode = "code/";
+
+bool IsCode(std::string_view name, std::string_view end) {
+  return name.substr(0, kCode.size()) == kCode && EndsWith(name, end);
+}
+
 // The pickle's tensor data stand in a folder of its name. Sources have pickles of their own, for messages.
 std::optional<std::string> FolderOfData(std::string_view name) {
   if (name == "data.pkl" || name == "constants.pkl") return std::string(name.substr(0, name.size() - 4)) + "/";
-  if (EndsWith(name, ".debug_pkl")) return "";
+  if (IsCode(name, ".debug_pkl")) return "";
   return std::nullopt;
+}
+
+// code/__torch__/torch/nn.py holds __torch__.torch.nn.
+std::string ModuleOf(std::string_view name) {
+  std::string module(name.substr(kCode.size(), name.size() - kCode.size() - 3));
+  std::replace(module.begin(), module.end(), '/', '.');
+  return module;
 }
 
 class Checker {
@@ -55,10 +73,15 @@ class Checker {
       if (memory_ > limits_.memory) {
         throw OverLimit("its values need more than " + std::to_string(limits_.memory) + " bytes of memory", "memory");
       }
-    } else if (EndsWith(name, ".py")) {
-      CheckProgram(content, limits_);
+    } else if (IsCode(name, ".py")) {
+      auto found = ReadDefinitions(content, ModuleOf(name), limits_);
+      std::move(found.begin(), found.end(), std::back_inserter(definitions_));
+    } else if (name == "model.json") {
+      throw Refusal("the archive is of a format that was given up before PyTorch 1.0", "save it again in Python");
     }
   }
+
+  void CheckWhole() const { CheckDefinitions(definitions_, limits_); }
 
  private:
   std::optional<uint64_t> SizeOf(const std::string& folder, std::string_view key) const {
@@ -73,6 +96,7 @@ class Checker {
   const std::string_view root_;
   std::unordered_map<std::string, uint64_t> sizes_;
   uint64_t memory_ = 0;
+  std::vector<Definition> definitions_;
 };
 
 }  // namespace
@@ -94,6 +118,7 @@ bool HasEntry(const std::vector<Entry>& entries, std::string_view part) {
 void CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits) {
   Checker checker(entries, inflate, limits);
   for (const Entry& entry : entries) checker.Check(entry);
+  checker.CheckWhole();
 }
 
 }  // namespace espalier::archive

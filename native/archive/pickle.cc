@@ -272,6 +272,10 @@ void Machine::Step(unsigned char opcode) {
     }
     case kGlobal: {
       const std::string_view module = Line(), name = Line();
+      // LibTorch's lookup recurses on the parts of a name.
+      if (static_cast<uint64_t>(std::count(module.begin(), module.end(), '.')) > limits_.depth) {
+        throw OverLimit("a name in it has more than " + std::to_string(limits_.depth) + " parts", "depth");
+      }
       const std::optional<Global> global = FindGlobal(module, name);
       if (!global) {
         throw Malformed("names " + Quoted(std::string(module) + "." + std::string(name)) +

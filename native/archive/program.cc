@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "archive/names.h"
 #include "archive/refusal.h"
 
 namespace espalier::archive {
@@ -23,11 +26,84 @@ bool IsOperatorWord(std::string_view word) {
          word == "is" || word == "for" || word == "lambda";
 }
 
+// Gathers the definitions out of a program's words. `class` and `def` are no names anywhere.
+class Outline {
+ public:
+  explicit Outline(std::string_view module) : module_(module) {}
+
+  std::vector<Definition> Take() {
+    Leave();
+    return std::move(definitions_);
+  }
+
+  // `column` is that of the line.
+  void Word(std::string_view word, size_t column) {
+    if (word == "class" || word == "def") {
+      Leave();
+      expected_ = word == "class" ? Expected::kClass : Expected::kFunction;
+      column_ = column;
+    } else if (expected_ != Expected::kNothing) {
+      Begin(Lower(word));
+      expected_ = Expected::kNothing;
+    } else if (dot_ && !path_.empty()) {
+      path_ += "." + Lower(word);
+      if (InFunction()) definitions_.back().functions.back().calls.insert(Lower(word));
+    } else {
+      Leave();
+      path_ = Lower(word);
+      if (dot_ && InFunction()) definitions_.back().functions.back().calls.insert(path_);
+    }
+    dot_ = false;
+  }
+  void Mark(char mark) {
+    if (mark != '.') Leave();
+    dot_ = mark == '.';
+  }
+  void Deep(uint64_t depth) {
+    if (definitions_.empty()) return;
+    uint64_t& nesting = InFunction() ? definitions_.back().functions.back().nesting : definitions_.back().nesting;
+    nesting = std::max(nesting, depth);
+  }
+
+ private:
+  enum class Expected { kNothing, kClass, kFunction };
+
+  bool InFunction() const { return !definitions_.empty() && !definitions_.back().functions.empty(); }
+
+  void Begin(const std::string& name) {
+    const bool method = expected_ == Expected::kFunction && class_column_ && column_ > *class_column_;
+    if (!method) definitions_.emplace_back().name = module_ + "." + name;
+    if (expected_ == Expected::kFunction) {
+      definitions_.back().functions.emplace_back().name = name;
+      if (!method) class_column_.reset();
+    } else {
+      class_column_ = column_;
+    }
+  }
+
+  // The name that ends here.
+  void Leave() {
+    if (path_.empty()) return;
+    if (path_ == "namedtuple" && !definitions_.empty()) definitions_.back().tuple = true;
+    if (!definitions_.empty() && path_.find('.') != std::string::npos) definitions_.back().uses[path_]++;
+    path_.clear();
+  }
+
+  const std::string module_;
+  std::vector<Definition> definitions_;
+  Expected expected_ = Expected::kNothing;
+  size_t column_ = 0;
+  std::optional<size_t> class_column_;
+  std::string path_;  // a qualified name so far
+  bool dot_ = false;  // the last mark was one
+};
+
 // A bound on the depth of the syntax tree at each place: how many brackets are open, plus the operators so far in each
 // of them since the last comma, plus the blocks around.
 class Depth {
  public:
-  Depth(std::string_view source, uint64_t limit) : source_(source), limit_(limit) {}
+  Depth(std::string_view source, uint64_t limit, Outline& outline)
+      : source_(source), limit_(limit), outline_(outline) {}
 
   void Check() {
     bool fresh = true;  // at the start of a line
@@ -57,7 +133,8 @@ class Depth {
 
  private:
   void Deeper() {
-    if (++depth_ <= limit_) return;
+    outline_.Deep(++depth_);
+    if (depth_ <= limit_) return;
     throw OverLimit("its program is nested more than " + std::to_string(limit_) + " deep", "depth");
   }
   void Reset() {
@@ -70,6 +147,7 @@ class Depth {
   }
 
   void Mark(char c) {
+    if (c != ' ' && c != '\t' && c != '\r' && c != '\f') outline_.Mark(c);
     if (c == '(' || c == '[' || c == '{') {
       Operator();
       operators_.push_back(0);
@@ -88,6 +166,7 @@ class Depth {
     const size_t start = at_;
     while (at_ < source_.size() && IsWord(source_[at_])) at_++;
     const std::string_view word = source_.substr(start, at_ - start);
+    outline_.Word(word, blocks_.back().column);
     // An elif is a branch within the branch before it.
     if (word == "elif") {
       blocks_.back().chained++;
@@ -150,6 +229,7 @@ class Depth {
 
   std::string_view source_;
   const uint64_t limit_;
+  Outline& outline_;
   size_t at_ = 0;
   uint64_t depth_ = 0;
   std::vector<uint64_t> operators_ = {0};  // by open bracket
@@ -158,6 +238,12 @@ class Depth {
 
 }  // namespace
 
-void CheckProgram(std::string_view source, const Limits& limits) { Depth(source, limits.depth).Check(); }
+std::vector<Definition> ReadDefinitions(std::string_view source, std::string_view module, const Limits& limits) {
+  Outline outline(Lower(module));
+  Depth(source, limits.depth, outline).Check();
+  return outline.Take();
+}
+
+void CheckProgram(std::string_view source, const Limits& limits) { ReadDefinitions(source, "", limits); }
 
 }  // namespace espalier::archive

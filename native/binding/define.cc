@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "archive/program.h"
+#include "archive/refusal.h"
 #include "binding/addon.h"
 #include "binding/module.h"
 #include "binding/values.h"
@@ -68,7 +70,10 @@ torch::jit::Module Define(const std::string& source, const std::vector<NamedTens
     owner.module.register_buffer(owner.attribute, tensor);
   }
   try {
+    archive::CheckDefinitions(archive::ReadDefinitions(source, "__torch__", {}), {});
     module.define(source);
+  } catch (const archive::Refusal& refusal) {
+    throw Failure("ERR_INVALID_ARGUMENT", "source: " + refusal.message);
   } catch (const torch::jit::ErrorReport& error) {
     throw Failure("ERR_INVALID_ARGUMENT", "source: this is no TorchScript", error.what());
   }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "binding/addon.h"
+#include "binding/deep_thread.h"
 #include "binding/values.h"
 #include "script/quiet.h"
 
@@ -16,13 +17,14 @@ namespace espalier {
 // The graph is run as it is, on the plain interpreter: the profiling executor specialises and recompiles during the
 // first runs, which costs seconds on large models.
 c10::IValue ModuleState::Run(std::vector<c10::IValue> inputs) {
-  if (!code_) {
+  const auto compile = [this] {
     auto graph = module.get_method("forward").graph()->copy();
     torch::jit::Inline(*graph);
     torch::jit::runRequiredPasses(graph);
     script::AddGuards(*graph, guard_);
     code_.emplace(graph, "forward");
-  }
+  };
+  if (!code_) OnDeepStack(compile);
   torch::jit::Stack stack;
   stack.reserve(inputs.size() + 1);
   stack.emplace_back(module._ivalue());

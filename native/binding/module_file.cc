@@ -5,11 +5,13 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <functional>
+#include <optional>
 #include <unordered_set>
 
 #include "binding/addon.h"
 #include "binding/archive.h"
 #include "binding/atomic_file.h"
+#include "binding/deep_thread.h"
 #include "binding/module.h"
 #include "binding/values.h"
 #include "script/conform.h"
@@ -212,7 +214,10 @@ Napi::Value ModuleExtraFiles(const Napi::CallbackInfo& info) {
 // moduleClone(module): module
 Napi::Value ModuleClone(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
-  return WrapModule(info.Env(), Copy(native.Use().LockHere(info.Env()).module()), native.extra_files);
+  auto locked = native.Use().LockHere(info.Env());
+  std::optional<torch::jit::Module> copy;
+  OnDeepStack([&] { copy = Copy(locked.module()); });
+  return WrapModule(info.Env(), *copy, native.extra_files);
 }
 
 // moduleTo(module, device | null, dtype | null, job options): Promise<module>

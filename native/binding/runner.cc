@@ -124,7 +124,7 @@ Napi::Promise Runner::Submit(Napi::Env env, JobOptions options, Work work) {
     job->deferred.Reject(ToError(env, Aborted()).Value());
     return promise;
   }
-  if (!thread_.joinable()) Start(env);
+  if (!thread_.Joinable()) Start(env);
   if (pending_++ == 0) napi_ref_threadsafe_function(env, settled_);
   {
     std::lock_guard lock(mutex_);
@@ -173,7 +173,7 @@ std::shared_ptr<const std::atomic<bool>> Runner::IsLeft() { return own_seat == n
 void Runner::Leave() {
   CountLeft();
   *seat_->left = true;
-  thread_.detach();
+  thread_.Detach();
 }
 
 void Runner::Stop() {
@@ -187,12 +187,12 @@ void Runner::Stop() {
   }
   wake_.notify_all();
   answered_.notify_all();
-  if (!thread_.joinable()) return;
+  if (!thread_.Joinable()) return;
   {
     std::unique_lock lock(mutex_);
     if (!ended_.wait_for(lock, kPatience, [this] { return seat_->ended; })) return Leave();
   }
-  thread_.join();
+  thread_.Join();
 }
 
 void Runner::Until(Napi::Env env, const std::function<bool()>& reached) {
@@ -242,7 +242,7 @@ void Runner::OnJsThread(std::function<void(Napi::Env)> work) {
       return work(env_);
     }
     // A job's callback can wait for the end of that call; one of the call itself, out of another thread, can't.
-    if (std::this_thread::get_id() != thread_.get_id()) {
+    if (!thread_.IsThis()) {
       throw Failure("ERR_UNSUPPORTED", "a callback can't run on this device while the JavaScript thread is blocked", "",
                     "use backward() in place of backwardSync()");
     }
@@ -298,7 +298,7 @@ void Runner::Start(Napi::Env env) {
 
 void Runner::StartThread() {
   seat_ = std::make_shared<Seat>();
-  thread_ = std::thread([self = shared_from_this(), seat = seat_] { self->Loop(*seat); });
+  thread_ = DeepThread([self = shared_from_this(), seat = seat_] { self->Loop(*seat); });
 }
 
 void Runner::Loop(Seat& seat) {

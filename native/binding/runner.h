@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "binding/deep_thread.h"
+
 namespace espalier {
 
 // Set by an AbortSignal; shared by the job and by the handle that JavaScript holds.
@@ -124,7 +126,7 @@ class Runner : public std::enable_shared_from_this<Runner> {
 
   static thread_local const Seat* own_seat;  // of a runner's thread
 
-  std::thread thread_;
+  DeepThread thread_;
   std::shared_ptr<Seat> seat_;  // of thread_; set on the JS thread
   std::mutex mutex_;
   std::condition_variable wake_;

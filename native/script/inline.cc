@@ -124,7 +124,9 @@ class Inliner {
                const std::string& trail, bool forward, int depth) {
     auto* function = torch::jit::tryToGraphFunction(callee);
     if (function == nullptr) return;
-    if (depth >= kMaxCallDepth) throw Error("ERR_UNSUPPORTED", "The model calls itself: " + callee.name());
+    if (depth >= kMaxCallDepth)
+      throw Error("ERR_UNSUPPORTED", "The model's calls are nested more than " + std::to_string(kMaxCallDepth) +
+                                         " deep: " + callee.name());
     function->ensure_defined();
     Node* before = node->prev();
     std::vector<Value*> outputs;

@@ -44,8 +44,46 @@ function beforeReturn(source, statement) {
     : source + statement
 }
 
+/** @param {number} length @param {(k: number, next: string) => string} link @param {string} end */
+const chain = (length, link, end) =>
+  Array.from({ length }, (_, k) => link(k, k + 1 === length ? end : `${k + 1}`)).join('')
+
+/** Definitions in front of the program, and a method of its own that takes the first of them. */
+const withTypes = (/** @type {string} */ source, /** @type {string} */ types) =>
+  `${types}${source}  def q9(self: __torch__.Small, x: __torch__.C0) -> int:\n    return 1\n`
+
+/** Definitions that lean on one another, each on the next. @type {Readonly<Record<string, (source: string, length: number) => string>>} */
+export const chains = {
+  functions: (source, length) =>
+    chain(
+      length,
+      (k, next) =>
+        `def f${k}(x: Tensor) -> Tensor:\n  return ${next === '' ? 'torch.relu' : `__torch__.f${next}`}(x, )\n`,
+      '',
+    ) + source.replace('torch.relu(', '__torch__.f0('),
+  methods: (source, length) =>
+    source.replace('torch.relu(', '(self).m0(') +
+    chain(
+      length,
+      (k, next) =>
+        `  def m${k}(self: __torch__.Small, x: Tensor) -> Tensor:\n    return ${next === '' ? 'torch.relu' : `(self).m${next}`}(x, )\n`,
+      '',
+    ),
+  classes: (source, length) =>
+    withTypes(
+      source,
+      chain(length, (k, next) => `class C${k}:\n  a : ${next && '__torch__ . C'}${next || 'int'}\n`, ''),
+    ),
+  'named tuples': (source, length) =>
+    withTypes(
+      source,
+      chain(length, (k, next) => `class C${k}(NamedTuple):\n  a : ${next && '__torch__.C'}${next || 'int'}\n`, ''),
+    ),
+}
+
 /** @type {readonly ((source: string) => string)[]} */
 export const deepPrograms = [
+  ...Object.values(chains).map((deepen) => (/** @type {string} */ source) => deepen(source, 3000)),
   () => '',
   () => '('.repeat(500_000),
   (source) => beforeReturn(source, `x9 = ${'('.repeat(100_000)}`),

@@ -5,9 +5,9 @@ import { load } from 'espalier'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { drive, isFault } from '../../scripts/fuzz/drive.mjs'
 import { tasksOf } from '../../scripts/fuzz/fixtures.mjs'
-import { deepPrograms, hostilePickles } from '../../scripts/fuzz/hostile.mjs'
+import { chains, deepPrograms, hostilePickles } from '../../scripts/fuzz/hostile.mjs'
 import { readZip, writeZip } from '../../scripts/fuzz/zip.mjs'
-import { failure, model } from './support.js'
+import { failure, model, smallInput } from './support.js'
 
 const small = () => readFileSync(model('small.script.pt'))
 
@@ -103,6 +103,85 @@ describe('limits', () => {
     const limits = { entries: 100, inflated: 100_000, memory: 100_000, depth: 100 }
     expect((await load(writeZip(readZip(small()), { deflate: true }), { limits })).parameters().size).toBe(6)
   })
+})
+
+describe('how deep a program may be', () => {
+  const program = (deepen: (source: string) => string) =>
+    changed('code/__torch__.py', (data) => Buffer.from(deepen(data.toString('latin1')), 'latin1'))
+  const nested = (depth: number) =>
+    program((source) => source.replace('    _0 = ', `    x9 = ${'['.repeat(depth)}1${']'.repeat(depth)}\n    _0 = `))
+
+  test('is bounded by what the stack holds: a limit above that is refused', async () => {
+    const error = await failure(() => load(small(), { limits: { depth: 2001 } }))
+    expect(error.code).toBe('ERR_INVALID_ARGUMENT')
+    expect(error.message).toContain("'limits.depth' must be an integer from 1 to 2000, not 2001")
+  })
+  test('up to there it loads, runs and is copied', async () => {
+    const model = await load(nested(1900), { limits: { depth: 2000 } })
+    const copy = model.clone()
+    copy.forwardSync(smallInput())
+    const recording = await copy.record([smallInput()])
+    expect(recording.record.ops.length).toBeGreaterThan(3)
+  })
+  test.each(Object.entries(chains))('counts %s that lean on one another', async (_, deepen) => {
+    const { code, hint } = await failure(() => load(program((source) => deepen(source, 400))))
+    expect(code).toBe('ERR_LIMIT')
+    expect(hint).toContain('limits.depth')
+  })
+  test.each(['functions', 'methods', 'classes'])('a chain of %s below a limit that was raised loads', async (kind) => {
+    const model = await load(
+      program((source) => chains[kind]!(source, 1500)),
+      { limits: { depth: 2000 } },
+    )
+    model.clone().forwardSync(smallInput())
+  })
+  test('counts classes in files of their own', async () => {
+    const files = Array.from({ length: 400 }, (_, k) => ({
+      name: `small.script/code/__torch__/m${k}.py`,
+      data: Buffer.from(`class C:\n  a : ${k === 399 ? 'int' : `__torch__.m${k + 1}.C`}\n`),
+    }))
+    expect(await code(writeZip([...readZip(small()), ...files]))).toBe('ERR_LIMIT')
+  })
+  test('counts what is nested in a chain of functions in all', async () => {
+    const deep = (source: string) =>
+      chains.functions!(source, 1900).replaceAll('(x, )', `(${'('.repeat(30)}x${')'.repeat(30)}, )`)
+    const error = await failure(() => load(program(deep), { limits: { depth: 2000 } }))
+    expect(error.message).toMatch(/nested more than 32768 deep in all/)
+  })
+  test('named tuples within one another: each is compared twice as often as the one around it', async () => {
+    const error = await failure(() => load(program((source) => chains['named tuples']!(source, 60))))
+    expect(error.message).toMatch(/named tuples of its program hold one another too often/)
+    await load(program((source) => chains['named tuples']!(source, 10)))
+  })
+  test('a class whose name has a million parts', async () => {
+    const pickle = Buffer.from(`\x80\x02c__torch__.${'a.'.repeat(1_000_000)}b\nx\n)\x81}b.`, 'latin1')
+    expect(await code(changed('/data.pkl', () => pickle))).toBe('ERR_LIMIT')
+  })
+})
+
+test('extra files are no part of the program, whatever their names: they are carried along as they are', async () => {
+  const extra = {
+    'a.py': '('.repeat(500_000),
+    'b.debug_pkl': 'no pickle',
+    'data.pkl': 'x',
+    'code/c.py': '- '.repeat(9000),
+  }
+  const files = Object.entries(extra).map(([name, text]) => ({
+    name: `small.script/extra/${name}`,
+    data: Buffer.from(text),
+  }))
+  const model = await load(writeZip([...readZip(small()), ...files]))
+  const again = await load(await model.clone().toBuffer())
+  for (const each of [model, again]) {
+    const found = [...each.extraFiles].map(([name, bytes]) => [name, Buffer.from(bytes).toString()])
+    expect(Object.fromEntries(found)).toEqual(extra)
+  }
+})
+
+test('a format that was given up', async () => {
+  const entry = { name: 'small.script/model.json', data: Buffer.from('{}') }
+  const error = await failure(() => load(writeZip([...readZip(small()), entry])))
+  expect(error.message).toMatch(/before PyTorch 1.0/)
 })
 
 describe('a table of contents that plays tricks', () => {

@@ -2,7 +2,6 @@
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
-#include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inline_fork_wait.h>
 #include <torch/csrc/jit/passes/shape_analysis.h>
@@ -14,6 +13,7 @@
 
 #include "script/dead_loops.h"
 #include "script/error.h"
+#include "script/fold.h"
 #include "script/inline.h"
 #include "script/open_attention.h"
 #include "script/scope.h"
@@ -124,11 +124,11 @@ PreparedGraph Prepare(const Module& module) {
   torch::jit::InlineForkWait(prepared.graph);
   FoldAttributes(module, graph);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
-  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  FoldConstants(prepared.graph);
   CloseFastPaths(graph);
-  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  FoldConstants(prepared.graph);
   OpenFusedAttention(graph);
-  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
+  FoldConstants(prepared.graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   RemoveDeadLoops(graph);
   torch::jit::EliminateDeadCode(prepared.graph);

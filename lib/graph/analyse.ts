@@ -1,3 +1,4 @@
+import { EspalierError } from '../errors.js'
 import { signature } from '../schema/index.js'
 import { type Axis, fixAxis, isFixedAxis } from './axes.js'
 import { areAlike, closedBranches } from './branches.js'
@@ -61,6 +62,18 @@ export interface Blocked {
  */
 export function analyse(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[] = () => []): Analysis {
   ANALYSE.check(given)
+  try {
+    return analyseSound(given, blockedIn)
+  } catch (error) {
+    if (error instanceof EspalierError) throw error
+    // Every value is one, but no operator makes such values of such arguments.
+    const { message, stack } = error as Error
+    const words = `analyse: no model gives such a record: ${message}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words, { detail: stack, cause: error })
+  }
+}
+
+function analyseSound(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[]): Analysis {
   const record = withKnownIntegers(given)
   const first = relate(record, new Lengths(record))
   const learned = tiedLengths(first.graph, first.live)

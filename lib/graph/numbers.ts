@@ -1,9 +1,6 @@
 import { ONE, Polynomial } from './polynomial.js'
 import { type Arg, flat, type OpEntry, type OpRecord, type ValueId } from './record.js'
 
-/** A number of more terms than this is a symbol of its own. */
-const MOST_TERMS = 24
-
 /** Gives what is not understood a name: the same one for the same computation on the same numbers. */
 export class Symbols {
   private readonly names = new Map<string, Polynomial>()
@@ -88,7 +85,7 @@ export class Numbers {
   }
 
   private note(id: ValueId, made: Polynomial): void {
-    this.made.set(id, this.chosen(made.size > MOST_TERMS ? this.symbols.of(made.key) : made, id))
+    this.made.set(id, this.chosen(made.isSimple ? made : this.symbols.of(made.key), id))
   }
 
   private chosen(made: Polynomial, id: ValueId): Polynomial {

@@ -170,6 +170,8 @@ export class Graph {
       const tensor = this.tensors.get(each)
       if (tensor) this.tensors.set(each, { ...tensor, zero: tensor.zero.map(() => false) })
     }
+    // They need not be overwritten again.
+    this.views.delete(base)
   }
 
   derive(id: ValueId, from: ValueId, dims: readonly number[]): void {

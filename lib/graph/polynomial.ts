@@ -1,6 +1,9 @@
 /** Coefficients by monomial: the symbols of each, sorted and joined by `*`; the constant term has none. */
 type Terms = ReadonlyMap<string, number>
 
+const MOST_TERMS = 24
+const HIGHEST_DEGREE = 16
+
 /**
  * A whole number that may depend on sizes known only when the model runs: a polynomial over symbols. Two numbers are the
  * same for every input when their keys are equal.
@@ -46,6 +49,15 @@ export class Polynomial {
   /** How many terms there are. */
   get size(): number {
     return this.terms.size
+  }
+
+  /** Whether it is exact, and small enough to be computed with. */
+  get isSimple(): boolean {
+    if (this.terms.size > MOST_TERMS) return false
+    for (const [monomial, n] of this.terms) {
+      if (Math.abs(n) > Number.MAX_SAFE_INTEGER || monomial.split('*').length > HIGHEST_DEGREE) return false
+    }
+    return true
   }
 
   /** A whole number that divides it for every input: the greatest common divisor of its coefficients. */

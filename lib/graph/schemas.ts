@@ -1,16 +1,12 @@
-/** What callers may hand to the analysis, as far as a glance tells. */
-import { array, like, list, type Schema, thing } from '../schema/index.js'
+/** What callers may hand to the analysis. Of what only this library makes a glance tells. */
+import { array, like, list, type Schema, thing, walked } from '../schema/index.js'
 import type { Analysis } from './analyse.js'
 import type { ChannelGroup, ChannelGroups } from './groups.js'
 import type { OpRecord } from './record.js'
+import { misfitOfRecord } from './sound.js'
 import type { Removed, UnitAxis } from './units.js'
 
-export const RECORD = like<OpRecord>('an op record, as model.record() gives it', {
-  values: array('a list'),
-  ops: array('a list'),
-  skipped: array('a list'),
-  inputs: array('a list'),
-})
+export const RECORD = walked<OpRecord>('an op record, as model.record() gives it', misfitOfRecord)
 
 const GROUP = like<ChannelGroup>('a group', { members: array('a list'), scopes: array('a list') })
 
@@ -22,7 +18,7 @@ export const GROUPS = like<ChannelGroups>('channel groups, as analyse() gives th
 
 export const ANALYSIS = like<Analysis>('an analysis, as analyse() gives it', {
   groups: array('a list'),
-  record: RECORD,
+  record: like('an op record', { values: array('a list'), ops: array('a list') }),
   axesOf: thing('a function', (value) => typeof value === 'function'),
   live: thing('a Set', (value) => value instanceof Set),
 })

@@ -29,14 +29,19 @@ export function blockedByNumbers(analysis: Analysis): Blocked[] {
     }
   }
   /** The tensors whose sizes a number comes from. */
-  const sources = (id: ValueId, seen = new Set<ValueId>()): ValueId[] => {
-    const op = madeBy.get(id)
-    if (!op || seen.has(id) || !compiler.scalars.changes(id)) return []
-    seen.add(id)
-    return flatArgs(op.inputs).flatMap((each) => {
-      const value = record.values[each]
-      return value?.kind === 'tensor' && value.shape.length > 0 ? [each] : sources(each, seen)
-    })
+  const sources = (number: ValueId): ValueId[] => {
+    const found: ValueId[] = []
+    const seen = new Set([number])
+    for (const id of seen) {
+      const op = madeBy.get(id)
+      if (!op || !compiler.scalars.changes(id)) continue
+      for (const each of flatArgs(op.inputs)) {
+        const value = record.values[each]
+        if (value?.kind === 'tensor' && value.shape.length > 0) found.push(each)
+        else seen.add(each) // a Set hands on what it is given on the way
+      }
+    }
+    return found
   }
   const attempt = (op: OpEntry, compile: () => void) => {
     try {

@@ -103,11 +103,15 @@ export class Scalars {
 
 const READS = new Set(['aten::size', 'aten::sym_size', 'aten::len', 'aten::numel', 'aten::sym_numel'])
 
+/** What surgery takes: 32 bits. */
+const LARGEST = 2 ** 31 - 1
+
 /** `multiply` and `divide` that make `to` of `from` for every input; undefined when there are none. */
 export function ratioOf(from: Polynomial, to: Polynomial): { multiply: number; divide: number } | undefined {
   const divisor = gcd(to.content, from.content)
   if (divisor === 0 || from.content === 0) return undefined
   const [multiply, divide] = [to.content / divisor, from.content / divisor]
+  if (Math.max(multiply, divide) > LARGEST) return undefined
   return from.scaled(multiply, divide)?.same(to) ? { multiply, divide } : undefined
 }
 

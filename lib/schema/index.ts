@@ -15,6 +15,7 @@ export {
   func,
   like,
   list,
+  type Misfit,
   maybe,
   number,
   object,
@@ -26,4 +27,5 @@ export {
   signal,
   text,
   thing,
+  walked,
 } from './kinds.js'

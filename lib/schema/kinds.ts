@@ -99,6 +99,26 @@ export function refined<T>(schema: Schema<T>, words: string, fits: (value: T) =>
   return described(v.pipe(schema as v.GenericSchema<T>, v.check(fits, words)), wordsOf(schema))
 }
 
+/** What in a value does not fit, where, and what is expected there. */
+export interface Misfit {
+  path: readonly (string | number)[]
+  words: string
+  value: unknown
+}
+
+/** What is too large to be described kind by kind: a function finds the first misfit. */
+export function walked<T>(words: string, misfitOf: (value: unknown) => Misfit | undefined): Schema<T> {
+  const find = v.rawCheck<unknown>(({ dataset, addIssue }) => {
+    const misfit = misfitOf(dataset.value)
+    if (misfit === undefined) return
+    const [first, ...rest] = misfit.path.map(
+      (key) => ({ type: 'unknown', origin: 'value', input: misfit.value, key, value: misfit.value }) as const,
+    )
+    addIssue({ message: misfit.words, input: misfit.value, ...(first && { path: [first, ...rest] }) })
+  })
+  return described(v.pipe(v.unknown(), find), words)
+}
+
 /** The first kind that fits. */
 export function either<Values extends readonly unknown[]>(
   words: string,

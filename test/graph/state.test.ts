@@ -1,9 +1,11 @@
+import { analyse } from 'espalier'
 import { describe, expect, it } from 'vitest'
 import { closedBranches } from '../../lib/graph/branches.js'
 import type { Arg, OpEntry, OpRecord, RecordValue } from '../../lib/graph/index.js'
 import { Lengths } from '../../lib/graph/lengths/lengths.js'
 import { hold } from '../property/law.js'
 import { uniform } from '../support/networks.js'
+import { RecordBuilder } from './build.js'
 import { type Case, checkCase } from './worked.js'
 
 const CELL = { ih: [24, 8], hh: [24, 6], bi: [24], bh: [24] }
@@ -189,6 +191,16 @@ it('a branch by what the program has kept from its last run is not closed', () =
   const closed = (kept: boolean) => closedBranches(remembered(kept), new Lengths(remembered(kept))).size
   expect(closed(false)).toBe(1)
   expect(closed(true)).toBe(0)
+})
+
+it('what is kept in an attribute that is None at first stays whole, and is told so', () => {
+  const b = new RecordBuilder()
+  const x = b.unary('relu', b.linear('a', b.input(2, 3), 4))
+  b.op('prim::SetAttr', { self: b.none(), h: x, held: b.none() }, [])
+  const { groups, frozen } = analyse(b.record(b.linear('c', x, 5)))
+  expect(groups).toEqual([])
+  const { reasons } = frozen.find(({ name, dim }) => name === 'a.weight' && dim === 0)!
+  expect(reasons.map(({ kind }) => kind)).toEqual(['attribute that is None before the first run'])
 })
 
 describe('recurrent networks and their states', () => {

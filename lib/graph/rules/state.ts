@@ -14,7 +14,10 @@ const setAttribute: Rule = (op) => {
   const [now = [], before = []] = tensors
   const isState = before.length > 0 && before.every((id) => op.graph.value(id)?.role !== 'parameter')
   if (!isState || !areAlike(record, written, held)) {
-    for (const id of now) for (const axis of op.graph.tensor(id).axes) op.fix(axis, 'attribute that is set')
+    // What the first run finds None the next one finds a tensor: its branch for that was never seen.
+    const isNone = flat(held).every((id) => record.values[id]?.kind === 'none')
+    const kind = isNone ? 'attribute that is None before the first run' : 'attribute that is set'
+    for (const id of now) for (const axis of op.graph.tensor(id).axes) op.fix(axis, kind)
     return
   }
   now.forEach((id, k) => {

@@ -198,7 +198,7 @@ class Walk {
     this.left -= arg.length + 1
     if (depth > DEEPEST || this.left < 0) {
       const words = `nested at most ${DEEPEST} deep, with at most ${MOST} values`
-      return { path: path.slice(0, 3), words, value: arg }
+      return { path: path.slice(0, path.length - depth), words, value: arg }
     }
     for (const item of arg as Arg[]) {
       // Most are numbers: no path is made for them.

@@ -9,7 +9,7 @@ function small(): OpRecord {
   const x = b.input(2, 3, 4, 4)
   const y = b.unary('relu', b.norm('bn', b.conv('conv', x, 6)))
   const record = b.record(b.linear('fc', b.flatten(b.pool(y)), 5))
-  const block = { node: 1, scope: '', kind: 'if', outcome: 'failed', reads: [y], merges: [{ taken: y }] } as const
+  const block = { node: 1, scope: '', kind: 'if', outcome: 'raises', reads: [y], merges: [{ taken: y }] } as const
   const shapes = new Map([[x, [3, 3, 4, 4]]])
   return { ...record, skipped: [block], secondRun: { batch: 3, scalars: new Map([[3, 1]]), shapes } }
 }
@@ -78,7 +78,7 @@ describe('a record that somebody hands in is checked', () => {
     [['secondRun', 'shapes'], {}, "'record.secondRun.shapes' must be a Map"],
     [['secondRun', 'shapes'], new Map([[0, [3]]]), 'as many as in the first run'],
     [['secondRun', 'scalars'], new Map([[-1, 3]]), 'must be the number of a value'],
-  ])('%j = %j', (path, value, words) => {
+  ])('%j', (path, value, words) => {
     const error = faultOf(changed(small(), path, value))
     expect(error.code).toBe('ERR_INVALID_ARGUMENT')
     expect(error.message).toContain(words)
@@ -144,8 +144,8 @@ describe('long chains', () => {
     let n = width
     for (let k = 0; k < 10_000; k++) n = b.scalar('aten::mul', { a: n, b: width }, 4)
     const [y] = b.op('aten::mul', { self: x, other: n }, [[2, 4]])
-    // 4 ** 10,001 is no number that could be put right.
-    expect(analyse(b.record(b.linear('c', y!, 5))).groups).toEqual([])
+    // What data are multiplied with goes on as it was.
+    expect(analyse(b.record(b.linear('c', y!, 5))).groups).toHaveLength(1)
   })
 
   it('of writes to one tensor', () => {

@@ -130,8 +130,8 @@ describe('how deep a program may be', () => {
   })
   test.each(['functions', 'methods', 'classes'])('a chain of %s below a limit that was raised loads', async (kind) => {
     const model = await load(
-      program((source) => chains[kind]!(source, 1500)),
-      { limits: { depth: 2000 } },
+      program((source) => chains[kind]!(source, 300)),
+      { limits: { depth: 400 } },
     )
     model.clone().forwardSync(smallInput())
   })

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inline_fork_wait.h>
 #include <torch/csrc/jit/passes/shape_analysis.h>
@@ -13,7 +14,6 @@
 
 #include "script/dead_loops.h"
 #include "script/error.h"
-#include "script/fold.h"
 #include "script/inline.h"
 #include "script/open_attention.h"
 #include "script/scope.h"
@@ -124,11 +124,11 @@ PreparedGraph Prepare(const Module& module) {
   torch::jit::InlineForkWait(prepared.graph);
   FoldAttributes(module, graph);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
-  FoldConstants(prepared.graph);
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   CloseFastPaths(graph);
-  FoldConstants(prepared.graph);
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   OpenFusedAttention(graph);
-  FoldConstants(prepared.graph);
+  torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   RemoveDeadLoops(graph);
   torch::jit::EliminateDeadCode(prepared.graph);

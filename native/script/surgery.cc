@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -15,7 +16,6 @@
 
 #include "script/attempt.h"
 #include "script/error.h"
-#include "script/fold.h"
 #include "script/graph_edits.h"
 #include "script/recorder.h"
 #include "script/scope.h"
@@ -167,7 +167,7 @@ void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, c
         torch::jit::WithInsertPoint guard(assertion);
         assertion->replaceInput(0, graph->insertConstant(!OnlyRaises(assertion->blocks()[0])));
       }
-      FoldConstants(graph);
+      torch::jit::ConstantPropagationImmutableTypes(graph);
     }
   }
   throw Error("ERR_UNSUPPORTED", "The cut model fails too many checks of its program");
@@ -230,7 +230,7 @@ Module Cut(const Module& module, const Recording& recording, const CutRequest& r
   auto graph = recording.prepared->graph->copy();
   EditGraph(*graph, recording, request);
   Retype(*graph, copy);
-  FoldConstants(graph);
+  torch::jit::ConstantPropagationImmutableTypes(graph);
   torch::jit::EliminateDeadCode(graph);
   RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), recording.grad, check);
   torch::jit::EliminateDeadCode(graph);

@@ -1,12 +1,9 @@
 #include "script/unchecked.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/scalar_tensor.h>
 
-#include <cstdint>
 #include <string>
 #include <unordered_map>
-#include <utility>
 
 namespace espalier::script {
 
@@ -25,8 +22,6 @@ class Call {
                 name);
     return arguments_[*index];
   }
-  const IValue& First() const { return arguments_.at(0); }
-  const IValue& Second() const { return arguments_.at(1); }
   bool Has(const char* name) const { return schema_.argumentIndexWithName(name).has_value(); }
   // A list of tensors, or a single one.
   std::vector<at::Tensor> Tensors(const char* name) const {
@@ -92,34 +87,6 @@ void Recurrent(const Call& call) {
     NeedShape("recurrent state", states[k], {cells, batch, k == 0 ? out : hidden});
 }
 
-// The processor ends the process at a division by zero, and where the least number is divided by -1.
-void DivisionOf(const c10::IValue& a, const c10::IValue& b) {
-  if (!a.isInt() || !b.isInt()) return;
-  TORCH_CHECK(b.toInt() != 0, "division by zero");
-  TORCH_CHECK(a.toInt() != INT64_MIN || b.toInt() != -1, "the least integer divided by -1");
-}
-
-void Division(const Call& call) { DivisionOf(call.First(), call.Second()); }
-
-// Zero is allowed.
-void CommonDivisor(const Call& call) {
-  for (const auto& [a, b] : {std::pair{call.First(), call.Second()}, std::pair{call.Second(), call.First()}}) {
-    if (a.isInt() && b.isInt() && b.toInt() == -1) DivisionOf(a, b);
-  }
-}
-
-// Of tensors LibTorch leaves one case out.
-void Truncation(const Call& call) {
-  if (!call.Has("rounding_mode") || !call.First().isTensor()) return;
-  const at::Tensor a = call.First().toTensor();
-  if (!a.defined() || a.is_meta() || !c10::isIntegralType(a.scalar_type(), true) || a.numel() == 0) return;
-  const c10::IValue& divisor = call.Second();
-  const at::Tensor b = divisor.isTensor() ? divisor.toTensor() : at::scalar_tensor(divisor.toScalar());
-  if (!b.defined() || b.is_meta()) return;
-  const auto least = [](const at::Tensor& x) { return x.eq(INT64_MIN).logical_or(x.eq(INT32_MIN)); };
-  TORCH_CHECK(!least(a).any().item<bool>() || !b.eq(-1).any().item<bool>(), "the least integer divided by -1");
-}
-
 using Check = void (*)(const Call&);
 
 const std::unordered_map<std::string, Check>& Checks() {
@@ -127,22 +94,13 @@ const std::unordered_map<std::string, Check>& Checks() {
       {"aten::_weight_norm", WeightNorm}, {"aten::_weight_norm_interface", WeightNorm},
       {"aten::lstm", Recurrent<4>},       {"aten::gru", Recurrent<3>},
       {"aten::rnn_tanh", Recurrent<1>},   {"aten::rnn_relu", Recurrent<1>},
-      {"aten::floordiv", Division},       {"aten::remainder", Division},
-      {"aten::divmod", Division},         {"aten::__round_to_zero_floordiv", Division},
-      {"aten::gcd", CommonDivisor},       {"aten::div", Truncation},
-      {"aten::div_", Truncation},         {"aten::divide", Truncation},
-      {"aten::divide_", Truncation},
   };
   return *checks;
 }
 
 }  // namespace
 
-bool NeedsCheck(const c10::FunctionSchema& schema) {
-  const auto check = Checks().find(schema.name());
-  if (check == Checks().end()) return false;
-  return check->second != Truncation || schema.argumentIndexWithName("rounding_mode").has_value();
-}
+bool NeedsCheck(const c10::FunctionSchema& schema) { return Checks().contains(schema.name()); }
 
 void CheckSizes(const c10::FunctionSchema& schema, const std::vector<IValue>& arguments) {
   const auto check = Checks().find(schema.name());

@@ -1,6 +1,7 @@
 import { EspalierError } from '../errors.js'
 import { count, dictionary, like, list, signature, thing } from '../schema/index.js'
 import { call, keep as keepAlive, scope, Tensor } from '../torch/index.js'
+import { indicesOf } from '../torch/indices.js'
 import type { OptimizerState } from '../train/index.js'
 import { OPTIMIZER_STATE } from '../train/optimizer.js'
 import type { Manifest } from './manifest.js'
@@ -38,7 +39,7 @@ export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
     mustHaveShape(name, tensor, cut.sizes[name])
     let small = tensor
     for (const [dim, kept] of Object.entries(cut.keep[name] ?? {})) {
-      small = call('aten::index_select', [small, Number(dim), indices(kept)]) as Tensor
+      small = call('aten::index_select', [small, Number(dim), indicesOf(small, kept)]) as Tensor
     }
     return small === tensor ? (call('aten::clone', [tensor]) as Tensor) : small
   })
@@ -66,8 +67,11 @@ export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
     for (const [dim, kept] of Object.entries(dims)) {
       const wide = large.shape.map((size, d) => (d === Number(dim) ? (shape?.[d] ?? size) : size))
       const fill = cut.directions?.[name]?.includes(Number(dim)) ? 1 : 0
-      const filled = call('aten::add.Scalar', [Tensor.zeros(wide, { dtype: tensor.dtype }), fill]) as Tensor
-      large = call('aten::index_copy', [filled, Number(dim), indices(kept), large]) as Tensor
+      const filled = call('aten::add.Scalar', [
+        Tensor.zeros(wide, { dtype: tensor.dtype, device: tensor.device }),
+        fill,
+      ]) as Tensor
+      large = call('aten::index_copy', [filled, Number(dim), indicesOf(large, kept), large]) as Tensor
     }
     return large === tensor ? (call('aten::clone', [tensor]) as Tensor) : large
   })
@@ -99,8 +103,6 @@ function mapped(
 ): Map<string, Tensor> {
   return scope(() => new Map([...tensors].map(([name, tensor]) => [name, keepAlive(change(name, tensor))])))
 }
-
-const indices = (kept: readonly number[]) => Tensor.from(BigInt64Array.from(kept, BigInt), [kept.length])
 
 function mustHaveShape(name: string, { shape }: Tensor, wanted: readonly number[] | undefined): void {
   if (wanted === undefined || shape.join() === wanted.join()) return

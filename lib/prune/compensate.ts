@@ -101,6 +101,7 @@ export async function compensate(
         const values = Tensor.from(
           Float32Array.from(kept, (row) => add[row]!),
           [kept.length],
+          { device: target.device },
         )
         return { op: 'aten::add_.Tensor', args: [target, values, into === 'bias' ? 1 : -1] }
       })

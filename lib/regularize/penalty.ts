@@ -79,7 +79,7 @@ export class UnitPenalty implements Penalty {
         Tensor,
         Tensor,
       ]
-      const coefficients = keep(Tensor.zeros([scatterBegin.numel - 1]).to(scatterBegin.device))
+      const coefficients = keep(Tensor.zeros([scatterBegin.numel - 1], { device: scatterBegin.device }))
       const plan = { layout, scatterBegin, scatterUnits, gatherBegin, gatherSlots }
       return new UnitPenalty(groups, coupling, parameters, plan, coefficients)
     })
@@ -120,11 +120,11 @@ export class UnitPenalty implements Penalty {
     this.#held = undefined
     const result = await scope(async () => {
       const grown = this.#flat(reg)
-      const device = grown.device
-      const skipped = Tensor.zeros([reg.length], { dtype: 'int32' }).to(device)
+      const { device } = grown
+      const skipped = Tensor.zeros([reg.length], { dtype: 'int32', device })
       const starts = offsetsOf(this.#groups)
       const table = Int32Array.from(this.#groups.groups.flatMap(({ size }, g) => [starts[g]!, size]))
-      const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2]).to(device), deltaReg, ceiling]
+      const args = [grown, skipped, { result: 1 }, Tensor.from(table, [reg.length, 2], { device }), deltaReg, ceiling]
       const grow = { op: 'espalier::reg_grow_', args }
       await run([...this.#measure('square'), grow, this.#scatter(grown)], NOTHING)
       const counts = Array.from(skipped.data() as Int32Array)
@@ -163,7 +163,7 @@ export class UnitPenalty implements Penalty {
       all.set(regOfGroup, start)
       start += regOfGroup.length
     }
-    return Tensor.from(all, [all.length]).to(this.#coefficients.device)
+    return Tensor.from(all, [all.length], { device: this.#coefficients.device })
   }
 
   #split(values: Float32Array): Float32Array[] {

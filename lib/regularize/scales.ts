@@ -28,7 +28,12 @@ export class ScalePenalty implements Penalty {
       if (!parameter?.requiresGrad) return []
       // The scale of a norm has one dimension.
       const { values } = dimensions[0]!
-      return [{ parameter, coefficient: keep(Tensor.from(values, [values.length], { dtype: parameter.dtype })) }]
+      return [
+        {
+          parameter,
+          coefficient: keep(Tensor.from(values, [values.length], { dtype: parameter.dtype, device: parameter.device })),
+        },
+      ]
     })
   }
 
@@ -38,7 +43,7 @@ export class ScalePenalty implements Penalty {
         const { grad } = parameter
         const sign: OpCall = { op: 'aten::sign', args: [parameter] }
         if (grad === null) {
-          const term = Tensor.zeros(parameter.shape, { dtype: parameter.dtype })
+          const term = Tensor.zeros(parameter.shape, { dtype: parameter.dtype, device: parameter.device })
           parameter.grad = term
           return [sign, { op: 'aten::addcmul_', args: [term, coefficient, { result: 2 * k }, scale] }]
         }

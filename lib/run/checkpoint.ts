@@ -11,7 +11,7 @@ import type { RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_STATE } from '../regularize/types.js'
 import { count, faultOf, flag, like, maybe, number, object, oneOf, path as pathSchema, thing } from '../schema/index.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
-import { load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { type Device, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
 import { RANDOM_STATE } from '../train/random.js'
 import { differenceOf, jobOf } from './job.js'
@@ -73,21 +73,23 @@ export interface Resumed {
 
 const SCHEMA = 2
 const MODEL = 'model'
-const RANDOM = 'random'
+const RANDOM = 'random/'
 const STATE = 'state'
 const OPTIMIZER = 'optimizer/'
 
 /**
  * Writes and reads the checkpoints of a run: one file, a dict of tensors (`model`: the bytes of a `.pt` of the module in work;
- * `optimizer/<part>/<parameter>`; `random`: LibTorch's generator) and one text of JSON, `state`, a {@link RunState}.
+ * `optimizer/<part>/<parameter>`; `random/<device>`: LibTorch's generators) and one text of JSON, `state`, a {@link RunState}.
  */
 export class Checkpoints {
   readonly #job: Description
+  readonly #device: Device
   readonly #signal: AbortSignal | undefined
   readonly #own: CheckpointOptions
 
   constructor(model: ScriptModule, options: SparsifyOptions, own: CheckpointOptions) {
     this.#job = jobOf(model, options)
+    this.#device = model.device
     this.#signal = options.signal
     this.#own = own
   }
@@ -115,8 +117,8 @@ export class Checkpoints {
       const entries: Record<string, Tensor | string> = {
         [STATE]: toJson(whole),
         [MODEL]: Tensor.from(bytes, [bytes.length]),
-        [RANDOM]: await randomState(),
       }
+      for (const [device, random] of Object.entries(await randomState())) entries[`${RANDOM}${device}`] = random
       for (const [name, parts] of optimizer.tensors) {
         for (const [part, tensor] of Object.entries(parts)) entries[`${OPTIMIZER}${part}/${name}`] = tensor
       }
@@ -134,14 +136,17 @@ export class Checkpoints {
     if (!resume || !existsSync(path)) return undefined
     const entries = await readEntries(path)
     const state = this.#checked(entries[STATE])
-    const [bytes, random] = [entries[MODEL], entries[RANDOM]]
-    if (!(bytes instanceof Tensor && random instanceof Tensor)) throw this.#broken('it has no model or no random state')
-    const model = await load(bytes.data() as Uint8Array, { repair: false, signal: this.#signal })
+    const [bytes, random] = [entries[MODEL], randomStates(entries)]
+    if (!(bytes instanceof Tensor) || random.length === 0) throw this.#broken('it has no model or no random state')
+    const device = this.#device
+    const model = await load(bytes.data() as Uint8Array, { device, repair: false, signal: this.#signal })
     // It was written in the middle of an epoch; a training gives the module back in the mode in which it gets it.
     model.eval()
-    await setRandomState(random)
+    for (const [device, state] of random) {
+      await setRandomState(device, state)
+      state.dispose()
+    }
     bytes.dispose()
-    random.dispose()
     const { steps, ...position } = state.train
     return { state, model, train: { ...position, optimizer: { steps, tensors: optimizerTensors(entries) } } }
   }
@@ -176,6 +181,12 @@ export class Checkpoints {
 
 const inWords = (value: Description | undefined): string =>
   value === null || value === undefined ? 'none' : JSON.stringify(value)
+
+function randomStates(entries: Entries): [device: string, state: Tensor][] {
+  return Object.entries(entries).flatMap(([key, state]) =>
+    key.startsWith(RANDOM) && state instanceof Tensor ? [[key.slice(RANDOM.length), state]] : [],
+  )
+}
 
 function optimizerTensors(entries: Entries): TrainState['optimizer']['tensors'] {
   const tensors = new Map<string, Record<string, Tensor>>()

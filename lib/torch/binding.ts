@@ -2,7 +2,7 @@ import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import type { LoadLimits } from './limits.js'
 import type { CutRequest, TrainEvalRepair } from './recording.js'
-import type { TypedArray } from './tensor.js'
+import type { Device, TypedArray } from './tensor.js'
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
 declare const kind: unique symbol
@@ -82,7 +82,13 @@ export interface NativeBinding {
   /** The job that runs with this handle did not end though it was cancelled: its promise is rejected, its thread left behind. */
   leaveBehind(cancel: CancelHandle): void
 
-  tensorFrom(data: TypedArray, shape: readonly number[], dtype: string, requiresGrad: boolean): TensorHandle
+  tensorFrom(
+    data: TypedArray,
+    shape: readonly number[],
+    dtype: string,
+    device: Device,
+    requiresGrad: boolean,
+  ): TensorHandle
   tensorData(tensor: TensorHandle): TypedArray
   tensorItem(tensor: TensorHandle): number
   tensorShape(tensor: TensorHandle): number[]
@@ -206,9 +212,10 @@ export interface NativeBinding {
   ): TrainEvalRepair[]
   checkpointWrite(path: string, entries: Readonly<Record<string, NativeInput>>): Promise<void>
   checkpointRead(path: string): Promise<NativeOutput>
-  /** Of LibTorch's generator on the CPU. */
-  randomState(): Promise<TensorHandle>
-  setRandomState(state: TensorHandle): Promise<void>
+  /** Of LibTorch's generators, by device. */
+  randomState(): Promise<NativeOutput>
+  /** A device that is not here is left out. */
+  setRandomState(device: string, state: TensorHandle): Promise<void>
 
   /** Until LibTorch is refused memory on the CPU, the whole process counted. */
   setMemoryLimit(bytes: number): void

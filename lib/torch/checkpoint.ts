@@ -22,12 +22,12 @@ export async function readEntries(path: string): Promise<Entries> {
   return lift(await binding().checkpointRead(resolve(path))) as Entries
 }
 
-/** @internal State of LibTorch's random numbers on the CPU. */
-export async function randomState(): Promise<Tensor> {
-  return lift(await binding().randomState()) as Tensor
+/** @internal State of LibTorch's random numbers, by device: `cpu`, `cuda:0`, … */
+export async function randomState(): Promise<Readonly<Record<string, Tensor>>> {
+  return lift(await binding().randomState()) as Record<string, Tensor>
 }
 
-/** @internal */
-export async function setRandomState(state: Tensor): Promise<void> {
-  await binding().setRandomState(handleOf(state))
+/** @internal A device that is not here is left out. */
+export async function setRandomState(device: string, state: Tensor): Promise<void> {
+  await binding().setRandomState(device, handleOf(state))
 }

@@ -36,7 +36,7 @@ import {
   wrapRecording,
 } from './recording.js'
 import { binding } from './runtime/index.js'
-import { DEVICE, type Device, DTYPE, type Tensor, wrapOwned } from './tensor.js'
+import { DEVICE, type Device, DTYPE, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
 
 /** An input of a module: lists and tuples are arrays, dicts are plain objects or Maps. */
@@ -232,7 +232,7 @@ export class ScriptModule {
    */
   async to(target: Device | DType, options: SignalOptions = {}): Promise<ScriptModule> {
     MODULE_TO.check(target, options)
-    const isDevice = /^(cpu|cuda)(:\d+)?$/.test(target)
+    const isDevice = isDeviceName(target)
     const handle = await withSignal(options, (job) =>
       binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target, job),
     )

@@ -19,12 +19,14 @@ export type TypedArray =
   | Uint8Array
   | Uint8ClampedArray
 
-/** Where a tensor lives. */
-export type Device = 'cpu' | `cuda:${number}`
+/** Where a tensor lives. Espalier's own operators are there for the CPU and for CUDA. */
+export type Device = 'cpu' | `${'cuda' | 'xpu' | 'mtia'}:${number}`
 
 export interface TensorOptions {
   /** Default: the type of a typed array's elements, `int64` for bigints, else `float32`. */
   dtype?: DType | undefined
+  /** Default `'cpu'`. */
+  device?: Device | undefined
   /** Whether autograd follows what is done with it. Default false. */
   requiresGrad?: boolean | undefined
 }
@@ -86,8 +88,9 @@ export class Tensor {
     options: TensorOptions = {},
   ): Tensor {
     TENSOR_FROM.check(options)
-    const { elements, dtype } = toElements(data, options.dtype)
-    return wrapTensor(binding().tensorFrom(elements, shape, dtype, options.requiresGrad ?? false))
+    const { dtype: wanted, device = 'cpu', requiresGrad = false } = options
+    const { elements, dtype } = toElements(data, wanted)
+    return wrapTensor(binding().tensorFrom(elements, shape, dtype, device, requiresGrad))
   }
 
   /** Zeros. See {@link Tensor.full}. */
@@ -102,7 +105,8 @@ export class Tensor {
    */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
     TENSOR_FULL.check(options)
-    const scalar = Tensor.from([value], [], { dtype: options.dtype })
+    const { dtype, device } = options
+    const scalar = Tensor.from([value], [], { dtype, device })
     let expanded: TensorHandle | undefined
     try {
       expanded = binding().call('aten::expand', [scalar.#handle, shape], false) as TensorHandle
@@ -263,12 +267,13 @@ export const TENSOR = thing<Tensor>('a Tensor', (value) => isTensor(value))
 export const DTYPE = oneOf(...DTYPES)
 
 /** @internal */
-export const DEVICE = thing<Device>(
-  "'cpu' or 'cuda:0', 'cuda:1', …",
-  (value) => typeof value === 'string' && /^(cpu|cuda(:\d{1,3})?)$/.test(value),
-)
+export const isDeviceName = (value: unknown): value is Device =>
+  typeof value === 'string' && /^(cpu|(cuda|xpu|mtia)(:\d{1,3})?)$/.test(value)
 
-const TENSOR_OPTIONS = object<TensorOptions>({ dtype: maybe(DTYPE), requiresGrad: maybe(flag) })
+/** @internal */
+export const DEVICE = thing<Device>("'cpu' or 'cuda:0', 'cuda:1', …", isDeviceName)
+
+const TENSOR_OPTIONS = object<TensorOptions>({ dtype: maybe(DTYPE), device: maybe(DEVICE), requiresGrad: maybe(flag) })
 
 /** @internal Data and shape are checked where they are read. */
 export const TENSOR_FROM = signature('Tensor.from', ['options', TENSOR_OPTIONS])

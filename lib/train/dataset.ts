@@ -180,8 +180,8 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
     mustBeBatch(arrays, indices.length)
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {
-      inputs: arrays.inputs.map((array) => toTensor(array, device)),
-      targets: toTensor(arrays.targets, device),
+      inputs: arrays.inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
+      targets: Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
       size: arrays.targets.shape[0]!,
     }
     try {
@@ -203,14 +203,6 @@ function mustBeBatch(batch: Batch, examples: number): void {
   const fault = faultOf(BATCH, batch, '', 'batch')
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
   for (const each of [...batch.inputs, batch.targets]) checkArray(each, examples)
-}
-
-function toTensor({ data, shape }: ArrayData, device: Device): Tensor {
-  const tensor = Tensor.from(data, shape)
-  if (device === 'cpu') return tensor
-  const moved = tensor.to(device)
-  tensor.dispose()
-  return moved
 }
 
 function checkArray({ data, shape }: ArrayData, examples: number): void {

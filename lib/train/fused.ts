@@ -63,7 +63,8 @@ export class FusedOptimizer implements Optimizer {
     if (this.#parameters.length === 0) return
     await scope(async () => {
       const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
-      const coefficients = penalty?.coefficients ?? Tensor.zeros([0]).to((this.#parameters[0] as Tensor).device)
+      const coefficients =
+        penalty?.coefficients ?? Tensor.zeros([0], { device: (this.#parameters[0] as Tensor).device })
       const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
       // No gradients given: the parameters' own.
       const args = [this.#parameters, [], ...parts, layout, coefficients, ...settings]
@@ -104,5 +105,6 @@ function copyOf(saved: Tensor | undefined, part: string, name: string, parameter
     const message = `the state of ${name} has shape [${saved.shape}], the parameter [${parameter.shape}]`
     throw new EspalierError('ERR_INVALID_ARGUMENT', message)
   }
-  return call('aten::clone', [saved]) as Tensor
+  // Where the parameter is, whatever the state was read from.
+  return call('aten::copy_', [zerosLike(parameter), saved], { noGrad: true }) as Tensor
 }

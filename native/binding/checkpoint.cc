@@ -1,6 +1,5 @@
 #include "binding/checkpoint.h"
 
-#include <ATen/Context.h>
 #include <ATen/core/Dict.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/pickle.h>
@@ -16,6 +15,7 @@
 #include "binding/errors.h"
 #include "binding/tensor.h"
 #include "binding/values.h"
+#include "script/random_state.h"
 
 namespace espalier {
 namespace {
@@ -87,23 +87,28 @@ Napi::Value CheckpointRead(const Napi::CallbackInfo& info) {
   });
 }
 
-// randomState(): Promise<tensor>: of LibTorch's generator on the CPU.
+// randomState(): Promise<Record<device, tensor>>: of LibTorch's generators.
 Napi::Value RandomState(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [](const JobContext&) -> Runner::Settle {
-    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
-    const std::lock_guard lock(generator.mutex());
-    const at::Tensor state = generator.get_state();
-    return [state](Napi::Env env) { return WrapTensor(env, state); };
+    c10::Dict<std::string, at::Tensor> states;
+    for (auto& [device, generator] : script::DefaultGenerators()) {
+      const std::lock_guard lock(generator.mutex());
+      states.insert(device, generator.get_state());
+    }
+    return [states](Napi::Env env) { return FromIValue(env, states); };
   });
 }
 
-// setRandomState(tensor): Promise<void>
+// setRandomState(device, tensor): Promise<void>. A device that is not here is left out.
 Napi::Value SetRandomState(const Napi::CallbackInfo& info) {
-  const at::Tensor state = UnwrapTensor(info[0], "state");
-  return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [state](const JobContext&) -> Runner::Settle {
-    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
-    const std::lock_guard lock(generator.mutex());
-    generator.set_state(state);
+  const std::string device = ToText(info[0], "device");
+  const at::Tensor state = UnwrapTensor(info[1], "state");
+  return Addon::Of(info.Env()).runner.Submit(info.Env(), {}, [device, state](const JobContext&) -> Runner::Settle {
+    auto generators = script::DefaultGenerators();
+    if (const auto found = generators.find(device); found != generators.end()) {
+      const std::lock_guard lock(found->second.mutex());
+      found->second.set_state(state);
+    }
     return [](Napi::Env env) { return env.Undefined(); };
   });
 }

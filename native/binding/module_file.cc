@@ -72,6 +72,7 @@ Loaded Load(std::string bytes, const std::string& name, std::optional<c10::Devic
                   "save it without torch.jit.freeze and torch.jit.optimize_for_inference");
   }
   script::FollowDevice(module);
+  if (device) script::MoveProgram(module, *device);
   return {module, {extra_files.begin(), extra_files.end()}};
 }
 
@@ -139,6 +140,7 @@ void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std:
   };
   for (const at::Tensor& parameter : module.parameters()) convert(parameter);
   for (const at::Tensor& buffer : module.buffers()) convert(buffer);
+  if (device) script::MoveProgram(module, *device);
 }
 
 // moduleLoad(path | bytes, name, device | null, job options, limits?): Promise<module>

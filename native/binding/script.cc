@@ -1,5 +1,7 @@
 #include "binding/script.h"
 
+#include <ATen/ops/tensor.h>
+
 #include <cmath>
 #include <memory>
 #include <set>

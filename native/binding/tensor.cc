@@ -65,13 +65,14 @@ c10::ScalarType ElementType(const Napi::TypedArray& array) {
   }
 }
 
-// tensorFrom(data: TypedArray, shape, dtype, requiresGrad): copies the data.
+// tensorFrom(data: TypedArray, shape, dtype, device, requiresGrad): copies the data.
 Napi::Value TensorFrom(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) throw InvalidArgument("data must be a typed array, not " + Describe(info[0]));
   Napi::TypedArray array = info[0].As<Napi::TypedArray>();
   const std::vector<int64_t> shape = ToShape(info[1], "shape");
   const c10::ScalarType dtype = ToDType(info[2], "dtype");
-  const bool requires_grad = ToFlag(info[3], "requiresGrad");
+  const c10::Device device = ToDevice(info[3], "device");
+  const bool requires_grad = ToFlag(info[4], "requiresGrad");
   const c10::ScalarType elements = ElementType(array);
   int64_t count = 1;
   for (int64_t size : shape) {
@@ -91,7 +92,7 @@ Napi::Value TensorFrom(const Napi::CallbackInfo& info) {
     const char* bytes = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
     std::memcpy(tensor.mutable_data_ptr(), bytes, array.ByteLength());
   }
-  tensor = tensor.to(dtype);
+  tensor = tensor.to(device, dtype);
   tensor.set_requires_grad(requires_grad);
   return WrapTensor(info.Env(), tensor);
 }

@@ -3,11 +3,13 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "script/prepare.h"
@@ -22,19 +24,27 @@ namespace prim = c10::prim;
 
 namespace {
 
-bool IsElsewhere(const c10::Device& device) { return !device.is_cpu() && !device.is_meta(); }
+// Which of the devices that a program names are meant: all but the CPU, or all.
+enum class Named { kElsewhere, kAny };
+
+bool Means(Named named, std::string_view device) {
+  if (device.starts_with("meta")) return false;
+  return named == Named::kAny || !device.starts_with("cpu");
+}
 
 // A constant, or `torch.device("cuda:0")` as a file spells it.
-bool NamesOtherDevice(const Node* node) {
+bool NamesDevice(const Node* node, Named named) {
   if (node->kind() == prim::Constant) {
     const auto value = torch::jit::toIValue(node->output());
-    return value && value->isDevice() && IsElsewhere(value->toDevice());
+    return value && value->isDevice() && Means(named, value->toDevice().str());
   }
   if (node->kind() != c10::Symbol::fromQualString("aten::device")) return false;
   const auto name = torch::jit::toIValue(node->input(0));
-  return name && name->isString() && name->toStringRef().rfind("cpu", 0) != 0 &&
-         name->toStringRef().rfind("meta", 0) != 0;
+  return name && name->isString() && Means(named, name->toStringRef());
 }
+
+// The lengths that it is given must be on the CPU.
+bool WantsCpu(const Node* node) { return node->kind() == c10::Symbol::fromQualString("aten::_pack_padded_sequence"); }
 
 // `x.cuda()`
 bool MovesToCuda(const Node* node) { return node->kind() == c10::Symbol::fromQualString("aten::cuda"); }
@@ -87,10 +97,12 @@ class Place {
   Value* device_ = nullptr;
 };
 
-void Follow(Graph& graph, std::optional<std::string> tensor, c10::Device now) {
+void Follow(Graph& graph, std::optional<std::string> tensor, c10::Device now, Named named) {
+  const std::vector<Node*> all = NodesInOrder(graph);
+  if (std::any_of(all.begin(), all.end(), WantsCpu)) named = Named::kElsewhere;
   std::vector<Node*> nodes;
-  for (Node* node : NodesInOrder(graph)) {
-    if (NamesOtherDevice(node) || MovesToCuda(node)) nodes.push_back(node);
+  for (Node* node : all) {
+    if (NamesDevice(node, named) || MovesToCuda(node)) nodes.push_back(node);
   }
   if (nodes.empty()) return;
   Place place(graph, std::move(tensor), now);
@@ -106,10 +118,30 @@ void Follow(Graph& graph, std::optional<std::string> tensor, c10::Device now) {
   }
 }
 
-struct Search {
-  c10::Device now;
-  std::set<const torch::jit::Function*> seen;
+// A number may stay on the CPU.
+void MoveConstants(Graph& graph, c10::Device device) {
+  for (Node* node : NodesInOrder(graph)) {
+    if (node->kind() != prim::Constant || !node->hasAttribute(c10::attr::value)) continue;
+    if (node->kindOf(c10::attr::value) != torch::jit::AttributeKind::t) continue;
+    const at::Tensor& tensor = node->t(c10::attr::value);
+    if (tensor.dim() > 0) node->t_(c10::attr::value, tensor.to(device));
+  }
+}
 
+using Change = std::function<void(Graph&, const std::optional<std::string>&)>;
+
+// change(graph, a tensor of its module), once for every graph of the module and of what was loaded with it.
+class Search {
+ public:
+  explicit Search(Change change) : change_(std::move(change)) {}
+
+  void Program(const Module& module) {
+    Visit(module);
+    // Functions and classes beside the modules.
+    for (auto* function : module._ivalue()->compilation_unit()->get_functions()) Function(*function, std::nullopt);
+  }
+
+ private:
   void Visit(const Module& module) {
     for (auto* method : module.type()->methods()) Function(*method, TensorIn(module));
     for (const auto& child : module.named_children()) Visit(child.value);
@@ -117,8 +149,11 @@ struct Search {
 
   void Function(torch::jit::Function& function, const std::optional<std::string>& tensor) {
     auto* own = torch::jit::tryToGraphFunction(function);
-    if (own != nullptr && seen.insert(&function).second) Follow(*own->graph(), tensor, now);
+    if (own != nullptr && seen_.insert(&function).second) change_(*own->graph(), tensor);
   }
+
+  Change change_;
+  std::set<const torch::jit::Function*> seen_;
 };
 
 c10::Device DeviceOf(const Module& module) {
@@ -130,10 +165,18 @@ c10::Device DeviceOf(const Module& module) {
 }  // namespace
 
 void FollowDevice(Module& module) {
-  Search search{DeviceOf(module), {}};
-  search.Visit(module);
-  // Functions and classes beside the modules.
-  for (auto* function : module._ivalue()->compilation_unit()->get_functions()) search.Function(*function, std::nullopt);
+  const c10::Device now = DeviceOf(module);
+  Search([&](Graph& graph, const std::optional<std::string>& tensor) {
+    Follow(graph, tensor, now, Named::kElsewhere);
+  }).Program(module);
+}
+
+void MoveProgram(Module& module, c10::Device device) {
+  const Named named = device.is_cpu() ? Named::kElsewhere : Named::kAny;
+  Search([&](Graph& graph, const std::optional<std::string>& tensor) {
+    Follow(graph, tensor, device, named);
+    MoveConstants(graph, device);
+  }).Program(module);
 }
 
 }  // namespace espalier::script

@@ -10,4 +10,8 @@ namespace espalier::script {
 // In place: for a module that nobody has run yet.
 void FollowDevice(torch::jit::Module& module);
 
+// What a move of a module's tensors leaves behind: constants of the program go to the device, and a program that was
+// traced on the CPU names that on every range and mask, which follow the module now, too. In place, as above.
+void MoveProgram(torch::jit::Module& module, c10::Device device);
+
 }  // namespace espalier::script

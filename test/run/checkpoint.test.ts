@@ -78,7 +78,7 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     const [names, schema, phase, velocity, weight] = JSON.parse(
       execFileSync(python!, ['-W', 'ignore', '-c', script, path], { encoding: 'utf8' }),
     )
-    expect(names).toEqual(expect.arrayContaining(['model', 'random', 'state', 'optimizer/velocity/fc.bias']))
+    expect(names).toEqual(expect.arrayContaining(['model', 'random/cpu', 'state', 'optimizer/velocity/fc.bias']))
     expect([schema, phase]).toEqual([2, 'finetune'])
     expect(velocity).toEqual(weight)
     expect(velocity[0]).toBeLessThan(12)

@@ -30,7 +30,7 @@ describe('npm run build:cuda', () => {
 
 describe('npm run test:gpu', () => {
   it('says why it is skipped where there is no GPU', () => {
-    const { status, stdout } = script('gpu.mjs', { PATH: empty })
+    const { status, stdout } = script('gpu/gpu.mjs', { PATH: empty })
     expect(status).toBe(0)
     expect(stdout).toBe('test:gpu: skipped, there is no GPU here (nvidia-smi -L names none)\n')
   })

@@ -18,7 +18,7 @@ let network: ModuleHandle
 let cancel: CancelHandle
 beforeAll(async () => {
   native = binding()
-  tensor = native.tensorFrom(Float32Array.of(1), [1], 'float32', false)
+  tensor = native.tensorFrom(Float32Array.of(1), [1], 'float32', 'cpu', false)
   network = await native.moduleLoad(model('small.script.pt'), 'small', null, {})
   cancel = native.createCancel()
 })

@@ -1,6 +1,7 @@
 import { flatArgs, keptCoordinates, type OpEntry, type OpRecord, type ValueId } from '../../graph/index.js'
 import { isFloating } from '../../graph/record.js'
-import { call, type Recording, type ScriptModule, scope, Tensor } from '../../torch/index.js'
+import { call, type Recording, type ScriptModule, scope, type Tensor } from '../../torch/index.js'
+import { indicesOf } from '../../torch/indices.js'
 import { captureOutputs } from '../../torch/trial.js'
 import { removedUnits } from '../plan.js'
 import type { Bench, Subject } from './bench.js'
@@ -126,8 +127,7 @@ function differs({ recording, analysis, plan }: Subject, op: OpEntry, masked: Te
     let kept = left
     for (const [dim, axis] of (analysis.axesOf(id) ?? []).entries()) {
       if (!axis.offsets || axis.size !== left.shape[dim]) continue
-      const indices = keptCoordinates(axis, removed)
-      const index = Tensor.from(BigInt64Array.from(indices, BigInt), [indices.length])
+      const index = indicesOf(kept, keptCoordinates(axis, removed))
       kept = call('aten::index_select', [kept, dim, index]) as Tensor
     }
     return relativeDifference(flatten(right), flatten(kept)) > DIFFERENT

@@ -1,5 +1,6 @@
 import { isFloating } from '../../graph/record.js'
 import { call, type ModuleInput, Tensor } from '../../torch/index.js'
+import { indicesOf } from '../../torch/indices.js'
 import { Random } from '../../train/random.js'
 
 /** New sizes of dimensions of the tensors among the inputs, which are numbered in the order in which they stand. */
@@ -42,9 +43,9 @@ export function resized(inputs: readonly ModuleInput[], sizes: Sizes): ModuleInp
     let result = tensor
     for (const [dim, size] of sizes.get(index) ?? []) {
       const before = tensor.shape[dim] as number
-      const indices = Tensor.from(
-        BigInt64Array.from({ length: size }, (_, i) => BigInt(i % before)),
-        [size],
+      const indices = indicesOf(
+        tensor,
+        Array.from({ length: size }, (_, i) => i % before),
       )
       result = call('aten::index_select', [result, dim, indices]) as Tensor
     }
@@ -68,6 +69,7 @@ export function noisy(inputs: readonly ModuleInput[], seed: number): ModuleInput
     const added = Tensor.from(
       noise.map((x) => x * scale),
       tensor.shape,
+      { device: tensor.device },
     )
     return call('aten::to.dtype', [call('aten::add.Tensor', [tensor, added, 1]) as Tensor, tensor.dtype]) as Tensor
   })

@@ -1,5 +1,6 @@
 import { isFloating } from '../../graph/record.js'
-import { type OpArg, run, type ScriptModule, Tensor } from '../../torch/index.js'
+import { type OpArg, run, type ScriptModule, type Tensor } from '../../torch/index.js'
+import { indicesOf } from '../../torch/indices.js'
 import type { Plan } from '../plan.js'
 
 /**
@@ -16,7 +17,7 @@ export async function zeroRemoved(model: ScriptModule, plan: Pick<Plan, 'keep' |
         const gone = Array.from({ length: parameter.shape[Number(dim)] as number }, (_, i) => i).filter(
           (i) => !stays.has(i),
         )
-        const index = Tensor.from(BigInt64Array.from(gone, BigInt), [gone.length])
+        const index = indicesOf(parameter, gone)
         indices.push(index)
         return [{ op: 'aten::index_fill_.int_Scalar', args: [parameter, Number(dim), index, 0] }]
       }),
@@ -41,7 +42,7 @@ export async function copyKept(source: ScriptModule, target: ScriptModule, keep:
     done.add(tensor)
     let value: OpArg = whole
     for (const [dim, kept] of Object.entries(keep[name] ?? {})) {
-      const index = Tensor.from(BigInt64Array.from(kept, BigInt), [kept.length])
+      const index = indicesOf(whole, kept)
       indices.push(index)
       program.push({ op: 'aten::index_select', args: [value, Number(dim), index] })
       value = { result: program.length - 1 }

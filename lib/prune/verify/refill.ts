@@ -36,7 +36,7 @@ export async function refill(model: ScriptModule, record: OpRecord, { seed, gain
     const [low, high] = role.kind === 'weight' ? byFanIn(role.fanIn, gain) : RANGES[role.kind]
     const data = new Float64Array(target.numel)
     for (let i = 0; i < data.length; i++) data[i] = low + (high - low) * random.uniform()
-    const source = Tensor.from(data, target.shape)
+    const source = Tensor.from(data, target.shape, { device: target.device })
     filled.push(source)
     program.push({ op: 'aten::copy_', args: [target, source] })
   }

@@ -239,7 +239,7 @@ async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules>
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {
-      const copy = (await module.to(dtype ?? module.device, options)).eval()
+      const copy = (await copyOf(module, dtype, options)).eval()
       if (dtype === 'float64') await keepSingle(copy, singleTensors(recording.record))
       modules[name as keyof Modules] = new Run(copy, options)
     }
@@ -249,6 +249,22 @@ async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules>
     throw error
   } finally {
     if (measure !== model) measure.dispose()
+  }
+}
+
+/** On the CPU: what is tried there at other sizes and refused would end all work on a GPU. */
+export async function copyOf(
+  module: ScriptModule,
+  dtype: Bench['dtype'],
+  options: SignalOptions,
+): Promise<ScriptModule> {
+  if (module.device === 'cpu') return module.to(dtype ?? 'cpu', options)
+  const copy = await module.to('cpu', options)
+  if (dtype === undefined) return copy
+  try {
+    return await copy.to(dtype, options)
+  } finally {
+    copy.dispose()
   }
 }
 

@@ -32,6 +32,11 @@ export function mapTensors(
   return inputs.map(visit)
 }
 
+/** The tensors on the CPU. */
+export function onCpu(inputs: readonly ModuleInput[]): ModuleInput[] {
+  return mapTensors(inputs, (tensor) => (tensor.device === 'cpu' ? tensor : tensor.to('cpu')))
+}
+
 /** Each tensor joined to itself along dimension 0. */
 export function doubled(inputs: readonly ModuleInput[]): ModuleInput[] {
   return mapTensors(inputs, (t) => (t.shape.length > 0 ? (call('aten::cat', [[t, t], 0]) as Tensor) : t))

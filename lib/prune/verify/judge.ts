@@ -3,9 +3,10 @@ import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
-import { Bench, type Failure, leastPrecise, Refused, type Subject, type Verdict } from './bench.js'
+import { Bench, copyOf, type Failure, leastPrecise, Refused, type Subject, type Verdict } from './bench.js'
 import { flatten, relativeDifference } from './compare.js'
 import { firstDifference } from './first-difference.js'
+import { onCpu } from './inputs.js'
 import type { Pass } from './pass.js'
 import { OtherSizes } from './sizes.js'
 
@@ -33,7 +34,7 @@ export class Judge {
     this.model = model
     this.recording = recording
     this.analysis = analysis
-    this.inputs = inputs
+    this.inputs = onCpu(inputs)
     this.options = options
   }
 
@@ -68,12 +69,18 @@ export class Judge {
   }
 
   /** Whether the model itself gives other outputs each time, with the same state and the same random numbers. */
-  isRandom(): Promise<boolean> {
-    const trial = new Trial(this.model, this.options)
-    return scope(async () => {
-      const run = async () => flatten(await trial.run(this.inputs, 1))
-      return relativeDifference(await run(), await run()) > 1e-6
-    }).finally(() => trial.dispose())
+  async isRandom(): Promise<boolean> {
+    const copy = await copyOf(this.model, undefined, this.options)
+    const trial = new Trial(copy, this.options)
+    try {
+      return await scope(async () => {
+        const run = async () => flatten(await trial.run(this.inputs, 1))
+        return relativeDifference(await run(), await run()) > 1e-6
+      })
+    } finally {
+      trial.dispose()
+      copy.dispose()
+    }
   }
 
   /** As they are, `undefined`, only where weights are in half precision: nothing better can be had then. */

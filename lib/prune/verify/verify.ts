@@ -3,9 +3,10 @@ import type { Analysis } from '../../graph/index.js'
 import { ANALYSIS } from '../../graph/schemas.js'
 import { signature, thing } from '../../schema/index.js'
 import { SIGNAL_OPTIONS } from '../../torch/abort.js'
-import type { ModuleInput, Recording, ScriptModule, SignalOptions } from '../../torch/index.js'
+import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
 import { RECORDING } from '../../torch/recording.js'
+import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
 import { PLAN } from '../schemas.js'
@@ -37,7 +38,8 @@ export const CUT_AND_VERIFY = signature(
 /**
  * Cuts a model by a plan and proves the cut: the original with every removed slice set to zero must give the same outputs,
  * with its own weights and with refilled ones, and with these at another batch size and at other lengths or sizes of the inputs
- * wherever the original accepts them. The model given is not changed, nor is the state that it keeps.
+ * wherever the original accepts them. The model given is not changed, nor is the state that it keeps. All of it runs on the
+ * CPU, for a model on another device too, whose cut is run there once at the end.
  *
  * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
  * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
@@ -55,7 +57,10 @@ export async function cutAndVerify(
   const small = await model.cut(recording, compileCut(analysis, plan), options)
   try {
     const { passes, failure } = await judge.judge(plan, small, { locate: true })
-    if (failure === undefined) return { small, verification: { passes } }
+    if (failure === undefined) {
+      if (small.device !== 'cpu') await mustRunThere(small, inputs, options)
+      return { small, verification: { passes } }
+    }
     if (failure.kind === 'inconclusive') {
       throw new EspalierError('ERR_VERIFICATION', `the cut can't be proved: ${failure.why}`, {
         hint: 'give example inputs on which the model computes something, or leave the groups that change nothing out',
@@ -77,6 +82,25 @@ export async function cutAndVerify(
   } catch (error) {
     small.dispose()
     throw error
+  }
+}
+
+async function mustRunThere(
+  small: ScriptModule,
+  inputs: readonly ModuleInput[],
+  options: SignalOptions,
+): Promise<void> {
+  const trial = new Trial(small, options)
+  try {
+    await scope(() => trial.run(inputs, 1))
+  } catch (error) {
+    if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
+    throw new EspalierError('ERR_VERIFICATION', `the cut model does not run on ${small.device}: ${error.message}`, {
+      cause: error,
+      hint: "cut it on the CPU (`model.to('cpu')`), where it was verified, and report the model",
+    })
+  } finally {
+    trial.dispose()
   }
 }
 

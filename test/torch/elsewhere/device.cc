@@ -1,5 +1,6 @@
 // A device that is not the CPU, in the CPU's memory: `mtia:0`, which LibTorch knows by name and brings no operators for. What
-// a GPU refuses it refuses, too: an operator whose tensors are on several devices. The CPU's operators compute everything.
+// a GPU refuses it refuses, too: an operator whose tensors are on several devices, and all that comes after a read beyond a
+// table. The CPU's operators compute everything.
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/EmptyTensor.h>
@@ -133,8 +134,14 @@ c10::List<Element> Shared(const c10::IValue& list) {
   return shared;
 }
 
+// A GPU ends all work of a process when it reads beyond a table.
+bool dead = false;
+
 void Fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const std::string name = op.schema().name();
+  TORCH_CHECK(!dead, "device-side assert triggered");
+  const bool reads_by_index =
+      name == "aten::index" || name == "aten::embedding" || name == "aten::index_select" || name == "aten::gather";
   bool here = false, elsewhere = false;
   const size_t count = op.schema().arguments().size(), first = stack->size() - count;
   for (size_t k = first; k < stack->size(); k++) Note((*stack)[k], here, elsewhere);
@@ -153,7 +160,14 @@ void Fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     if (type == "Tensor[]" && own) value = Shared<Tensor>(value);
     if (own && value.isTensor()) value = OnCpu(value.toTensor());
   }
-  if (!own) return at::native::cpu_fallback(op, stack);
+  if (!own) {
+    try {
+      return at::native::cpu_fallback(op, stack);
+    } catch (const std::exception&) {
+      dead = reads_by_index;
+      throw;
+    }
+  }
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
   // The first of the plan is the layout, which stays on the host.
   const bool plan = name == "espalier::reg_plan";

@@ -88,10 +88,22 @@ def forward(self, x: Tensor) -> Tensor:
   y = torch.relu(torch.linear(x, self.a)) + steps
   return torch.linear(y, self.b)`
 
+/** More than six steps reach beyond the table, which would end a GPU's work. */
+const TABLE = `
+def forward(self, x: Tensor) -> Tensor:
+  place = torch.arange(x.size(1), device=x.device)
+  y = torch.relu(torch.linear(x, self.a)) + torch.embedding(self.table, place)
+  return torch.linear(y, self.b)`
+
 const MODELS: [what: string, make: () => Promise<ScriptModule>, inputs: () => Tensor[]][] = [
   ['a transformer', () => load(model('encoder.trace.pt')), () => [uniform([2, 5, 8])]],
   ['convolutions and norms', () => load(model('small.script.pt')), () => [smallInput()]],
   ['parts that are joined', () => load(model('toy_concat.script.pt')), () => [uniform([2, 3, 8, 8])]],
+  [
+    'a table that other lengths leave',
+    () => network(TABLE, { a: [8, 6], b: [5, 8], table: [6, 8] }),
+    () => [uniform([2, 4, 6])],
+  ],
   ['a trace that names the CPU', () => network(TRACED, { a: [8, 6], b: [5, 8] }), () => [uniform([2, 4, 6])]],
 ]
 

@@ -181,9 +181,9 @@ class Walk {
       const at = [...path, 'shapes', String(id)]
       const wrong = this.id(id, at)
       if (wrong) return wrong
-      const first = this.values[id as number] as TensorValue
-      const fits = isShape(shape) && first.kind === 'tensor' && first.shape.length === shape.length
-      if (!fits) return { path: at, words: `${SHAPE}, as many as in the first run`, value: shape }
+      // It may have another number of dimensions: a squeeze of what is one only in the first run.
+      const fits = isShape(shape) && this.values[id as number]?.kind === 'tensor'
+      if (!fits) return { path: at, words: `${SHAPE}, of a tensor`, value: shape }
     }
     return undefined
   }

@@ -3,6 +3,7 @@ import { ANALYSIS } from '../graph/schemas.js'
 import { object, signature, thing } from '../schema/index.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { onCpu } from '../torch/inputs.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { RECORDING } from '../torch/recording.js'
 import { type Consumer, consumersOf } from './consumers.js'
@@ -91,7 +92,7 @@ export async function compensate(
   COMPENSATE.check(job)
   const { analysis, plan } = job
   const { consumers, uncompensated } = consumersOf(analysis, plan)
-  const shifts = await measure(job, consumers)
+  const shifts = await measureOnCpu(job, consumers)
   const tensors = new Map([...job.small.parameters(), ...job.small.buffers()])
   await scope(async () => {
     const program = shifts
@@ -125,6 +126,14 @@ export async function compensate(
 }
 
 /** Runs the full model on the data, and multiplies what the removed channels emit with the consumers' weights. */
+/** The recording is of the CPU. */
+async function measureOnCpu(job: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
+  const { model, signal } = job
+  if (model.device === 'cpu') return measure(job, consumers)
+  const copy = (await model.to('cpu', { signal })).eval()
+  return measure({ ...job, model: copy }, consumers).finally(() => copy.dispose())
+}
+
 async function measure(job: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
   const { model, recording, data, signal } = job
   if (consumers.length === 0) return []
@@ -133,7 +142,7 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
   for await (const inputs of data) {
     const seen = await model.observe(
       recording,
-      inputs,
+      onCpu(inputs),
       consumers.map(({ place }) => place),
       { signal },
     )

@@ -287,10 +287,9 @@ export class Run implements AsyncIterable<RunRecord> {
     const { compensate: wanted = false, data, sparse, signal } = this.#options
     if (wanted === false) return undefined
     const most = (wanted === true ? undefined : wanted.batches) ?? 8
-    const { device } = this.#model
     return (async function* () {
       let batch = 0
-      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, device, signal })) {
+      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {
         yield inputs
         if (++batch === most) return
       }

@@ -26,6 +26,7 @@ import {
   type HookRegistration,
   registration,
 } from './hooks.js'
+import { onCpu } from './inputs.js'
 import {
   CUT_REQUEST,
   type CutRequest,
@@ -244,12 +245,17 @@ export class ScriptModule {
    * learn which numbers depend on it. The module does not change.
    *
    * Where the program allows it, it runs on shapes alone: whole numbers are computed, floating-point tensors are not. That
-   * takes milliseconds, and no memory. A program that branches on what it computes is run for real.
+   * takes milliseconds, and no memory. A program that branches on what it computes is run for real. All of it happens on the
+   * CPU, on a copy where the module is elsewhere: a number that leads beyond a table would end all work on a GPU.
    *
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
   async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
     RECORD.check(inputs, options)
+    if (this.device !== 'cpu') {
+      const copy = await this.to('cpu', options)
+      return copy.record(onCpu(inputs), options).finally(() => copy.dispose())
+    }
     const { execute = false } = options
     const { record, handle } = await withSignal(options, (job) =>
       binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { ...job, execute }),
@@ -295,6 +301,12 @@ export class ScriptModule {
    */
   async cut(recording: Recording, request: CutRequest, options: SignalOptions = {}): Promise<ScriptModule> {
     CUT.check(recording, request, options)
+    // The program was recorded on the CPU, on whose inputs the cut is tried.
+    if (this.device !== 'cpu') {
+      const copy = await this.to('cpu', options)
+      const small = await copy.cut(recording, request, options).finally(() => copy.dispose())
+      return small.to(this.device, options).finally(() => small.dispose())
+    }
     const cut = await withSignal(options, (job) =>
       binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
     )

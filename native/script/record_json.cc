@@ -159,7 +159,8 @@ void WriteOp(Writer& out, const Op& op, const NodeFacts& facts) {
   out.Key("overload");
   out.String(facts.overload);
   out.Key("argNames");
-  out.Strings(facts.arg_names);
+  // A write to a list is told without the list: its inputs have no names.
+  out.Strings(facts.arg_names.size() == op.inputs.size() ? facts.arg_names : std::vector<std::string>{});
   out.Key("inputs");
   out.Arguments(op.inputs);
   out.Key("outputs");

@@ -61,8 +61,11 @@ Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vecto
 
 std::vector<IValue> Normalize(const Module& module, const c10::FunctionSchema& schema, std::vector<IValue> inputs) {
   inputs.insert(inputs.begin(), module._ivalue());
+  // A copy of the module that was recorded has types of its own.
+  std::vector<c10::Argument> arguments = schema.arguments();
+  arguments[0] = arguments[0].cloneWithType(module.type());
   try {
-    schema.checkAndNormalizeInputs(inputs);
+    schema.cloneWithArguments(std::move(arguments)).checkAndNormalizeInputs(inputs);
   } catch (const std::exception& error) {
     throw Error("ERR_INVALID_ARGUMENT", "The example inputs don't fit the model's forward: " + FirstLine(error.what()),
                 error.what());

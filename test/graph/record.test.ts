@@ -76,7 +76,7 @@ describe('a record that somebody hands in is checked', () => {
     [['output'], undefined, "'record.output' must be the number of a value"],
     [['executed'], 1, "'record.executed' must be true or false"],
     [['secondRun', 'shapes'], {}, "'record.secondRun.shapes' must be a Map"],
-    [['secondRun', 'shapes'], new Map([[0, [3]]]), 'as many as in the first run'],
+    [['secondRun', 'shapes'], new Map([[0, [-3]]]), 'of a tensor'],
     [['secondRun', 'scalars'], new Map([[-1, 3]]), 'must be the number of a value'],
   ])('%j', (path, value, words) => {
     const error = faultOf(changed(small(), path, value))

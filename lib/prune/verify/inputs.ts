@@ -1,6 +1,7 @@
 import { isFloating } from '../../graph/record.js'
 import { call, type ModuleInput, Tensor } from '../../torch/index.js'
 import { indicesOf } from '../../torch/indices.js'
+import { mapTensors } from '../../torch/inputs.js'
 import { Random } from '../../train/random.js'
 
 /** New sizes of dimensions of the tensors among the inputs, which are numbered in the order in which they stand. */
@@ -14,27 +15,6 @@ export function tensorsOf(inputs: readonly ModuleInput[]): Tensor[] {
     return tensor
   })
   return found
-}
-
-/** The inputs with `change` of each tensor in its place. */
-export function mapTensors(
-  inputs: readonly ModuleInput[],
-  change: (tensor: Tensor, index: number) => Tensor,
-): ModuleInput[] {
-  let next = 0
-  const visit = (input: ModuleInput): ModuleInput => {
-    if (input instanceof Tensor) return change(input, next++)
-    if (Array.isArray(input)) return input.map(visit)
-    if (input instanceof Map) return new Map([...input].map(([key, each]) => [key, visit(each)]))
-    if (typeof input !== 'object' || input === null) return input
-    return Object.fromEntries(Object.entries(input).map(([key, each]) => [key, visit(each as ModuleInput)]))
-  }
-  return inputs.map(visit)
-}
-
-/** The tensors on the CPU. */
-export function onCpu(inputs: readonly ModuleInput[]): ModuleInput[] {
-  return mapTensors(inputs, (tensor) => (tensor.device === 'cpu' ? tensor : tensor.to('cpu')))
 }
 
 /** Each tensor joined to itself along dimension 0. */

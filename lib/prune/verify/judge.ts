@@ -1,12 +1,12 @@
 import type { Analysis } from '../../graph/index.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
+import { onCpu } from '../../torch/inputs.js'
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
 import { Bench, copyOf, type Failure, leastPrecise, Refused, type Subject, type Verdict } from './bench.js'
 import { flatten, relativeDifference } from './compare.js'
 import { firstDifference } from './first-difference.js'
-import { onCpu } from './inputs.js'
 import type { Pass } from './pass.js'
 import { OtherSizes } from './sizes.js'
 

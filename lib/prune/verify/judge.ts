@@ -40,7 +40,22 @@ export class Judge {
 
   /** All passes, up to the first that fails. */
   async judge(plan: Plan, small: ScriptModule, { locate }: { locate: boolean }): Promise<Outcome> {
-    const { model, recording, analysis, inputs, options } = this
+    const own = this.model.device === 'cpu'
+    const model = own ? this.model : await this.model.to('cpu', this.options)
+    try {
+      return await this.judgeHere(model, plan, small, { locate })
+    } finally {
+      if (!own) model.dispose()
+    }
+  }
+
+  private async judgeHere(
+    model: ScriptModule,
+    plan: Plan,
+    small: ScriptModule,
+    { locate }: { locate: boolean },
+  ): Promise<Outcome> {
+    const { recording, analysis, inputs, options } = this
     const subject = { model, recording, analysis, inputs, plan, small, options }
     let refused: unknown
     for (const dtype of this.dtypes()) {

@@ -51,8 +51,14 @@ using at::Tensor;
 const c10::Device kDevice = at::kThere;
 const c10::DispatchKeySet kKeys(c10::DispatchKey::MTIA);
 
+// A GPU ends all work of a process when it reads beyond a table.
+bool dead = false;
+
+void CheckAlive() { TORCH_CHECK(!dead, "device-side assert triggered"); }
+
 struct Memory final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
+    CheckAlive();
     c10::DataPtr made = c10::GetCPUAllocator()->allocate(bytes);
     made.unsafe_set_device(kDevice);
     return made;
@@ -84,6 +90,7 @@ Tensor OnCpu(const Tensor& tensor) {
 Tensor Here(const Tensor& tensor) { return tensor.defined() ? tensor.to(kDevice) : tensor; }
 
 Tensor CopyFrom(const Tensor& from, const Tensor& to, bool) {
+  CheckAlive();
   OnCpu(to).copy_(OnCpu(from));
   return to;
 }
@@ -93,7 +100,10 @@ Tensor CopyFromAndResize(const Tensor& from, const Tensor& to) {
   return CopyFrom(from, to, false);
 }
 
-at::Scalar LocalScalar(const Tensor& tensor) { return OnCpu(tensor).item(); }
+at::Scalar LocalScalar(const Tensor& tensor) {
+  CheckAlive();
+  return OnCpu(tensor).item();
+}
 
 Tensor Convolution(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias, at::IntArrayRef stride,
                    at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding,
@@ -134,12 +144,9 @@ c10::List<Element> Shared(const c10::IValue& list) {
   return shared;
 }
 
-// A GPU ends all work of a process when it reads beyond a table.
-bool dead = false;
-
 void Fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const std::string name = op.schema().name();
-  TORCH_CHECK(!dead, "device-side assert triggered");
+  CheckAlive();
   const bool reads_by_index =
       name == "aten::index" || name == "aten::embedding" || name == "aten::index_select" || name == "aten::gather";
   bool here = false, elsewhere = false;

@@ -21,11 +21,16 @@ const ENDS: Record<string, (network: ScriptModule) => unknown> = {
     }
   },
   'a recording that fails': (network) => network.record([wrong()]),
-  'work that is cancelled in the queue': (network) => {
+  'work that is cancelled in the queue': async (network) => {
+    // The hook keeps the first in work until this thread is free, and the second in the queue.
+    const hook = network.registerForwardHook('conv', () => undefined)
     const stop = new AbortController()
-    const all = [network.forward(smallInput()), network.record([smallInput()], { signal: stop.signal })]
+    const first = network.forward(smallInput())
+    const second = network.record([smallInput()], { signal: stop.signal })
     stop.abort()
-    return Promise.all(all)
+    const [, cancelled] = await Promise.allSettled([first, second])
+    hook.remove()
+    if (cancelled.status === 'rejected') throw cancelled.reason
   },
   'a cut that fails': async (network) => {
     const recording = await network.record([smallInput()])

@@ -11,7 +11,8 @@ import type { RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_STATE } from '../regularize/types.js'
 import { count, faultOf, flag, like, maybe, number, object, oneOf, path as pathSchema, thing } from '../schema/index.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
-import { type Device, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { INTERFACE_REPORT } from '../torch/recording.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
 import { RANDOM_STATE } from '../train/random.js'
 import { differenceOf, jobOf } from './job.js'
@@ -46,7 +47,7 @@ export interface RunState {
   history: SparsifyResult['history']
   evaluations: SparsifyResult['evaluations']
   /** Of the full model; once it was cut. */
-  cut?: { record: OpRecord; verification: Verification } | undefined
+  cut?: { record: OpRecord; verification: Verification; interface: InterfaceReport } | undefined
 }
 
 const RUN_STATE = object<RunState>({
@@ -61,7 +62,9 @@ const RUN_STATE = object<RunState>({
   removed: REMOVED_UNITS,
   history: thing('a list', Array.isArray),
   evaluations: like<RunState['evaluations']>('an object', {}),
-  cut: maybe(object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION })),
+  cut: maybe(
+    object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION, interface: INTERFACE_REPORT }),
+  ),
 })
 
 /** A checkpoint as it was read: dispose of the model. */

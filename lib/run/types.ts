@@ -5,8 +5,9 @@ import { BUDGET, PLAN_ENTRIES } from '../prune/schemas.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
 import { count, either, flag, func, maybe, object, signal, signature } from '../schema/index.js'
-import type { ModuleInput, ScriptModule } from '../torch/index.js'
-import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import { EXAMPLE_INPUTS, METHODS, MODULE } from '../torch/module.js'
+import { INTERFACE_ENTRIES } from '../torch/recording.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/dataset.js'
 import type {
@@ -40,7 +41,7 @@ export interface Phase {
   lossScale?: number | undefined
 }
 
-export interface SparsifyOptions {
+export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   exampleInputs: readonly ModuleInput[]
   data: { train: Dataset; validation?: Dataset | undefined }
@@ -97,6 +98,8 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   signal: maybe(signal),
   onRecord: maybe(func<(record: RunRecord) => void>()),
   onWarning: maybe(func<(message: string) => void>()),
+  ...INTERFACE_ENTRIES,
+  methods: METHODS,
 })
 /** @internal */
 export const SPARSIFY = signature('sparsify', ['model', MODULE], ['options', SPARSIFY_OPTIONS])
@@ -127,6 +130,8 @@ export interface SparsifyResult {
   analysis: Analysis
   plan: Plan
   verification: Verification
+  /** What became of other methods than `forward`, and the tensors that it never reads. */
+  interface: InterfaceReport
   /** One record for each epoch of both phases. */
   history: (EpochRecord & { phase: 'sparse' | 'finetune' })[]
   /** By stage; empty without validation data. */

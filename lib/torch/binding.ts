@@ -1,7 +1,7 @@
 import type { EspalierError } from '../errors.js'
 import type { DType } from '../graph/record.js'
 import type { LoadLimits } from './limits.js'
-import type { CutRequest, TrainEvalRepair } from './recording.js'
+import type { CutRequest, InterfaceReport, TrainEvalRepair } from './recording.js'
 import type { Device, TypedArray } from './tensor.js'
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
@@ -34,6 +34,9 @@ export interface JobOptions {
   flushDenormals?: boolean
   cancel?: CancelHandle
 }
+
+/** A method beside `forward`, with the number of its inputs that are given. */
+export type MethodCount = readonly [name: string, inputs: number]
 
 /** What goes in: tensor handles, numbers, strings, arrays, plain objects, Maps. */
 export type NativeInput = unknown
@@ -157,6 +160,14 @@ export interface NativeBinding {
   /** Milliseconds of the run alone, without the way to the native thread and back. */
   moduleTime(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<number>
   moduleForwardSync(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): NativeOutput
+  /** Of the module, or `child.method` of a submodule. */
+  moduleCall(
+    module: ModuleHandle,
+    method: string,
+    inputs: readonly NativeInput[],
+    options: JobOptions,
+  ): Promise<NativeOutput>
+  moduleMethods(module: ModuleHandle): string[]
   moduleClone(module: ModuleHandle): ModuleHandle
   moduleTo(
     module: ModuleHandle,
@@ -166,18 +177,18 @@ export interface NativeBinding {
   ): Promise<ModuleHandle>
   moduleDispose(module: ModuleHandle): void
 
-  /** `record` is an OpRecord as JSON; see recording.ts. */
+  /** `record` is an OpRecord as JSON; see recording.ts. `inputs` has those of the `methods` behind those of `forward`. */
   moduleRecord(
     module: ModuleHandle,
     inputs: readonly NativeInput[],
-    options: JobOptions & { execute: boolean },
-  ): Promise<{ record: string; handle: RecordingHandle }>
+    options: JobOptions & { execute: boolean; methods: readonly MethodCount[] },
+  ): Promise<{ record: string; forwardOps: number; handle: RecordingHandle }>
   moduleCut(
     module: ModuleHandle,
     recording: RecordingHandle,
     request: CutRequest,
     options: JobOptions,
-  ): Promise<ModuleHandle>
+  ): Promise<{ module: ModuleHandle; report: InterfaceReport }>
   /** Over all runs of each operator; `null` for one that did not run. */
   moduleObserve(
     module: ModuleHandle,
@@ -186,7 +197,7 @@ export interface NativeBinding {
     places: readonly { node: number; input: number; dim: number }[],
     options: JobOptions,
   ): Promise<({ mean: TensorHandle; spread: TensorHandle } | null)[]>
-  trialOpen(module: ModuleHandle): TrialHandle
+  trialOpen(module: ModuleHandle, methods: readonly MethodCount[]): TrialHandle
   /** The same each time: the module, the inputs and the random numbers of the user stay as they are. */
   trialRun(trial: TrialHandle, inputs: readonly NativeInput[], seed: number, options: JobOptions): Promise<NativeOutput>
   trialDispose(trial: TrialHandle): void

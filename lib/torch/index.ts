@@ -33,7 +33,15 @@ export {
   run,
 } from './operators.js'
 export { PenaltyHook } from './penalty-hook.js'
-export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
+export {
+  type CutRequest,
+  type InterfaceOptions,
+  type InterfaceReport,
+  type MethodInputs,
+  type MethodOptions,
+  Recording,
+  type TrainEvalRepair,
+} from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setMemoryLimit, setThreads, threads, torchVersion } from './settings.js'
 export {

@@ -26,14 +26,19 @@ import {
   type HookRegistration,
   registration,
 } from './hooks.js'
-import { onCpu } from './inputs.js'
+import { onDevice } from './inputs.js'
 import {
   CUT_REQUEST,
   type CutRequest,
+  type InterfaceReport,
+  type MethodOptions,
+  methodCounts,
+  parseRecord,
   RECORDING,
   type Recording,
   recordingHandleOf,
   type TrainEvalRepair,
+  withMethods,
   wrapRecording,
 } from './recording.js'
 import { binding } from './runtime/index.js'
@@ -84,13 +89,17 @@ export interface Observation {
   spread: Float64Array
 }
 
-export interface RecordOptions extends SignalOptions {
+export interface RecordOptions extends MethodOptions, SignalOptions {
   /** Run for real in any case; default false. */
   execute?: boolean | undefined
 }
 
 /** @internal Set once, by the class below. */
-export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
+export let wrapModule: (
+  handle: ModuleHandle,
+  repairs?: readonly TrainEvalRepair[],
+  report?: InterfaceReport,
+) => ScriptModule
 /** @internal @throws ERR_INVALID_ARGUMENT for anything but a module */
 export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
 let isModule: (value: unknown) => boolean
@@ -109,13 +118,17 @@ export class ScriptModule {
   /** What {@link load} repaired in a traced model; empty for a scripted one. */
   readonly repairs: readonly TrainEvalRepair[]
 
-  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[]) {
+  /** What {@link ScriptModule.cut} did to all that is not `forward`; of a module that it made. */
+  readonly interface: InterfaceReport | undefined
+
+  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[], report: InterfaceReport | undefined) {
     this.#handle = handle
     this.repairs = repairs
+    this.interface = report
   }
 
   static {
-    wrapModule = (handle, repairs = []) => new ScriptModule(handle, repairs)
+    wrapModule = (handle, repairs = [], report = undefined) => new ScriptModule(handle, repairs, report)
     isModule = (value) => typeof value === 'object' && value !== null && #handle in value
     moduleHandleOf = (module) => {
       if (isModule(module)) return module.#handle
@@ -187,6 +200,30 @@ export class ScriptModule {
     return lift(output)
   }
 
+  /** Names of the module's methods, `forward` among them. */
+  methods(): string[] {
+    return binding().moduleMethods(moduleHandleOf(this))
+  }
+
+  /**
+   * Runs another method than `forward`: one that the module exports, or `child.method` of a submodule. Hooks on submodules
+   * aren't called.
+   *
+   * @throws EspalierError as {@link ScriptModule.forward}; ERR_INVALID_ARGUMENT when there is no such method
+   * @example await policy.callMethod('reset_memory')
+   */
+  async callMethod(
+    method: string,
+    inputs: readonly ModuleInput[] = [],
+    options: RunOptions = {},
+  ): Promise<ModuleOutput> {
+    CALL_METHOD.check(method, inputs, options)
+    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
+      binding().moduleCall(moduleHandleOf(this), method, inputs.map(lower), job),
+    )
+    return lift(output)
+  }
+
   /**
    * Calls `hook` with what a submodule gives, and with its inputs, whenever {@link ScriptModule.forward} has run it; what the
    * hook returns, of the same type, takes the output's place. Tensors made in it are disposed of after it, as are those that it
@@ -237,7 +274,7 @@ export class ScriptModule {
     const handle = await withSignal(options, (job) =>
       binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target, job),
     )
-    return wrapModule(handle, this.repairs)
+    return wrapModule(handle, this.repairs, this.interface)
   }
 
   /**
@@ -248,19 +285,27 @@ export class ScriptModule {
    * takes milliseconds, and no memory. A program that branches on what it computes is run for real. All of it happens on the
    * CPU, on a copy where the module is elsewhere: a number that leads beyond a table would end all work on a GPU.
    *
+   * With `methods` others run after `forward`, and everything that is made from the recording is about them, too. Their inputs are
+   * used again when a cut is verified: dispose of them after it.
+   *
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
   async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
     RECORD.check(inputs, options)
+    const { execute = false, methods = {} } = options
     if (this.device !== 'cpu') {
       const copy = await this.to('cpu', options)
-      return copy.record(onCpu(inputs), options).finally(() => copy.dispose())
+      const moved = Object.entries(methods).map(([name, given]) => [name, onDevice(given, 'cpu')])
+      const there = { ...options, methods: Object.fromEntries(moved) }
+      return copy.record(onDevice(inputs, 'cpu'), there).finally(() => copy.dispose())
     }
-    const { execute = false } = options
-    const { record, handle } = await withSignal(options, (job) =>
-      binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { ...job, execute }),
+    const all = withMethods(inputs, methods).map(lower)
+    const counts = methodCounts(methods)
+    const { record, forwardOps, handle } = await withSignal(options, (job) =>
+      binding().moduleRecord(moduleHandleOf(this), all, { ...job, execute, methods: counts }),
     )
-    return wrapRecording(record, handle)
+    const parsed = parseRecord(record)
+    return wrapRecording(counts.length > 0 ? { ...parsed, forwardOps } : parsed, handle, methods)
   }
 
   /**
@@ -295,9 +340,10 @@ export class ScriptModule {
 
   /**
    * A smaller module: this one with slices of its tensors cut out and its graph edited as asked. This one does not change.
+   * Other methods are cut along; see {@link ScriptModule.interface}.
    *
    * @param recording a recording of this module
-   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED, ERR_ABORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED also where a method can't be cut along, naming it; ERR_ABORTED
    */
   async cut(recording: Recording, request: CutRequest, options: SignalOptions = {}): Promise<ScriptModule> {
     CUT.check(recording, request, options)
@@ -307,10 +353,10 @@ export class ScriptModule {
       const small = await copy.cut(recording, request, options).finally(() => copy.dispose())
       return small.to(this.device, options).finally(() => small.dispose())
     }
-    const cut = await withSignal(options, (job) =>
+    const { module, report } = await withSignal(options, (job) =>
       binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
     )
-    return wrapModule(cut)
+    return wrapModule(module, [], report)
   }
 
   /**
@@ -398,9 +444,19 @@ export const MODULE_INPUT = thing<ModuleInput>(
 export const EXAMPLE_INPUTS = list(MODULE_INPUT, 'an array with a value for each input of the model')
 
 /** @internal */
+export const METHODS = maybe(dictionary(EXAMPLE_INPUTS, 'an object with the example inputs of each method'))
+
+/** @internal */
 export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPUTS])
 /** @internal */
 export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
+/** @internal */
+export const CALL_METHOD = signature(
+  'ScriptModule.callMethod',
+  ['method', text('the name of a method')],
+  ['inputs', EXAMPLE_INPUTS],
+  ['options', RUN_OPTIONS],
+)
 /** @internal */
 export const MODULE_TO = signature(
   'ScriptModule.to',
@@ -411,7 +467,7 @@ export const MODULE_TO = signature(
 export const RECORD = signature(
   'ScriptModule.record',
   ['inputs', EXAMPLE_INPUTS],
-  ['options', object<RecordOptions>({ execute: maybe(flag), signal: RUN_ENTRIES.signal })],
+  ['options', object<RecordOptions>({ execute: maybe(flag), signal: RUN_ENTRIES.signal, methods: METHODS })],
 )
 /** @internal */
 export const OBSERVE = signature(

@@ -167,7 +167,11 @@ function givenNumbers(record: OpRecord): Set<ValueId> {
 /** Tensors that an operator makes in one round of a loop after the other, with the dimensions that differ from round to round. */
 function madeInRounds({ ops, values }: OpRecord): Map<ValueId, Set<number>> {
   const byNode = new Map<number, OpEntry[]>()
-  for (const op of ops) byNode.set(op.node, [...(byNode.get(op.node) ?? []), op])
+  for (const op of ops) {
+    const rounds = byNode.get(op.node)
+    if (rounds === undefined) byNode.set(op.node, [op])
+    else rounds.push(op)
+  }
   const sizes = (id: ValueId | undefined) => {
     const value = id === undefined ? undefined : values[id]
     return value?.kind === 'tensor' ? value.shape : []

@@ -39,7 +39,7 @@ function listed(folder) {
     ? JSON.parse(readFileSync(list, 'utf8'))
     : readdirSync(folder).map((file) => ({ file }))
   return files.map(({ file, base }) => {
-    const io = values.corpus && base ? join(values.corpus, 'io', base.replace(/\..*$/, '')) : undefined
+    const io = values.corpus && base ? resolve(values.corpus, 'io', base.replace(/\..*$/, '')) : undefined
     return { path: resolve(folder, file), shapes, ...(io && { io: { header: `${io}.json`, data: `${io}.bin` } }) }
   })
 }

@@ -3,7 +3,7 @@ import { ANALYSIS } from '../graph/schemas.js'
 import { object, signature, thing } from '../schema/index.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
-import { onCpu } from '../torch/inputs.js'
+import { onDevice } from '../torch/inputs.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { RECORDING } from '../torch/recording.js'
 import { type Consumer, consumersOf } from './consumers.js'
@@ -142,7 +142,7 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
   for await (const inputs of data) {
     const seen = await model.observe(
       recording,
-      onCpu(inputs),
+      onDevice(inputs, 'cpu'),
       consumers.map(({ place }) => place),
       { signal },
     )

@@ -1,5 +1,5 @@
 import type { ModuleInput } from './module.js'
-import { Tensor } from './tensor.js'
+import { type Device, Tensor } from './tensor.js'
 
 /** The inputs with `change` of each tensor in its place. */
 export function mapTensors(
@@ -17,7 +17,7 @@ export function mapTensors(
   return inputs.map(visit)
 }
 
-/** @internal The tensors on the CPU. */
-export function onCpu(inputs: readonly ModuleInput[]): ModuleInput[] {
-  return mapTensors(inputs, (tensor) => (tensor.device === 'cpu' ? tensor : tensor.to('cpu')))
+/** @internal The tensors where `device` is. */
+export function onDevice(inputs: readonly ModuleInput[], device: Device): ModuleInput[] {
+  return mapTensors(inputs, (tensor) => (tensor.device === device ? tensor : tensor.to(device)))
 }

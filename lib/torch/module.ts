@@ -26,7 +26,7 @@ import {
   type HookRegistration,
   registration,
 } from './hooks.js'
-import { onCpu } from './inputs.js'
+import { onDevice } from './inputs.js'
 import {
   CUT_REQUEST,
   type CutRequest,
@@ -254,7 +254,7 @@ export class ScriptModule {
     RECORD.check(inputs, options)
     if (this.device !== 'cpu') {
       const copy = await this.to('cpu', options)
-      return copy.record(onCpu(inputs), options).finally(() => copy.dispose())
+      return copy.record(onDevice(inputs, 'cpu'), options).finally(() => copy.dispose())
     }
     const { execute = false } = options
     const { record, handle } = await withSignal(options, (job) =>

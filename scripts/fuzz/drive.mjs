@@ -1,6 +1,9 @@
 // Gives files to child processes, one after another, and notes which of them crash, hang, or fail without a code.
 
 import { fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** @typedef {import('./target.mjs').Task} Task */
@@ -16,14 +19,17 @@ class Child {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process
   #stderr = ''
-  /** @param {number} limitMs @param {NodeJS.ProcessEnv} env */
-  constructor(limitMs, env) {
+  /** @param {number} limitMs @param {NodeJS.ProcessEnv} env @param {string} cwd */
+  constructor(limitMs, env, cwd) {
     this.limitMs = limitMs
     this.env = env
+    this.cwd = cwd
   }
 
   #start() {
-    const child = fork(TARGET, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, ...this.env } })
+    const { cwd } = this
+    const env = { ...process.env, ...this.env }
+    const child = fork(TARGET, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, cwd })
     this.#stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
       this.#stderr = (this.#stderr + text).slice(0, 20_000)
@@ -61,7 +67,9 @@ class Child {
 }
 
 /**
- * @param {Iterable<Task>} tasks
+ * The children work in a folder of their own: a hostile program writes files where it runs.
+ *
+ * @param {Iterable<Task>} tasks with absolute paths
  * @param {{ limitMs?: number, children?: number, env?: NodeJS.ProcessEnv, onResult?: (result: Result) => void }} [options]
  * @returns {Promise<Result[]>}
  */
@@ -69,8 +77,9 @@ export async function drive(tasks, { limitMs = 10_000, children = 2, env = {}, o
   const iterator = tasks[Symbol.iterator]()
   /** @type {Result[]} */
   const results = []
+  const cwd = mkdtempSync(join(tmpdir(), 'espalier-drive-'))
   const lane = async () => {
-    const child = new Child(limitMs, env)
+    const child = new Child(limitMs, env, cwd)
     for (let next = iterator.next(); !next.done; next = iterator.next()) {
       const result = await child.run(next.value)
       results.push(result)
@@ -78,8 +87,12 @@ export async function drive(tasks, { limitMs = 10_000, children = 2, env = {}, o
     }
     child.stop()
   }
-  await Promise.all(Array.from({ length: children }, lane))
-  return results
+  try {
+    await Promise.all(Array.from({ length: children }, lane))
+    return results
+  } finally {
+    rmSync(cwd, { recursive: true, force: true })
+  }
 }
 
 /** @param {readonly Result[]} results @returns {string} */

@@ -43,7 +43,6 @@ class Step:
         self.groups = torch.tensor([[0, self.units]], dtype=torch.int32, device=DEVICE)
         self.skipped = torch.zeros(1, dtype=torch.int32, device=DEVICE)
         self.counts = [torch.tensor(3.0, device=DEVICE) for _ in self.weights]
-        self.flat = [w.view(-1) for w in self.weights]
 
     @property
     def elements(self):
@@ -196,7 +195,7 @@ def times():
             torch.cuda.synchronize()
             own_times, other_times = [], []
             for _ in range(ROUNDS):
-                # What a device has in its cache from the side before must not count.
+                # In turns: the clock of a device drifts.
                 own_times.append(timed(lambda: own(step)))
                 other_times.append(timed(lambda: other(step)))
             graph = torch.cuda.CUDAGraph()

@@ -28,3 +28,17 @@ export function uniform(shape: readonly number[], random = new Random(13)): Tens
 export function integers(values: readonly number[], shape: readonly number[] = [values.length]): Tensor {
   return Tensor.from(BigInt64Array.from(values, BigInt), shape)
 }
+
+/** The bytes of a module `x * weight` of which `lines` run while it is loaded, with its saved weight as `state[0]`. */
+export async function runsWhenLoaded(weight: Tensor, ...lines: string[]): Promise<Uint8Array> {
+  const source = `
+def __getstate__(self) -> Tuple[Tensor, bool]:
+  return (self.weight, self.training)
+def __setstate__(self, state: Tuple[Tensor, bool]) -> None:
+  self.weight = state[0]
+  self.training = state[1]
+${lines.map((line) => `  ${line}`).join('\n')}
+def forward(self, x: Tensor) -> Tensor:
+  return x * self.weight`
+  return (await define(source, { parameters: { weight } })).toBuffer()
+}

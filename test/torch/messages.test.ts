@@ -1,5 +1,6 @@
 import { call, define, load, loadUntrusted, prune, run, type ScriptModule, Tensor } from 'espalier'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { runsWhenLoaded } from '../support/networks.js'
 import { failure } from './support.js'
 
 // Whatever way LibTorch's words take to the user: the message says what is wrong, in one line, without C++ frames and
@@ -9,20 +10,6 @@ process.env.TORCH_SHOW_CPP_STACKTRACES = '1'
 const NOT_FOR_USERS = /frame #\d|Exception raised from|0x[0-9a-f]{6}|INTERNAL ASSERT FAILED at|report a bug|\n/
 const x = () => Tensor.zeros([2, 3])
 const weight = () => ({ parameters: { weight: Tensor.full([2, 3], 1, { requiresGrad: true }) } })
-
-/** A module of which `lines` run when it is loaded. */
-async function runsWhenLoaded(line: string): Promise<Uint8Array> {
-  const source = `
-def __getstate__(self) -> Tuple[Tensor, bool]:
-  return (self.weight, self.training)
-def __setstate__(self, state: Tuple[Tensor, bool]) -> None:
-  self.weight = state[0]
-  self.training = state[1]
-  ${line}
-def forward(self, x: Tensor) -> Tensor:
-  return x * self.weight`
-  return (await define(source, weight())).toBuffer()
-}
 
 describe('a program that asks for what its operators refuse', () => {
   const WRONG = /mat1 and mat2 shapes cannot be multiplied \(2x3 and 2x3\)/
@@ -53,8 +40,15 @@ describe('a program that asks for what its operators refuse', () => {
     ],
     ['record', () => network.record([x()])],
     ['prune', () => prune(network, { exampleInputs: [x()], ratio: 0.5 })],
-    ['load', async () => load(await runsWhenLoaded('self.weight = torch.mm(state[0], state[0])'))],
-    ['loadUntrusted', async () => loadUntrusted(await runsWhenLoaded('self.weight = torch.mm(state[0], state[0])'))],
+    [
+      'load',
+      async () => load(await runsWhenLoaded(weight().parameters.weight, 'self.weight = torch.mm(state[0], state[0])')),
+    ],
+    [
+      'loadUntrusted',
+      async () =>
+        loadUntrusted(await runsWhenLoaded(weight().parameters.weight, 'self.weight = torch.mm(state[0], state[0])')),
+    ],
   ])('%s', async (_, action) => {
     const { message } = await failure(action)
     expect(message).toMatch(WRONG)

@@ -1,8 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { analyse, define, load, loadUntrusted, Tensor } from 'espalier'
+import { analyse, load, loadUntrusted, Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runsWhenLoaded } from '../support/networks.js'
 import { address, espalier, run } from '../support/program.js'
 import { failure, model, numbers, smallInput } from './support.js'
 
@@ -13,18 +14,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** The bytes of a model of which `lines` run while it is loaded. */
-async function hostile(...lines: string[]): Promise<Uint8Array> {
-  const source = `
-def __getstate__(self) -> Tuple[Tensor, bool]:
-  return (self.weight, self.training)
-def __setstate__(self, state: Tuple[Tensor, bool]) -> None:
-  self.weight = state[0]
-  self.training = state[1]
-${lines.map((line) => `  ${line}`).join('\n')}
-def forward(self, x: Tensor) -> Tensor:
-  return x * self.weight`
-  const module = await define(source, { parameters: { weight: Tensor.full([2], 3) } })
-  return module.toBuffer()
+function hostile(...lines: string[]): Promise<Uint8Array> {
+  return runsWhenLoaded(Tensor.full([2], 3), ...lines)
 }
 
 test('gives the tensors of a file, with tied names, as load does', async () => {

@@ -1,6 +1,6 @@
 import type { Analysis } from '../../graph/index.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
-import { onCpu } from '../../torch/inputs.js'
+import { onDevice } from '../../torch/inputs.js'
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import type { Plan } from '../plan.js'
@@ -34,7 +34,7 @@ export class Judge {
     this.model = model
     this.recording = recording
     this.analysis = analysis
-    this.inputs = onCpu(inputs)
+    this.inputs = onDevice(inputs, 'cpu')
     this.options = options
   }
 

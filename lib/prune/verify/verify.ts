@@ -4,6 +4,7 @@ import { ANALYSIS } from '../../graph/schemas.js'
 import { signature, thing } from '../../schema/index.js'
 import { SIGNAL_OPTIONS } from '../../torch/abort.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
+import { onDevice } from '../../torch/inputs.js'
 import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
 import { RECORDING } from '../../torch/recording.js'
 import { Trial } from '../../torch/trial.js'
@@ -92,7 +93,7 @@ async function mustRunThere(
 ): Promise<void> {
   const trial = new Trial(small, options)
   try {
-    await scope(() => trial.run(inputs, 1))
+    await scope(() => trial.run(onDevice(inputs, small.device), 1))
   } catch (error) {
     if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
     throw new EspalierError('ERR_VERIFICATION', `the cut model does not run on ${small.device}: ${error.message}`, {

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { run } from './run.mjs'
 import { buildTypescript } from './typescript.mjs'
 
-/** @typedef {import('../lib/torch/runtime/index.js').Libtorch} Libtorch */
+/** @typedef {import('../lib/libtorch/index.js').Libtorch} Libtorch */
 
 /**
  * The LibTorch that is there and can be compiled against; undefined when one has to be fetched. A LibTorch without headers
@@ -16,8 +16,8 @@ import { buildTypescript } from './typescript.mjs'
  */
 export async function findLibtorch(root) {
   await buildTypescript(root)
-  const module = pathToFileURL(join(root, 'dist/torch/runtime/index.js')).href
-  /** @type {typeof import('../lib/torch/runtime/index.js')} */
+  const module = pathToFileURL(join(root, 'dist/libtorch/index.js')).href
+  /** @type {typeof import('../lib/libtorch/index.js')} */
   const { realHost, tryResolveLibtorch, LIBTORCH_VERSION, minorOf } = await import(module)
   const found = tryResolveLibtorch(realHost(), { minors: [String(minorOf(LIBTORCH_VERSION))] })
   if ('error' in found) {

@@ -93,8 +93,8 @@ async function make(folder) {
 /** One process at a time, by the lock that installing LibTorch takes too. @param {string} folder */
 async function makeLocked(folder) {
   await buildTypescript(root)
-  /** @type {typeof import('../lib/torch/runtime/install/lock.js')} */
-  const { withLock } = await import(new URL('../dist/torch/runtime/install/lock.js', import.meta.url).href)
+  /** @type {typeof import('../lib/libtorch/install/lock.js')} */
+  const { withLock } = await import(new URL('../dist/libtorch/install/lock.js', import.meta.url).href)
   /** @type {typeof import('../lib/cli/progress.js')} */
   const { showProgress } = await import(new URL('../dist/cli/progress.js', import.meta.url).href)
   return withLock(`${folder}.lock`, { progress: showProgress(), patience: 1_800_000 }, async () => {

@@ -11,15 +11,15 @@ import { buildExamples } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** @param {import('../lib/torch/runtime/index.js').Libtorch} libtorch */
+/** @param {import('../lib/libtorch/index.js').Libtorch} libtorch */
 async function buildNative(libtorch) {
   const sources = ['native', 'CMakeLists.txt', 'scripts/build.mjs', 'node_modules/node-addon-api/package.json']
   const hash = hashOf(root, sources, [libtorch.version])
   const stamp = join(root, 'build/Release/.stamp')
   const isDone = () => isCurrent(stamp, hash, [join(root, 'build/Release/espalier.node')])
   if (isDone()) return
-  /** @type {typeof import('../lib/torch/runtime/install/lock.js')} */
-  const { withLock } = await import(pathToFileURL(join(root, 'dist/torch/runtime/install/lock.js')).href)
+  /** @type {typeof import('../lib/libtorch/install/lock.js')} */
+  const { withLock } = await import(pathToFileURL(join(root, 'dist/libtorch/install/lock.js')).href)
   /** @type {typeof import('../lib/cli/progress.js')} */
   const { showProgress } = await import(pathToFileURL(join(root, 'dist/cli/progress.js')).href)
   // Two builds in one tree would write the same files; the second waits and finds nothing to do.

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { checkSums } from '../torch/runtime/checksums.js'
+import { checkSums } from '../libtorch/checksums.js'
 import {
   findNative,
   formatAttempts,
@@ -11,8 +11,8 @@ import {
   realHost,
   trustedFiles,
   tryResolveLibtorch,
-} from '../torch/runtime/index.js'
-import { platformName } from '../torch/runtime/native.js'
+} from '../libtorch/index.js'
+import { platformName } from '../libtorch/native.js'
 import { formatError } from './error.js'
 import type { ProbeReport } from './probe.js'
 

@@ -1,4 +1,4 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 
 /** An error as a person wants to read it: what, its code, the details, what to do. Other errors keep their stack. */
 export function formatError(error: unknown): string {

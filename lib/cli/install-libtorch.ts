@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
-import { installLibtorch, VARIANTS, type Variant } from '../torch/runtime/install/index.js'
-import { LIBTORCH_VERSION } from '../torch/runtime/version.js'
+import { installLibtorch, VARIANTS, type Variant } from '../libtorch/install/index.js'
+import { LIBTORCH_VERSION } from '../libtorch/version.js'
 import { showProgress } from './progress.js'
 
 export function installLibtorchCommand(): Command {

@@ -1,7 +1,7 @@
 // Loads the native part and prints what came of it as JSON: `espalier doctor` runs it in a child process.
 
 import { readFileSync } from 'node:fs'
-import { loadRuntime } from '../torch/runtime/index.js'
+import { loadRuntime } from '../libtorch/index.js'
 import { printError } from './error.js'
 
 export interface ProbeReport {

@@ -1,4 +1,4 @@
-import type { Progress } from '../torch/runtime/install/progress.js'
+import type { Progress } from '../libtorch/install/progress.js'
 
 /** Without a terminal a status is a line of its own, so it comes seldom; never seldom enough to look hung. */
 const QUIET_INTERVAL = 3000

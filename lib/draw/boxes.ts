@@ -6,7 +6,7 @@ import {
   type OpEntry,
   type Removed,
   type ValueId,
-} from '../graph/index.js'
+} from '../groups/index.js'
 
 /** A run of operators that hand one value on: what is drawn as one box. */
 export interface Box {

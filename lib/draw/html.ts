@@ -1,4 +1,4 @@
-import type { Analysis } from '../graph/index.js'
+import type { Analysis } from '../groups/index.js'
 import { escapeXml, fill } from './svg.js'
 
 /** The image in a page that needs nothing else: a list of groups beside it; to point at one is to see where it is. */

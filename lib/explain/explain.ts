@@ -1,4 +1,4 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 import {
   type Analysis,
   type ChannelGroup,
@@ -7,8 +7,8 @@ import {
   flatArgs,
   type OpEntry,
   type ValueId,
-} from '../graph/index.js'
-import { ANALYSIS } from '../graph/schemas.js'
+} from '../groups/index.js'
+import { ANALYSIS } from '../groups/schemas.js'
 import { reasonInWords } from '../report/index.js'
 import { count, maybe, object, refined, type Schema, signature, text } from '../schema/index.js'
 import { type Step, Trail, valuesOf } from './trail.js'

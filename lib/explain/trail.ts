@@ -1,4 +1,4 @@
-import { type Analysis, flatArgs, type OpEntry, type ValueId } from '../graph/index.js'
+import { type Analysis, flatArgs, type OpEntry, type ValueId } from '../groups/index.js'
 
 /** An operator on the way, and the value that it was left by. */
 export interface Step {

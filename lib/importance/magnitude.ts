@@ -1,5 +1,5 @@
-import { describes } from '../describe.js'
-import type { ChannelGroup, Member, MemberUse } from '../graph/groups.js'
+import { describes } from '../base/describe.js'
+import type { ChannelGroup, Member, MemberUse } from '../groups/groups.js'
 import type { Importance } from './types.js'
 import { isParameter, sumPerCoordinate, type WeightSource } from './weights.js'
 

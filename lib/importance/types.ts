@@ -1,4 +1,4 @@
-import type { ChannelGroups } from '../graph/groups.js'
+import type { ChannelGroups } from '../groups/groups.js'
 import { func, thing } from '../schema/index.js'
 import type { WeightSource } from './weights.js'
 

@@ -1,7 +1,7 @@
 /** Weights as plain data: what a criterion reads. */
-import { EspalierError } from '../errors.js'
-import type { ChannelGroups, Member } from '../graph/groups.js'
-import { GROUPS } from '../graph/schemas.js'
+import { EspalierError } from '../base/errors.js'
+import type { ChannelGroups, Member } from '../groups/groups.js'
+import { GROUPS } from '../groups/schemas.js'
 import { func, like, type Schema, signature, thing } from '../schema/index.js'
 import type { Tensor } from '../torch/index.js'
 import { SCORES } from './types.js'

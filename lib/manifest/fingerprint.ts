@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { flatArgs, type OpRecord } from '../graph/index.js'
-import { RECORD } from '../graph/schemas.js'
+import { flatArgs, type OpRecord } from '../groups/index.js'
+import { RECORD } from '../groups/schemas.js'
 import { signature } from '../schema/index.js'
 
 /** Shapes by name of the parameter or buffer. */

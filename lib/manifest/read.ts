@@ -1,7 +1,7 @@
-import { EspalierError } from '../errors.js'
-import { readText } from '../files.js'
-import { fromJson } from '../json.js'
-import { VERIFICATION } from '../prune/verify/verify.js'
+import { EspalierError } from '../base/errors.js'
+import { readText } from '../base/files.js'
+import { fromJson } from '../base/json.js'
+import { VERIFICATION } from '../cut/verify/verify.js'
 import {
   array,
   count,

@@ -1,9 +1,9 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import { OPTIMIZER_STATE } from '../optim/optimizer.js'
 import { count, dictionary, like, list, signature, thing } from '../schema/index.js'
 import { call, keep as keepAlive, scope, Tensor } from '../torch/index.js'
 import { indicesOf } from '../torch/indices.js'
 import type { OptimizerState } from '../train/index.js'
-import { OPTIMIZER_STATE } from '../train/optimizer.js'
 import type { Manifest } from './manifest.js'
 
 /** What maps tensors from before a cut to after it, and back. */

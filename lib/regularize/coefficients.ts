@@ -1,7 +1,7 @@
 /** From a penalty per unit to a coefficient per element, as plain data. */
-import { EspalierError } from '../errors.js'
-import type { ChannelGroups, Member } from '../graph/groups.js'
-import { GROUPS } from '../graph/schemas.js'
+import { EspalierError } from '../base/errors.js'
+import type { ChannelGroups, Member } from '../groups/groups.js'
+import { GROUPS } from '../groups/schemas.js'
 import { isParameter } from '../importance/weights.js'
 import { signature } from '../schema/index.js'
 import { REG, type Reg } from './types.js'

@@ -1,4 +1,4 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 import { count, maybe, number, object, signature } from '../schema/index.js'
 import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
 import { describePush, type PushMemory, push } from './push.js'

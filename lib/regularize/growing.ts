@@ -1,5 +1,5 @@
-import { descriptionOf } from '../describe.js'
-import { EspalierError } from '../errors.js'
+import { descriptionOf } from '../base/describe.js'
+import { EspalierError } from '../base/errors.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
 import { count, maybe, number, object, oneOf, signature } from '../schema/index.js'
 import { growChosen, growGroup } from './formula.js'

@@ -1,4 +1,6 @@
 /** Regularizers: what pushes the units that are to go towards zero while the model trains. */
+
+export { checkStability, type Stepping, stabilityBound } from '../optim/stability.js'
 export type { ClosedLoopOptions } from './closed-loop.js'
 export { type DimensionCoefficients, dimensionCoefficients, largestCoefficient } from './coefficients.js'
 export { growChosen, growGroup } from './formula.js'
@@ -15,7 +17,6 @@ export {
   type GroupLassoOptions,
   groupLasso,
 } from './simple.js'
-export { checkStability, type Stepping, stabilityBound } from './stability.js'
 export type {
   ApplyOptions,
   Coupling,

@@ -1,4 +1,4 @@
-import type { ChannelGroups } from '../graph/groups.js'
+import type { ChannelGroups } from '../groups/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
 import { scoredMembers } from '../importance/magnitude.js'
 import { isParameter } from '../importance/weights.js'

@@ -1,6 +1,6 @@
 /** Penalties of all units, as plain arrays. */
-import { EspalierError } from '../errors.js'
-import type { ChannelGroups } from '../graph/groups.js'
+import { EspalierError } from '../base/errors.js'
+import type { ChannelGroups } from '../groups/groups.js'
 import type { RemovedUnits } from './types.js'
 
 /** The same value for every unit. */

@@ -1,4 +1,4 @@
-import type { Described } from '../describe.js'
+import type { Described } from '../base/describe.js'
 import type { Importance, Scores } from '../importance/index.js'
 import type { Reg, RegularizerContext, RemovedUnits, Stage } from './types.js'
 

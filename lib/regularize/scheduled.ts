@@ -1,8 +1,9 @@
-import { descriptionOf } from '../describe.js'
-import { EspalierError } from '../errors.js'
-import { GROUPS } from '../graph/schemas.js'
+import { descriptionOf } from '../base/describe.js'
+import { EspalierError } from '../base/errors.js'
+import { GROUPS } from '../groups/schemas.js'
 import { type Scores, weightsOf } from '../importance/index.js'
 import { OWNER } from '../importance/weights.js'
+import { checkStability, STEPPING } from '../optim/stability.js'
 import { count, func, like, maybe, object, oneOf, signature, text } from '../schema/index.js'
 import type { PenaltyHook } from '../torch/index.js'
 import { largestCoefficient } from './coefficients.js'
@@ -10,7 +11,6 @@ import { observe } from './observe.js'
 import { type Penalty, UnitPenalty } from './penalty.js'
 import { ScalePenalty } from './scales.js'
 import type { Growth, Moment, Schedule } from './schedule.js'
-import { checkStability, STEPPING } from './stability.js'
 import {
   APPLY_OPTIONS,
   type ApplyOptions,

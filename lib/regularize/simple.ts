@@ -1,5 +1,5 @@
 /** Penalties that don't grow: the regularizers that growing ones are compared with. */
-import { descriptionOf } from '../describe.js'
+import { descriptionOf } from '../base/describe.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
 import { count, maybe, number, object, signature } from '../schema/index.js'
 import { filled } from './reg.js'

@@ -1,9 +1,9 @@
-import type { Described } from '../describe.js'
-import type { ChannelGroups } from '../graph/groups.js'
+import type { Described } from '../base/describe.js'
+import type { ChannelGroups } from '../groups/groups.js'
 import type { ParameterOwner } from '../importance/weights.js'
+import type { Stepping } from '../optim/stability.js'
 import { count, func, like, list, maybe, number, object, oneOf, text, thing } from '../schema/index.js'
 import type { PenaltyHook, Tensor } from '../torch/index.js'
-import type { Stepping } from './stability.js'
 
 /** The units of one group that a plan removes. */
 export interface RemovedUnits {

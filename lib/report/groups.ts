@@ -1,5 +1,5 @@
-import type { ChannelGroup, ChannelGroups, FreezeReason, Member, MemberUse } from '../graph/index.js'
-import { GROUPS } from '../graph/schemas.js'
+import type { ChannelGroup, ChannelGroups, FreezeReason, Member, MemberUse } from '../groups/index.js'
+import { GROUPS } from '../groups/schemas.js'
 import { like, maybe, signature, text } from '../schema/index.js'
 import { formatTable, integer, percent } from './table.js'
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Description, descriptionOf } from '../describe.js'
+import { type Description, descriptionOf } from '../base/describe.js'
 import { groupL2 } from '../importance/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import { constant, cosine, type Dataset } from '../train/index.js'

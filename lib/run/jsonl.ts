@@ -1,5 +1,5 @@
-import { appendText } from '../files.js'
-import { toJson } from '../json.js'
+import { appendText } from '../base/files.js'
+import { toJson } from '../base/json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
 import type { RunRecord } from './types.js'
 

@@ -1,7 +1,5 @@
-import { untilAborted } from '../abort.js'
-import { EspalierError } from '../errors.js'
-import type { Analysis, OpRecord } from '../graph/index.js'
-import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
+import { untilAborted } from '../base/abort.js'
+import { EspalierError } from '../base/errors.js'
 import {
   analyse,
   compensate,
@@ -11,7 +9,9 @@ import {
   type Plan,
   removedUnits,
   type Verification,
-} from '../prune/index.js'
+} from '../cut/index.js'
+import type { Analysis, OpRecord } from '../groups/index.js'
+import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
 import { shown } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import type { NativeInput } from './binding.js'
-import { binding } from './runtime/index.js'
+import type { NativeInput } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import { handleOf, type Tensor } from './tensor.js'
 import { lift, lower } from './values.js'
 

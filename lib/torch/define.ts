@@ -1,6 +1,6 @@
+import { binding } from '../libtorch/index.js'
 import { dictionary, maybe, object, signature, text } from '../schema/index.js'
 import { type ScriptModule, wrapModule } from './module.js'
-import { binding } from './runtime/index.js'
 import { handleOf, TENSOR, type Tensor } from './tensor.js'
 
 /** Tensors of a module by qualified name: `conv1.weight` is `self.conv1.weight` in its source. */

@@ -1,5 +1,5 @@
-import { EspalierError } from '../errors.js'
-import type { DType } from '../graph/record.js'
+import { EspalierError } from '../base/errors.js'
+import type { DType } from '../record/record.js'
 import type { TypedArray } from './tensor.js'
 
 /** Element type of each typed array. */

@@ -1,7 +1,9 @@
 import { constants, type Stats } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import type { ModuleHandle } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import {
   either,
   flag,
@@ -15,11 +17,9 @@ import {
   thing,
 } from '../schema/index.js'
 import { withSignal } from './abort.js'
-import type { ModuleHandle } from './binding.js'
 import { LOAD_LIMITS, type LoadLimits } from './limits.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import type { TrainEvalRepair } from './recording.js'
-import { binding } from './runtime/index.js'
 import { DEVICE, type Device } from './tensor.js'
 
 export interface LoadModelOptions {

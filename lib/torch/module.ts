@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
-import { EspalierError } from '../errors.js'
-import type { DType } from '../graph/record.js'
+import { EspalierError } from '../base/errors.js'
+import type { ModuleHandle, NamedHandle, NativeExtraFiles } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
+import type { DType } from '../record/record.js'
 import {
   count,
   dictionary,
@@ -17,7 +19,6 @@ import {
   thing,
 } from '../schema/index.js'
 import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, SIGNAL_OPTIONS, type SignalOptions, withSignal } from './abort.js'
-import type { ModuleHandle, NamedHandle, NativeExtraFiles } from './binding.js'
 import {
   type ForwardHook,
   forwardHook,
@@ -36,7 +37,6 @@ import {
   type TrainEvalRepair,
   wrapRecording,
 } from './recording.js'
-import { binding } from './runtime/index.js'
 import { DEVICE, type Device, DTYPE, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
 

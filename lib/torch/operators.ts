@@ -1,8 +1,8 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import type { NativeInput, NativeOutput } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import { array, count, list, maybe, object, shown, signature, text } from '../schema/index.js'
 import { RUN_ENTRIES, type RunOptions, withSignal } from './abort.js'
-import type { NativeInput, NativeOutput } from './binding.js'
-import { binding } from './runtime/index.js'
 import type { Tensor } from './tensor.js'
 import { lift, lower } from './values.js'
 

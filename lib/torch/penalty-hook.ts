@@ -1,7 +1,7 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import type { PenaltyHookHandle } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import { flag, number, shown, signature } from '../schema/index.js'
-import type { PenaltyHookHandle } from './binding.js'
-import { binding } from './runtime/index.js'
 import { handleOf, type Tensor } from './tensor.js'
 
 /** @internal */

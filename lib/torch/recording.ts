@@ -1,8 +1,8 @@
-import { EspalierError } from '../errors.js'
-import type { OpRecord, SecondRun } from '../graph/record.js'
+import { EspalierError } from '../base/errors.js'
+import type { RecordingHandle } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
+import type { OpRecord, SecondRun } from '../record/record.js'
 import { array, like, maybe, shown, thing } from '../schema/index.js'
-import type { RecordingHandle } from './binding.js'
-import { binding } from './runtime/index.js'
 
 /** What surgery does to a module. Nodes and inputs are those of the op record. */
 export interface CutRequest {

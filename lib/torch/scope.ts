@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 import { shown } from '../schema/index.js'
 import { Tensor } from './tensor.js'
 

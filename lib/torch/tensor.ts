@@ -1,12 +1,12 @@
 import { inspect } from 'node:util'
-import { EspalierError } from '../errors.js'
-import { DTYPES, type DType } from '../graph/record.js'
+import { EspalierError } from '../base/errors.js'
+import type { TensorHandle } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
+import { DTYPES, type DType } from '../record/record.js'
 import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../schema/index.js'
 import { type RunOptions, withSignal } from './abort.js'
-import type { TensorHandle } from './binding.js'
 import { toElements } from './elements.js'
 import { type GradientHook, gradientHook, type HookRegistration, registration } from './hooks.js'
-import { binding } from './runtime/index.js'
 import { track, untrack } from './scope.js'
 
 export type TypedArray =

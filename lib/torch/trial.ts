@@ -1,8 +1,8 @@
+import type { Course, TrialHandle } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import { type SignalOptions, withSignal } from './abort.js'
-import type { Course, TrialHandle } from './binding.js'
 import { type ModuleInput, type ModuleOutput, moduleHandleOf, type ScriptModule } from './module.js'
 import { type Recording, recordingHandleOf } from './recording.js'
-import { binding } from './runtime/index.js'
 import { type Tensor, wrapTensor } from './tensor.js'
 import { lift, lower } from './values.js'
 

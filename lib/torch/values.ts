@@ -1,4 +1,4 @@
-import type { NativeInput, NativeOutput, TensorHandle } from './binding.js'
+import type { NativeInput, NativeOutput, TensorHandle } from '../libtorch/binding.js'
 import { handleOf, Tensor, wrapTensor } from './tensor.js'
 
 /** What a module or an operator gives back: lists and tuples as arrays, dicts as plain objects (Maps when a key is no string). */

@@ -1,4 +1,4 @@
-import { describes } from '../describe.js'
+import { describes } from '../base/describe.js'
 import { count, maybe, number, object, signature } from '../schema/index.js'
 import type { Augment } from './dataset.js'
 

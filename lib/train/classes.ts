@@ -1,4 +1,4 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 import { shown, thing } from '../schema/index.js'
 import { run, type Tensor } from '../torch/index.js'
 

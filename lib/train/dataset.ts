@@ -1,5 +1,6 @@
-import { abortIf, untilAborted } from '../abort.js'
-import { EspalierError } from '../errors.js'
+import { abortIf, untilAborted } from '../base/abort.js'
+import { EspalierError } from '../base/errors.js'
+import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../base/random.js'
 import {
   count,
   either,
@@ -17,7 +18,6 @@ import {
 } from '../schema/index.js'
 import { type Device, Tensor, type TypedArray } from '../torch/index.js'
 import { DEVICE } from '../torch/tensor.js'
-import { RANDOM, RANDOM_STATE, type Random, type RandomState } from './random.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
 export interface ArrayData {

@@ -1,5 +1,19 @@
 /** Training: data, losses, optimizers, schedules, the epoch loop. */
-export { type AdamWOptions, adamw } from './adamw.js'
+
+export { Random, type RandomState } from '../base/random.js'
+export { type AdamWOptions, adamw } from '../optim/adamw.js'
+export type { Optimizer, OptimizerFactory, OptimizerState } from '../optim/optimizer.js'
+export {
+  type CosineOptions,
+  constant,
+  cosine,
+  type LrSchedule,
+  largestFactor,
+  type Progress,
+  type StepOptions,
+  step,
+} from '../optim/schedule.js'
+export { type SgdOptions, sgd } from '../optim/sgd.js'
 export { type RandomShiftOptions, randomShift } from './augment.js'
 export {
   type ArrayData,
@@ -24,16 +38,3 @@ export {
   train,
 } from './loop.js'
 export { type Loss, type LossFunction, lossFunction } from './loss.js'
-export type { Optimizer, OptimizerFactory, OptimizerState } from './optimizer.js'
-export { Random, type RandomState } from './random.js'
-export {
-  type CosineOptions,
-  constant,
-  cosine,
-  type LrSchedule,
-  largestFactor,
-  type Progress,
-  type StepOptions,
-  step,
-} from './schedule.js'
-export { type SgdOptions, sgd } from './sgd.js'

@@ -1,6 +1,9 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import { RANDOM_STATE, Random, type RandomState } from '../base/random.js'
+import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from '../optim/optimizer.js'
+import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from '../optim/schedule.js'
+import type { Stepping } from '../optim/stability.js'
 import type { Regularizer } from '../regularize/index.js'
-import type { Stepping } from '../regularize/stability.js'
 import { REGULARIZER } from '../regularize/types.js'
 import {
   count,
@@ -20,9 +23,6 @@ import { CLASS_AXIS, type ClassAxis } from './classes.js'
 import { AUGMENT, type Augment, batchCount, batches, DATASET, type Dataset } from './dataset.js'
 import { type Evaluation, evaluate } from './evaluate.js'
 import { LOSS, type Loss } from './loss.js'
-import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from './optimizer.js'
-import { RANDOM_STATE, Random, type RandomState } from './random.js'
-import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from './schedule.js'
 import { Stepper } from './stepper.js'
 
 export interface TrainOptions {

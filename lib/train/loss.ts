@@ -1,4 +1,4 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
 import { either, func, maybe, oneOf, shown, signature } from '../schema/index.js'
 import { call, crossEntropy, type ModuleOutput, mseLoss, Tensor } from '../torch/index.js'
 import { CLASS_AXIS, type ClassAxis, mustBeClasses, mustHaveClasses } from './classes.js'

@@ -1,10 +1,10 @@
-import { EspalierError } from '../errors.js'
+import { EspalierError } from '../base/errors.js'
+import { clip, notFiniteGradient, unscale } from '../optim/gradients.js'
+import type { OptimizerState } from '../optim/optimizer.js'
 import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './dataset.js'
-import { clip, notFiniteGradient, unscale } from './gradients.js'
 import type { TrainOptions } from './loop.js'
 import { lossFunction } from './loss.js'
-import type { OptimizerState } from './optimizer.js'
 
 /** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
 const FLUSH = { flushDenormals: true } as const

@@ -1,4 +1,4 @@
-import type { Arg, OpEntry, OpRecord, RecordValue, ValueId } from '../../lib/graph/index.js'
+import type { Arg, OpEntry, OpRecord, RecordValue, ValueId } from '../../lib/groups/index.js'
 
 /** Writes an op record by hand, with just enough shape inference for small networks. */
 export class RecordBuilder {

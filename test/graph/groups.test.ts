@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { analyse } from '../../lib/graph/analyse.js'
-import type { Analysis } from '../../lib/graph/index.js'
+import { analyse } from '../../lib/groups/analyse.js'
+import type { Analysis } from '../../lib/groups/index.js'
 import { RecordBuilder } from './build.js'
 
 /** `kind size: tensor.dim, …` for each group, statistics left out. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Lengths } from '../../lib/graph/lengths/lengths.js'
-import { Polynomial } from '../../lib/graph/polynomial.js'
+import { Lengths } from '../../lib/sizes/lengths.js'
+import { Polynomial } from '../../lib/sizes/polynomial.js'
 import { RecordBuilder } from './build.js'
 
 const [x, y] = [Polynomial.symbol('x'), Polynomial.symbol('y')]

@@ -1,6 +1,6 @@
 import { analyse, EspalierError, fingerprintOf, type OpRecord } from 'espalier'
 import { describe, expect, it } from 'vitest'
-import { Random } from '../../lib/train/random.js'
+import { Random } from '../../lib/base/random.js'
 import { RecordBuilder } from './build.js'
 
 /** A convolution, a norm and a linear layer behind them, with a branch and a run at another batch size. */

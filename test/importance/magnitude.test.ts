@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ChannelGroup, ChannelGroups, Member } from '../../lib/graph/groups.js'
+import type { ChannelGroup, ChannelGroups, Member } from '../../lib/groups/groups.js'
 import { assertFiniteScores, groupL1, groupL2, type Importance, weightsFrom } from '../../lib/importance/index.js'
 import { reference } from '../fixtures/growing-reg.js'
 

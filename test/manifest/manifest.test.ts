@@ -20,7 +20,7 @@ import {
   Tensor,
 } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Random } from '../../lib/train/random.js'
+import { Random } from '../../lib/base/random.js'
 import { network, seeded, uniform } from '../support/networks.js'
 
 const SOURCE = `def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 // The operators of native/ops against a reference in float64.
 
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../lib/base/random.js'
 import { call, scope, Tensor } from '../../lib/torch/index.js'
-import { Random } from '../../lib/train/random.js'
 import {
   CASES,
   coefficients,

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { realHost } from '../../lib/torch/runtime/host.js'
-import { findNative } from '../../lib/torch/runtime/native.js'
+import { realHost } from '../../lib/libtorch/host.js'
+import { findNative } from '../../lib/libtorch/native.js'
 import { python } from '../support/python.js'
 
 describe.skipIf(python === undefined)('the operators in Python', () => {

@@ -1,8 +1,8 @@
 // What the operators of native/ops should give, in float64: it goes by indices, and knows nothing of layouts.
 
 import { expect } from 'vitest'
+import type { Random } from '../../lib/base/random.js'
 import { call, Tensor } from '../../lib/torch/index.js'
-import type { Random } from '../../lib/train/random.js'
 
 export type Slice = readonly [tensor: number, dim: number, coordinate: number, unit: number, scored: number]
 type Memory = 'contiguous' | 'channels_last' | 'transposed' | 'unaligned'

@@ -14,7 +14,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { GLIBC_FLOOR } from '../../lib/torch/runtime/version.js'
+import { GLIBC_FLOOR } from '../../lib/libtorch/version.js'
 import { nodeOnlyPath, npmCli, ROOT } from './tools.js'
 
 const BINARIES = ['espalier.glibc.node', 'libespalier_core-2.13.so', 'libespalier_ops-2.13.so']

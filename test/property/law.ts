@@ -1,5 +1,5 @@
 import { define, EspalierError, type Plan, prune, scope, Tensor } from 'espalier'
-import { Random } from '../../lib/train/random.js'
+import { Random } from '../../lib/base/random.js'
 import { emit, type Program, type Source } from './program.js'
 
 export type Verdict =

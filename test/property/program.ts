@@ -1,4 +1,4 @@
-import { Random } from '../../lib/train/random.js'
+import { Random } from '../../lib/base/random.js'
 import { KINDS, type Kind, type Shape } from './kinds.js'
 
 /** One statement: what it reads (indices of earlier values) and the numbers that it was drawn with. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { analyse } from '../../lib/graph/analyse.js'
-import { type Compensation, compensate, cutAndVerify, describePlan, removedUnits } from '../../lib/prune/index.js'
+import { type Compensation, compensate, cutAndVerify, describePlan, removedUnits } from '../../lib/cut/index.js'
+import { analyse } from '../../lib/groups/analyse.js'
 import { call, type ModuleInput, type ScriptModule, scope, Tensor } from '../../lib/torch/index.js'
 import { Random } from '../../lib/train/index.js'
 import { network, type Shapes, uniform } from '../support/networks.js'

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { OpRecord } from '../../lib/graph/index.js'
-import { analyse } from '../../lib/prune/analyse.js'
-import { compileCut } from '../../lib/prune/edits.js'
-import { describePlan } from '../../lib/prune/plan.js'
-import { unitCount } from '../../lib/prune/widths.js'
+import { analyse } from '../../lib/cut/analyse.js'
+import { compileCut } from '../../lib/cut/edits.js'
+import type { OpRecord } from '../../lib/groups/index.js'
+import { unitCount } from '../../lib/groups/widths.js'
+import { describePlan } from '../../lib/plan/plan.js'
 import { RecordBuilder } from '../graph/build.js'
 
 /** Edits for the removal of the given units of group 0. */

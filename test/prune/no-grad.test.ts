@@ -1,6 +1,6 @@
 import { analyse, define, prune, scope, Tensor } from 'espalier'
 import { describe, expect, it } from 'vitest'
-import { compensate, cutAndVerify, describePlan } from '../../lib/prune/index.js'
+import { compensate, cutAndVerify, describePlan } from '../../lib/cut/index.js'
 import { seeded, uniform } from '../support/networks.js'
 import { expectClose, failure, numbers } from '../torch/support.js'
 

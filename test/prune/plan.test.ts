@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { EspalierError } from '../../lib/errors.js'
-import { analyse } from '../../lib/graph/analyse.js'
-import type { Analysis } from '../../lib/graph/index.js'
-import { countSize } from '../../lib/prune/count.js'
-import { describePlan, makePlan, removedUnits } from '../../lib/prune/plan.js'
+import { EspalierError } from '../../lib/base/errors.js'
+import { analyse } from '../../lib/groups/analyse.js'
+import type { Analysis } from '../../lib/groups/index.js'
+import { countSize } from '../../lib/measure/count.js'
+import { describePlan, makePlan, removedUnits } from '../../lib/plan/plan.js'
 import { RecordBuilder } from '../graph/build.js'
 
 /** Two hidden layers of 10 and 4 units. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { groupL2, weightsFrom } from '../../lib/importance/index.js'
+import { checkStability, stabilityBound } from '../../lib/optim/stability.js'
 import { dimensionCoefficients, largestCoefficient } from '../../lib/regularize/coefficients.js'
 import { growGroup } from '../../lib/regularize/formula.js'
-import { checkStability, stabilityBound } from '../../lib/regularize/stability.js'
 import { type Reference, reference, startGradient } from '../fixtures/growing-reg.js'
 
 const f32 = (...values: number[]) => Float32Array.from(values)

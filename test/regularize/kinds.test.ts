@@ -1,8 +1,8 @@
 // Every kind of parameter slice that belongs to a unit receives its penalty, in a network that has them all.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { analyse } from '../../lib/graph/analyse.js'
-import type { Analysis } from '../../lib/graph/index.js'
+import { analyse } from '../../lib/groups/analyse.js'
+import type { Analysis } from '../../lib/groups/index.js'
 import { constantL2 } from '../../lib/regularize/index.js'
 import { call, type Recording, type ScriptModule, Tensor } from '../../lib/torch/index.js'
 import { integers, network } from '../support/networks.js'

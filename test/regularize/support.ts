@@ -1,4 +1,4 @@
-import type { ChannelGroups } from '../../lib/graph/groups.js'
+import type { ChannelGroups } from '../../lib/groups/groups.js'
 import type { Regularizer, RegularizerContext } from '../../lib/regularize/index.js'
 import { Tensor } from '../../lib/torch/index.js'
 

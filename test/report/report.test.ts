@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ChannelGroups, Member } from '../../lib/graph/index.js'
+import type { ChannelGroups, Member } from '../../lib/groups/index.js'
 import { coverageLines, formatTable, frozenTable, groupsTable } from '../../lib/report/index.js'
 
 describe('a table', () => {

@@ -1,5 +1,5 @@
 import { define, type ScriptModule, Tensor } from 'espalier'
-import { Random } from '../../lib/train/random.js'
+import { Random } from '../../lib/base/random.js'
 
 /** Shapes of tensors by qualified name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>

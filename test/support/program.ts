@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { PACKAGE_ROOT } from '../../lib/torch/runtime/index.js'
+import { PACKAGE_ROOT } from '../../lib/libtorch/index.js'
 
 /** The package, and a file of it, as a program's source names them. */
 export const espalier = JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/index.js')).href)

@@ -15,7 +15,7 @@ import {
   train,
 } from 'espalier'
 import { describe, expect, test } from 'vitest'
-import { PACKAGE_ROOT } from '../../lib/torch/runtime/index.js'
+import { PACKAGE_ROOT } from '../../lib/libtorch/index.js'
 import { failure, model } from './support.js'
 
 // A model is a program, and a program need not end.

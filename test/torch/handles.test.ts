@@ -7,8 +7,8 @@ import type {
   PenaltyHookHandle,
   RecordingHandle,
   TensorHandle,
-} from '../../lib/torch/binding.js'
-import { binding } from '../../lib/torch/runtime/index.js'
+} from '../../lib/libtorch/binding.js'
+import { binding } from '../../lib/libtorch/index.js'
 import { failure, model } from './support.js'
 
 // The raw binding, with handles that TypeScript would not let through.

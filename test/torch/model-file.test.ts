@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { load, Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { PACKAGE_ROOT } from '../../lib/torch/runtime/index.js'
+import { PACKAGE_ROOT } from '../../lib/libtorch/index.js'
 import { expectClose, expected, failure, model, smallInput } from './support.js'
 
 let folder: string

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Random } from '../../lib/train/random.js'
-import { constant, cosine, largestFactor, step } from '../../lib/train/schedule.js'
+import { Random } from '../../lib/base/random.js'
+import { constant, cosine, largestFactor, step } from '../../lib/optim/schedule.js'
 
 const at = (iteration: number, iterations: number, epoch = 0, epochs = 1) => ({ iteration, iterations, epoch, epochs })
 

@@ -2,9 +2,9 @@
 // and answers over channel 3.
 
 import { readFileSync, writeSync } from 'node:fs'
-import { EspalierError } from '../../errors.js'
+import { EspalierError } from '../../base/errors.js'
+import { binding, loadRuntime } from '../../libtorch/index.js'
 import { load } from '../load.js'
-import { binding, loadRuntime } from '../runtime/index.js'
 import { manualSeed, setThreads } from '../settings.js'
 import { Tensor, type TypedArray } from '../tensor.js'
 import type { Request } from './index.js'

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LIBTORCH_VERSION } from '../../../lib/torch/runtime/version.js'
+import { LIBTORCH_VERSION } from '../../../lib/libtorch/version.js'
 import { libtorchFiles } from './fake-host.js'
 
-const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url))
+const DIST = fileURLToPath(new URL('../../../dist', import.meta.url))
 const url = (path: string) => pathToFileURL(join(DIST, path)).href
 
 let folder: string
@@ -32,7 +32,7 @@ const MAPS = `
 import { readFileSync } from 'node:fs'
 const mapped = () => [...new Set(readFileSync('/proc/self/maps', 'utf8').match(/\\/\\S*(?:libtorch\\w*|libgomp|espalier)\\S*\\.(?:so|node)\\S*/g))]
 `
-const RUNTIME = `import { loadRuntime, binding } from '${url('torch/runtime/index.js')}'\n`
+const RUNTIME = `import { loadRuntime, binding } from '${url('libtorch/index.js')}'\n`
 const CODE_OF = `
 const codeOf = (f) => { try { f(); return 'no error' } catch (e) { return [e.name, e.code, String(e.detail)] } }
 `
@@ -64,7 +64,7 @@ it('works in a worker, alone and beside the main thread', () => {
     const { Worker } = await import('node:worker_threads')
     // Workers take over --input-type=module.
     const program = "import { parentPort } from 'node:worker_threads';" +
-      "import { binding } from '${url('torch/runtime/index.js')}';" +
+      "import { binding } from '${url('libtorch/index.js')}';" +
       "parentPort.postMessage(binding().torchVersion())"
     const inWorker = () => new Promise((done, fail) => new Worker(program, { eval: true }).on('message', done).on('error', fail))
   `

@@ -1,0 +1,111 @@
+import { EspalierError } from '../../base/errors.js'
+import type { Analysis } from '../../groups/index.js'
+import { ANALYSIS } from '../../groups/schemas.js'
+import type { Plan } from '../../plan/plan.js'
+import { PLAN } from '../../plan/schemas.js'
+import { signature, thing } from '../../schema/index.js'
+import { SIGNAL_OPTIONS } from '../../torch/abort.js'
+import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
+import { onDevice } from '../../torch/inputs.js'
+import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
+import { RECORDING } from '../../torch/recording.js'
+import { Trial } from '../../torch/trial.js'
+import { compileCut } from '../edits.js'
+import { Judge } from './judge.js'
+import type { Pass } from './pass.js'
+import { smallestFailure } from './smallest-failure.js'
+
+export interface Verification {
+  passes: readonly Pass[]
+}
+
+/** @internal As far as a file is to be believed: the passes are made anew whenever a cut is. */
+export const VERIFICATION = thing<Verification>('an object with the passes of a verification', (value) => {
+  const passes = (value as Verification | undefined)?.passes
+  return Array.isArray(passes) && passes.every((pass) => typeof pass?.error === 'number' && pass.error >= 0)
+})
+
+/** @internal */
+export const CUT_AND_VERIFY = signature(
+  'cutAndVerify',
+  ['model', MODULE],
+  ['recording', RECORDING],
+  ['analysis', ANALYSIS],
+  ['plan', PLAN],
+  ['inputs', EXAMPLE_INPUTS],
+  ['options', SIGNAL_OPTIONS],
+)
+
+/**
+ * Cuts a model by a plan and proves the cut: the original with every removed slice set to zero must give the same outputs,
+ * with its own weights and with refilled ones, and with these at another batch size and at other lengths or sizes of the inputs
+ * wherever the original accepts them. The model given is not changed, nor is the state that it keeps. All of it runs on the
+ * CPU, for a model on another device too, whose cut is run there once at the end.
+ *
+ * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
+ * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
+ */
+export async function cutAndVerify(
+  model: ScriptModule,
+  recording: Recording,
+  analysis: Analysis,
+  plan: Plan,
+  inputs: readonly ModuleInput[],
+  options: SignalOptions = {},
+): Promise<{ small: ScriptModule; verification: Verification }> {
+  CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs, options)
+  const judge = new Judge(model, recording, analysis, inputs, options)
+  const small = await model.cut(recording, compileCut(analysis, plan), options)
+  try {
+    const { passes, failure } = await judge.judge(plan, small, { locate: true })
+    if (failure === undefined) {
+      if (small.device !== 'cpu') await mustRunThere(small, inputs, options)
+      return { small, verification: { passes } }
+    }
+    if (failure.kind === 'inconclusive') {
+      throw new EspalierError('ERR_VERIFICATION', `the cut can't be proved: ${failure.why}`, {
+        hint: 'give example inputs on which the model computes something, or leave the groups that change nothing out',
+      })
+    }
+    if (await judge.isRandom()) {
+      throw new EspalierError(
+        'ERR_VERIFICATION',
+        'the outputs of the model differ from run to run, with the same random numbers too, so that no cut can be verified',
+        { hint: 'look for memory that is read before it is written, as of torch.empty' },
+      )
+    }
+    const groups = await smallestFailure((part) => judge.fails(part), analysis, plan)
+    const where = failure.where && `the first operator whose output differs is ${failure.where}`
+    throw new EspalierError('ERR_VERIFICATION', `the cut model does not equal the masked one: ${failure.why}`, {
+      detail: [where, ...groups.map((id) => describeGroup(analysis, id))].filter(Boolean).join('\n'),
+      hint: 'exclude these groups with a ratio function that returns undefined for them, and report the model',
+    })
+  } catch (error) {
+    small.dispose()
+    throw error
+  }
+}
+
+async function mustRunThere(
+  small: ScriptModule,
+  inputs: readonly ModuleInput[],
+  options: SignalOptions,
+): Promise<void> {
+  const trial = new Trial(small, options)
+  try {
+    await scope(() => trial.run(onDevice(inputs, small.device), 1))
+  } catch (error) {
+    if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
+    throw new EspalierError('ERR_VERIFICATION', `the cut model does not run on ${small.device}: ${error.message}`, {
+      cause: error,
+      hint: "cut it on the CPU (`model.to('cpu')`), where it was verified, and report the model",
+    })
+  } finally {
+    trial.dispose()
+  }
+}
+
+function describeGroup(analysis: Analysis, id: number): string {
+  const group = analysis.groups[id]
+  return `group ${id}: ${group?.size} ${group?.kind} of ${group?.members.map((m) => `${m.name}[${m.dim}]`).join(', ')}`
+}

@@ -1,0 +1,22 @@
+/** The functions of this folder for callers outside. */
+
+import * as units from '../axes/units.js'
+import { type Arg, flat } from '../record/record.js'
+import { checked, count, signature, thing } from '../schema/index.js'
+import { REMOVED, UNIT_AXIS } from './schemas.js'
+
+const ARG = thing<Arg>('a number of a value, or a list of such', function fits(value): boolean {
+  return Array.isArray(value) ? value.every(fits) : Number.isInteger(value)
+})
+
+export const SIGNATURES = {
+  flatArgs: signature('flatArgs', ['arg', ARG]),
+  keptCoordinates: signature('keptCoordinates', ['axis', UNIT_AXIS], ['removed', REMOVED]),
+  keptSize: signature('keptSize', ['axis', UNIT_AXIS], ['removed', REMOVED]),
+  survives: signature('survives', ['axis', UNIT_AXIS], ['coordinate', count(0)], ['removed', REMOVED]),
+}
+
+export const flatArgs = checked(SIGNATURES.flatArgs, flat)
+export const keptCoordinates = checked(SIGNATURES.keptCoordinates, units.keptCoordinates)
+export const keptSize = checked(SIGNATURES.keptSize, units.keptSize)
+export const survives = checked(SIGNATURES.survives, units.survives)

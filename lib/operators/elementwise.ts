@@ -1,0 +1,168 @@
+import { type Axis, fixedAxis } from '../axes/axes.js'
+import type { Tensor } from './op.js'
+import { drawing } from './random.js'
+import { type Rule, type RuleTable, rules } from './rule.js'
+
+/**
+ * Whether an output is zero where an operand's dead slice is: of all operands, of any, of the first one, or never. A
+ * `pole` has no finite value at zero, so that an axis which would be zero there can't be cut.
+ */
+type Zero = 'all' | 'any' | 'first' | 'never' | 'pole'
+
+/** Operands that choose but add nothing: masks and conditions. */
+const CHOOSERS = new Set(['condition', 'mask'])
+
+/**
+ * Aligns the operands at their trailing dimensions and equates those of full size. An operand of size 1 is the same for
+ * every index and constrains nothing.
+ */
+function elementwise(zero: Zero): Rule {
+  return (op) => {
+    const operands = op.allInputs()
+    const choosers = op.entry.argNames.flatMap((name) => (CHOOSERS.has(name) ? (op.tensor(name) ?? []) : []))
+    const givers = operands.filter((t) => !choosers.includes(t))
+    op.allOutputs().forEach((id, k) => {
+      const shape = op.graph.value(id)?.shape ?? []
+      const axes: Axis[] = []
+      const zeros: boolean[] = []
+      shape.forEach((size, d) => {
+        const dimIn = (t: Tensor) => d - (shape.length - t.shape.length)
+        const full = operands.filter((t) => size > 1 && t.shape[dimIn(t)] === size)
+        const [first, ...others] = full
+        const axis = first ? (first.axes[dimIn(first)] as Axis) : fixedAxis(size)
+        for (const t of others) op.equate(axis, t.axes[dimIn(t)] as Axis)
+        const dead = givers.map((t) => full.includes(t) && t.zero[dimIn(t)] === true)
+        if (zero === 'pole' && dead[0]) op.fix(axis, 'no finite value where it is zero')
+        axes.push(axis)
+        zeros.push(first !== undefined && ZERO[zero](dead))
+      })
+      op.output(axes, zeros, k)
+    })
+  }
+}
+
+const ZERO: Readonly<Record<Zero, (dead: readonly boolean[]) => boolean>> = {
+  all: (dead) => dead.every((d) => d),
+  any: (dead) => dead.some((d) => d),
+  first: (dead) => dead[0] === true,
+  never: () => false,
+  pole: () => false,
+}
+
+/** `x + 1` is not zero where `x` is; `x + y` is where both are. */
+const sum: Rule = (op) => elementwise(op.allInputs().length > 1 || op.number('other') === 0 ? 'all' : 'never')(op)
+
+/** `x / y`: zero over zero has no value. */
+const quotient: Rule = (op) => {
+  const divisor = op.tensor('other') ?? op.tensor('tensor2')
+  divisor?.axes.forEach((axis, d) => {
+    if (divisor.zero[d]) op.fix(axis, 'no finite value where it is zero')
+  })
+  elementwise('first')(op)
+}
+
+/** `x ** y`: zero stays zero for a positive exponent. */
+const power: Rule = (op) => {
+  const exponent = op.number('exponent')
+  elementwise(exponent === undefined || exponent === 0 ? 'never' : exponent > 0 ? 'first' : 'pole')(op)
+}
+
+/** `clamp`, `hardtanh`: zero stays zero when it lies within the bounds. */
+const clamp =
+  (low: string, high: string): Rule =>
+  (op) =>
+    elementwise((op.number(low) ?? 0) <= 0 && (op.number(high) ?? 0) >= 0 ? 'all' : 'never')(op)
+
+/** A value that is put in the place of others. */
+const fill =
+  (argument: string): Rule =>
+  (op) =>
+    elementwise(op.number(argument) === 0 ? 'first' : 'never')(op)
+
+/** `prelu`: one slope for all, or one for each channel (dimension 1). */
+const prelu: Rule = (op) => {
+  const x = op.input('self')
+  const weight = op.input('weight')
+  if (weight.shape[0] !== 1 && x.shape.length > 1) {
+    op.equate(x.axes[1] as Axis, weight.axes[0] as Axis)
+    op.use(weight, 0, 'other')
+  }
+  op.output(x.axes, x.zero)
+}
+
+/** The same tensor, or a copy of it: shape, axes and zeros are those of `self`; other operands do not matter. */
+const same: Rule = (op) => {
+  const x = op.tensor('self') ?? op.tensor('input') ?? op.tensor('a')
+  if (x) op.output(x.axes, x.zero)
+}
+
+/** The shape of `self` with other contents: a constant. */
+const contents =
+  (zero: boolean): Rule =>
+  (op) => {
+    const x = op.input('self')
+    op.output(
+      x.axes,
+      x.axes.map(() => zero),
+    )
+  }
+
+/** `self` takes the contents of `src`, which is broadcast to it. */
+const copy: Rule = (op) => {
+  const x = op.input('self')
+  const source = op.input('src')
+  const shift = x.axes.length - source.axes.length
+  source.axes.forEach((axis, d) => {
+    if (axis.length === x.axes[d + shift]?.length) op.equate(x.axes[d + shift] as Axis, axis)
+  })
+  op.output(
+    x.axes,
+    x.axes.map((axis, d) => source.axes[d - shift]?.length === axis.length && source.zero[d - shift] === true),
+  )
+}
+
+/** `where(condition, self, other)`: either may be a number. */
+const where: Rule = (op) => {
+  const numbers = ['self', 'other'].map((name) => op.number(name) ?? 0)
+  elementwise(numbers.every((n) => n === 0) ? 'all' : 'never')(op)
+}
+
+export const elementwiseRules: RuleTable = new Map<string, Rule>([
+  ...rules(drawing('train', same), 'dropout feature_dropout alpha_dropout'),
+  ...rules(drawing('training', elementwise('all')), 'rrelu'),
+  ...rules(
+    same,
+    'contiguous clone detach to type_as float double half alias lift_fresh cpu cuda ' + 'requires_grad _to_copy',
+  ),
+  ...rules(
+    elementwise('all'),
+    'relu relu6 leaky_relu elu selu celu gelu silu mish tanh hardswish hardshrink softshrink abs absolute neg negative ' +
+      'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
+      'maximum minimum fmax fmin positive nan_to_num lerp addcmul logical_and ' +
+      'logical_or bitwise_and bitwise_or real imag conj',
+  ),
+  ...rules(
+    elementwise('never'),
+    'sigmoid hardsigmoid exp exp2 cos acos arccos cosh softplus log_sigmoid threshold eq ne lt le gt ge not_equal ' +
+      'less less_equal greater greater_equal isnan isinf isfinite isclose logical_not logical_xor bitwise_not bitwise_xor ' +
+      'erfc atan2 signbit',
+  ),
+  ...rules(elementwise('pole'), 'log log2 log10 rsqrt reciprocal logit acosh arccosh'),
+  ...rules(sum, 'add sub subtract rsub'),
+  ...rules(where, 'where'),
+  ['aten::max.other', elementwise('all')],
+  ['aten::min.other', elementwise('all')],
+  ...rules(elementwise('any'), 'mul multiply'),
+  ...rules(quotient, 'div true_divide divide floor_divide'),
+  ...rules(elementwise('first'), 'fmod remainder copysign _prelu_kernel'),
+  ...rules(power, 'pow float_power'),
+  ...rules(clamp('min', 'max'), 'clamp clip'),
+  ...rules(clamp('min', ''), 'clamp_min'),
+  ...rules(clamp('', 'max'), 'clamp_max'),
+  ...rules(clamp('min_val', 'max_val'), 'hardtanh'),
+  ...rules(fill('value'), 'masked_fill fill'),
+  ...rules(prelu, 'prelu'),
+  ...rules(contents(true), 'zero zeros_like'),
+  ...rules(contents(false), 'ones_like full_like empty_like'),
+  ...rules(copy, 'copy'),
+])

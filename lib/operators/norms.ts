@@ -1,0 +1,77 @@
+import type { Axis } from '../axes/axes.js'
+import { MET } from '../axes/coordinates.js'
+import type { Op, Tensor } from './op.js'
+import { type Rule, type RuleTable, rules } from './rule.js'
+
+const AFFINE = { weight: 'norm-weight', bias: 'norm-bias' } as const
+const STATISTICS = { running_mean: 'statistic', running_var: 'statistic' } as const
+
+/** Batch norm, instance norm: statistics and affine parameters for each channel (dimension 1). */
+const perChannel: Rule = (op) => {
+  const x = op.input('input')
+  const channel = x.axes[1]
+  if (!channel) return op.freeze('unsupported form')
+  for (const [name, use] of Object.entries({ ...AFFINE, ...STATISTICS })) {
+    op.use(op.tensor(name, { 0: channel }), 0, use)
+  }
+  // Statistics of what is averaged over must not change; those of a fixed batch and of pixels don't.
+  x.axes.forEach((axis, d) => {
+    if (d !== 1) op.fix(axis, 'statistics over the axis')
+  })
+  const zero = zeroInAffine(op, 0) || (op.entry.name === 'aten::instance_norm' && !op.tensor('bias') && x.zero[1])
+  op.output(
+    x.axes,
+    x.axes.map((_, d) => d === 1 && zero === true),
+  )
+}
+
+/** Both affine parameters are there, and are zeroed with the rest. */
+function zeroInAffine(op: Op, dim: number): boolean {
+  const zero = (t: Tensor | undefined) => t?.zero[dim] === true
+  return zero(op.tensor('weight')) && (op.entry.argNames.includes('bias') ? zero(op.tensor('bias')) : true)
+}
+
+/** Layer and RMS norm over the last dimensions: after a cut, over what is kept of them. */
+const lastDimensions: Rule = (op) => {
+  const x = op.input('input')
+  const rank = op.ints('normalized_shape')?.length
+  if (rank === undefined) return op.freeze('unsupported form')
+  const first = x.axes.length - rank
+  const dims = x.axes.map((_, d) => d).slice(first)
+  for (const [name, use] of Object.entries(AFFINE)) {
+    const t = op.tensor(name, { ...x.axes.slice(first) })
+    for (const d of dims) op.use(t, d - first, use)
+  }
+  for (const d of dims) op.approximate(x, dims, d, x.axes[d] as Axis)
+  // What is cut off is put back as zeros in the masked model; a whole row of zeros becomes the bias.
+  op.output(
+    x.axes,
+    x.zero.map((zero, d) => d >= first || (zero && !op.tensor('bias'))),
+  )
+}
+
+/** Channels (dimension 1) = groups x channels in a group. Whole groups go exactly; within one, over what is kept. */
+const groupNorm: Rule = (op) => {
+  const x = op.input('input')
+  const channel = x.axes[1]
+  const groups = op.number('num_groups')
+  if (!channel || groups === undefined) return op.freeze('unsupported form')
+  for (const [name, use] of Object.entries(AFFINE)) {
+    op.use(op.tensor(name, { 0: channel }), 0, use)
+  }
+  x.axes.forEach((axis, d) => {
+    if (d > 1) op.fix(axis, 'statistics over the axis')
+  })
+  const { inner } = op.split(channel, channel.length / groups, { outer: MET.convGroup, inner: 0 })
+  op.approximate(x, [1], 1, inner)
+  op.output(
+    x.axes,
+    x.axes.map((_, d) => d === 1 && zeroInAffine(op, 0)),
+  )
+}
+
+export const normRules: RuleTable = new Map<string, Rule>([
+  ...rules(perChannel, 'batch_norm instance_norm'),
+  ...rules(lastDimensions, 'layer_norm rms_norm _fused_rms_norm'),
+  ...rules(groupNorm, 'group_norm'),
+])

@@ -1,0 +1,31 @@
+import type { Axis } from '../axes/axes.js'
+import { areAlike } from '../groups/branches.js'
+import { flat } from '../record/record.js'
+import type { Rule, RuleTable } from './rule.js'
+
+/**
+ * `self.h = h`: the next run reads what is written now where this one read what was held, so that both have the same axes.
+ * An attribute that held something else, or a parameter, tells nothing.
+ */
+const setAttribute: Rule = (op) => {
+  const { record } = op.graph
+  const [, written = [], held = []] = op.entry.inputs
+  const tensors = [written, held].map((arg) => flat(arg).filter((id) => op.graph.value(id)))
+  const [now = [], before = []] = tensors
+  const isState = before.length > 0 && before.every((id) => op.graph.value(id)?.role !== 'parameter')
+  if (!isState || !areAlike(record, written, held)) {
+    // What the first run finds None the next one finds a tensor: its branch for that was never seen.
+    const isNone = flat(held).every((id) => record.values[id]?.kind === 'none')
+    const kind = isNone ? 'attribute that is None before the first run' : 'attribute that is set'
+    for (const id of now) for (const axis of op.graph.tensor(id).axes) op.fix(axis, kind)
+    return
+  }
+  now.forEach((id, k) => {
+    const own = op.graph.tensor(before[k] as number)
+    op.graph.tensor(id).axes.forEach((axis, d) => {
+      op.equate(axis, own.axes[d] as Axis)
+    })
+  })
+}
+
+export const stateRules: RuleTable = new Map<string, Rule>([['prim::SetAttr', setAttribute]])

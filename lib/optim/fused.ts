@@ -1,0 +1,110 @@
+import { EspalierError } from '../base/errors.js'
+import type { PenaltyTerm } from '../regularize/index.js'
+import { layoutTensor } from '../regularize/penalty.js'
+import { call, keep, type OpArg, run, scope, Tensor } from '../torch/index.js'
+import type { Optimizer, OptimizerState } from './optimizer.js'
+
+/** What distinguishes one optimizer from another. */
+export interface Rule {
+  /** Operator of native/ops. Its arguments: weights, gradients, one list for each part, layout, coefficients, settings. */
+  op: string
+  /** Tensors that it can keep for each parameter, in the order of its arguments. */
+  parts: readonly string[]
+  /** Whether it keeps them with these options; they start at zero. */
+  keeps: boolean
+  /** @param steps steps so far, this one included */
+  settings(lr: number, decoupled: boolean, steps: number): readonly OpArg[]
+}
+
+/** An optimizer whose step is one operator: all parameters, and the penalty, in one pass over the weights. */
+export class FusedOptimizer implements Optimizer {
+  lr: number
+  readonly #names: ReadonlyMap<Tensor, string>
+  readonly #parameters: readonly Tensor[]
+  readonly #rule: Rule
+  /** By part, one tensor for each parameter; made with the first step. */
+  #kept: Readonly<Record<string, readonly Tensor[]>> = {}
+  #steps = 0
+  /** Layout of the parameters under the last penalty. */
+  #layout: { penalty: PenaltyTerm | undefined; tensor: Tensor } | undefined
+
+  constructor(parameters: ReadonlyMap<string, Tensor>, lr: number, rule: Rule, state?: OptimizerState) {
+    this.#names = new Map([...parameters].reverse().map(([name, parameter]) => [parameter, name]))
+    this.#parameters = [...new Set(parameters.values())].filter((parameter) => parameter.requiresGrad)
+    this.lr = lr
+    this.#rule = rule
+    if (state === undefined) return
+    this.#steps = state.steps
+    this.#kept = this.#made((part, parameter) => {
+      const name = this.#names.get(parameter) as string
+      const saved = state.tensors.get(name)
+      return saved === undefined ? zerosLike(parameter) : copyOf(saved[part], part, name, parameter)
+    })
+  }
+
+  #made(make: (part: string, parameter: Tensor) => Tensor): Readonly<Record<string, readonly Tensor[]>> {
+    const { parts, keeps } = this.#rule
+    const all = (part: string) => this.#parameters.map((parameter) => keep(make(part, parameter)))
+    return Object.fromEntries(parts.map((part) => [part, keeps ? all(part) : []]))
+  }
+
+  state(): OptimizerState {
+    const kept = Object.entries(this.#kept).filter(([, tensors]) => tensors.length > 0)
+    if (kept.length === 0) return { steps: this.#steps, tensors: new Map() }
+    const of = (index: number) => Object.fromEntries(kept.map(([part, tensors]) => [part, tensors[index] as Tensor]))
+    const tensors = this.#parameters.map((parameter, k) => [this.#names.get(parameter) as string, of(k)] as const)
+    return { steps: this.#steps, tensors: new Map(tensors) }
+  }
+
+  async step(penalty?: PenaltyTerm): Promise<void> {
+    const layout = this.#layoutUnder(penalty)
+    if (Object.keys(this.#kept).length === 0) this.#kept = this.#made((_, parameter) => zerosLike(parameter))
+    this.#steps++
+    if (this.#parameters.length === 0) return
+    await scope(async () => {
+      const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
+      const coefficients =
+        penalty?.coefficients ?? Tensor.zeros([0], { device: (this.#parameters[0] as Tensor).device })
+      const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
+      // No gradients given: the parameters' own.
+      const args = [this.#parameters, [], ...parts, layout, coefficients, ...settings]
+      await run([{ op: this.#rule.op, args }], { returns: [], flushDenormals: true })
+    })
+  }
+
+  #layoutUnder(penalty: PenaltyTerm | undefined): Tensor {
+    if (this.#layout !== undefined && this.#layout.penalty === penalty) return this.#layout.tensor
+    const own = new Set(this.#parameters)
+    for (const parameter of penalty?.layouts.keys() ?? []) {
+      if (own.has(parameter)) continue
+      throw new EspalierError('ERR_INVALID_ARGUMENT', 'the penalty acts on a parameter that this optimizer has not')
+    }
+    const layouts = this.#parameters.map((weight) => penalty?.layouts.get(weight) ?? [1, weight.numel, -1, -1])
+    this.#layout?.tensor.dispose()
+    this.#layout = { penalty, tensor: keep(layoutTensor(layouts)) }
+    return this.#layout.tensor
+  }
+
+  zeroGrad(): void {
+    for (const parameter of this.#parameters) parameter.grad = null
+  }
+
+  dispose(): void {
+    for (const tensor of Object.values(this.#kept).flat()) tensor.dispose()
+    this.#layout?.tensor.dispose()
+    this.#kept = {}
+    this.#layout = undefined
+  }
+}
+
+const zerosLike = (tensor: Tensor): Tensor => call('aten::zeros_like', [tensor], { noGrad: true }) as Tensor
+
+function copyOf(saved: Tensor | undefined, part: string, name: string, parameter: Tensor): Tensor {
+  if (saved === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `the state of ${name} has no '${part}'`)
+  if (saved.shape.join() !== parameter.shape.join()) {
+    const message = `the state of ${name} has shape [${saved.shape}], the parameter [${parameter.shape}]`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+  }
+  // Where the parameter is, whatever the state was read from.
+  return call('aten::copy_', [zerosLike(parameter), saved], { noGrad: true }) as Tensor
+}

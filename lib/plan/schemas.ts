@@ -1,0 +1,83 @@
+/** What plans and their options are. */
+import type { ChannelGroup } from '../groups/index.js'
+import { ANALYSIS, REMOVED } from '../groups/schemas.js'
+import { SCORES } from '../importance/types.js'
+import {
+  array,
+  type Entries,
+  either,
+  flag,
+  func,
+  like,
+  maybe,
+  number,
+  object,
+  oneOf,
+  refined,
+  type Schema,
+  signature,
+  thing,
+} from '../schema/index.js'
+import type { Plan, PlanOptions } from './plan.js'
+
+const PART = number({ above: 0, max: 1 })
+
+/** @internal */
+export const BUDGET = refined(
+  object<{ macs?: number | undefined; params?: number | undefined }>({ macs: maybe(PART), params: maybe(PART) }),
+  'an object with either macs or params',
+  ({ macs, params }) => (macs === undefined) !== (params === undefined),
+) as unknown as Schema<NonNullable<PlanOptions['budget']>>
+
+/** @internal */
+export const PLAN_ENTRIES: Entries<PlanOptions> = {
+  ratio: maybe(
+    either(
+      'a number from 0 to below 1, or a function that gives one for a group',
+      number({ min: 0, below: 1 }),
+      func<(group: ChannelGroup) => number | undefined>(),
+    ),
+  ),
+  scope: maybe(oneOf('local', 'global')),
+  budget: maybe(BUDGET),
+  minKeep: maybe(PART),
+  exact: maybe(flag),
+}
+
+const isRemoval = ({ group, units }: Plan['removed'][number]): boolean =>
+  Number.isInteger(group) && Array.isArray(units) && units.every(Number.isInteger)
+
+/** @internal */
+export const REMOVED_UNITS: Schema<Plan['removed']> = thing(
+  'a list of { group, units }',
+  (value) =>
+    Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && isRemoval(each)),
+)
+
+/** @internal */
+export const PLAN = like<Plan>('a plan, as makePlan() gives it', {
+  removed: REMOVED_UNITS,
+  keep: like('an object', {}),
+  directions: like('an object', {}),
+  params: array('two numbers'),
+  macs: array('two numbers'),
+  approximate: array('a list'),
+})
+
+/** @internal */
+export const MAKE_PLAN = signature(
+  'makePlan',
+  ['analysis', ANALYSIS],
+  ['scores', SCORES],
+  ['options', object<PlanOptions>(PLAN_ENTRIES)],
+)
+
+/** @internal */
+export const DESCRIBE_PLAN = signature('describePlan', ['analysis', ANALYSIS], ['removed', REMOVED])
+
+/** @internal */
+export const UNITS_OF_PLAN = signature(
+  'removedUnits',
+  ['analysis', ANALYSIS],
+  ['plan', like<Pick<Plan, 'removed'>>('a plan, as makePlan() gives it', { removed: REMOVED_UNITS })],
+)

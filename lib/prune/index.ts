@@ -1,8 +1,0 @@
-export { analyse } from './analyse.js'
-export { type Approximation, approximations } from './approximate.js'
-export { type Compensation, type CompensationJob, compensate, type Uncompensated } from './compensate.js'
-export { countOperators, countSize, type OperatorSize, type Size } from './count.js'
-export { compileCut } from './edits.js'
-export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } from './plan.js'
-export { cutAndVerify, type Pass, type Verification } from './verify/index.js'
-export { unitCount } from './widths.js'

@@ -1,6 +1,6 @@
-import type { FreezeReason } from '../groups/groups.js'
 import { type Coordinate, type Coordinates, FIXED, MET } from './coordinates.js'
 import type { Axes, Axis, Factors } from './interned.js'
+import type { FreezeReason } from './reason.js'
 
 export { Axes, type Axis } from './interned.js'
 

@@ -1,4 +1,4 @@
-import type { FreezeReason } from '../groups/groups.js'
+import type { FreezeReason } from './reason.js'
 
 /** Index of a coordinate in a {@link Coordinates} forest. */
 export type Coordinate = number

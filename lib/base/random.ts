@@ -1,5 +1,5 @@
-import { either, number, type Schema, shown, signature, thing } from '../schema/index.js'
 import { EspalierError } from './errors.js'
+import { either, number, type Schema, shown, signature, thing } from './schema/index.js'
 
 /** State of a {@link Random}: plain data. */
 export type RandomState = readonly [number, number, number, number]

@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { signature } from '../base/schema/index.js'
 import {
   type Analysis,
   flatArgs,
@@ -11,7 +12,6 @@ import { ANALYSIS } from '../groups/schemas.js'
 import { Widths } from '../groups/widths.js'
 import { type Plan, removedUnits } from '../plan/plan.js'
 import { PLAN } from '../plan/schemas.js'
-import { signature } from '../schema/index.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import type { CutRequest } from '../torch/index.js'
 import { type Entry, ratioOf, Scalars } from './scalars.js'

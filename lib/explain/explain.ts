@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { count, maybe, object, refined, type Schema, signature, text } from '../base/schema/index.js'
 import {
   type Analysis,
   type ChannelGroup,
@@ -10,7 +11,6 @@ import {
 } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { reasonInWords } from '../report/index.js'
-import { count, maybe, object, refined, type Schema, signature, text } from '../schema/index.js'
 import { type Step, Trail, valuesOf } from './trail.js'
 
 /** What to explain: a dimension of a parameter (all of them without `dim`), all parameters of a scope, or a group by id. */

@@ -1,4 +1,5 @@
-import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from '../record/record.js'
+import { areAlike } from '../record/alike.js'
+import { flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from '../record/record.js'
 import type { Lengths } from '../sizes/lengths.js'
 import { keptValues } from '../sizes/numbers.js'
 
@@ -84,15 +85,4 @@ export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<
     if (!alike && isSettled(condition)) closed.add(block)
   }
   return closed
-}
-
-/** Whether two results hold tensors of the same shapes, or one holds none: then it says that the other is not used. */
-export function areAlike(record: OpRecord, a: Arg, b: Arg): boolean {
-  const shapes = (arg: Arg) =>
-    flat(arg).flatMap((id) => {
-      const value = record.values[id]
-      return value?.kind === 'tensor' ? [value.shape.join()] : []
-    })
-  const [left, right] = [shapes(a), shapes(b)]
-  return left.length === 0 || right.length === 0 || left.join(';') === right.join(';')
 }

@@ -1,8 +1,8 @@
 /** The functions of this folder for callers outside. */
 
 import * as units from '../axes/units.js'
+import { checked, count, signature, thing } from '../base/schema/index.js'
 import { type Arg, flat } from '../record/record.js'
-import { checked, count, signature, thing } from '../schema/index.js'
 import { REMOVED, UNIT_AXIS } from './schemas.js'
 
 const ARG = thing<Arg>('a number of a value, or a list of such', function fits(value): boolean {

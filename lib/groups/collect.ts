@@ -1,10 +1,10 @@
 import type { Axis } from '../axes/axes.js'
 import type { Coordinate, Coordinates } from '../axes/coordinates.js'
 import type { UnitAxis } from '../axes/units.js'
-import type { Graph, Norm } from '../operators/op.js'
+import type { Graph, MemberUse, Norm } from '../operators/graph.js'
 import type { TensorValue } from '../record/record.js'
 import { frozenPart } from './frozen.js'
-import type { ChannelGroup, ChannelGroups, Member, MemberUse } from './groups.js'
+import type { ChannelGroup, ChannelGroups, Member } from './groups.js'
 import { Numbering } from './numbering.js'
 import { type NamedAxis, partition } from './partition.js'
 

@@ -1,8 +1,9 @@
 import type { Axis } from '../axes/axes.js'
-import { type Graph, KERNEL } from '../operators/op.js'
+import type { FreezeReason } from '../axes/reason.js'
+import { type Graph, KERNEL } from '../operators/graph.js'
 import { GATES } from '../operators/recurrent.js'
 import type { NamedTensor } from './collect.js'
-import type { ChannelGroups, FreezeReason, FrozenDimension } from './groups.js'
+import type { ChannelGroups, FrozenDimension } from './groups.js'
 import type { Numbering } from './numbering.js'
 
 const UNUSED: FreezeReason = { kind: 'unused by any output' }

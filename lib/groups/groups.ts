@@ -1,19 +1,7 @@
 /** What the analysis answers: which slices of which tensors must go together. Plain data. */
 
-/** How the slices of a member are used; tells importance and regularization which of them are weights. */
-export type MemberUse =
-  /** rows of a convolution, linear or matmul weight: they produce the unit */
-  | 'output'
-  /** columns of such a weight: they consume the unit */
-  | 'input'
-  | 'bias'
-  | 'norm-weight'
-  | 'norm-bias'
-  /** slices that a weight norm divides by their own length: cut, never penalised, never zeroed; their scale is */
-  | 'direction'
-  /** running mean and variance: cut, never penalised, never zeroed */
-  | 'statistic'
-  | 'other'
+import type { FreezeReason } from '../axes/reason.js'
+import type { MemberUse } from '../operators/graph.js'
 
 /** One dimension of one parameter or buffer, and which of its coordinates belong to which unit. */
 export interface Member {
@@ -30,15 +18,6 @@ export interface Member {
    */
   coords: Int32Array
   units: Int32Array
-}
-
-export interface FreezeReason {
-  /** Why, from a short list, to be counted: `model output`, `unknown operator`, … */
-  kind: string
-  /** Operator that did it, `aten::topk`; absent for inputs and outputs. */
-  operator?: string
-  /** Module path of that operator. */
-  scope?: string
 }
 
 export type GroupKind = 'channels' | 'heads' | 'head-dims' | 'conv-groups' | 'hidden'

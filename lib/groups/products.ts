@@ -1,6 +1,6 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import type { Coordinate } from '../axes/coordinates.js'
-import type { Graph } from '../operators/op.js'
+import type { Graph } from '../operators/graph.js'
 import { flat, type OpEntry, type ValueId } from '../record/record.js'
 import type { Learned } from '../sizes/lengths.js'
 import type { Polynomial } from '../sizes/polynomial.js'

@@ -1,9 +1,9 @@
 /** What callers may hand to the analysis. Of what only this library makes a glance tells. */
 
 import type { Removed, UnitAxis } from '../axes/units.js'
+import { array, like, list, type Schema, thing, walked } from '../base/schema/index.js'
 import type { OpRecord } from '../record/record.js'
 import { misfitOfRecord } from '../record/sound.js'
-import { array, like, list, type Schema, thing, walked } from '../schema/index.js'
 import type { Analysis } from './analyse.js'
 import type { ChannelGroup, ChannelGroups } from './groups.js'
 

@@ -1,4 +1,4 @@
-import { signature } from '../schema/index.js'
+import { signature } from '../base/schema/index.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import { type Analysis, keptSize, type Removed, type UnitAxis, type ValueId } from './index.js'
 import { ANALYSIS } from './schemas.js'

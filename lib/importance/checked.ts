@@ -1,5 +1,5 @@
 /** The function of this folder that is called in loops, for callers outside. */
-import { checked, signature, thing } from '../schema/index.js'
+import { checked, signature, thing } from '../base/schema/index.js'
 import { allFinite as allAreFinite, isNumbers } from './weights.js'
 
 const NUMBERS = thing<ArrayLike<number>>('an array of numbers', isNumbers)

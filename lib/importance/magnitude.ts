@@ -1,5 +1,6 @@
 import { describes } from '../base/describe.js'
-import type { ChannelGroup, Member, MemberUse } from '../groups/groups.js'
+import type { ChannelGroup, Member } from '../groups/groups.js'
+import type { MemberUse } from '../operators/graph.js'
 import type { Importance } from './types.js'
 import { isParameter, sumPerCoordinate, type WeightSource } from './weights.js'
 

@@ -1,5 +1,5 @@
+import { func, thing } from '../base/schema/index.js'
 import type { ChannelGroups } from '../groups/groups.js'
-import { func, thing } from '../schema/index.js'
 import type { WeightSource } from './weights.js'
 
 export interface ImportanceContext {

@@ -1,8 +1,8 @@
 /** Weights as plain data: what a criterion reads. */
 import { EspalierError } from '../base/errors.js'
+import { func, like, type Schema, signature, thing } from '../base/schema/index.js'
 import type { ChannelGroups, Member } from '../groups/groups.js'
 import { GROUPS } from '../groups/schemas.js'
-import { func, like, type Schema, signature, thing } from '../schema/index.js'
 import type { Tensor } from '../torch/index.js'
 import { SCORES } from './types.js'
 

@@ -1,8 +1,50 @@
 import type { EspalierError } from '../base/errors.js'
+import type { CutRequest } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
-import type { LoadLimits } from '../torch/limits.js'
-import type { CutRequest, TrainEvalRepair } from '../torch/recording.js'
-import type { Device, TypedArray } from '../torch/tensor.js'
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+
+/** Where a tensor lives. Espalier's own operators are there for the CPU and for CUDA. */
+export type Device = 'cpu' | `${'cuda' | 'xpu' | 'mtia'}:${number}`
+
+/**
+ * How much a file may ask for before anything of it runs; beyond it `load` throws ERR_LIMIT. Time is limited by `signal`:
+ * `AbortSignal.timeout(ms)`.
+ */
+export interface LoadLimits {
+  /** Entries of the archive. Default 100,000. */
+  entries?: number | undefined
+  /** Bytes of all compressed entries once inflated. Default 1 GiB. (Models are stored uncompressed as a rule.) */
+  inflated?: number | undefined
+  /** Bytes of all values and tensors. Default: four times the file, at least 4 GiB. */
+  memory?: number | undefined
+  /**
+   * How deep values, types, calls and the program's brackets, operators and blocks may be nested: at most 2,000, for which
+   * there is stack. Default 256.
+   */
+  depth?: number | undefined
+}
+
+/**
+ * An operator of a traced model that follows train() and eval() again. Tracing makes its mode a constant: a trace taken in
+ * eval mode keeps batch norm frozen and dropout off for ever, one taken in train mode is wrong in eval.
+ */
+export interface TrainEvalRepair {
+  /** Path of the module that the operator belongs to; empty for the root. */
+  readonly scope: string
+  /** `aten::batch_norm`, `aten::dropout`, … */
+  readonly operator: string
+  /** Whether it was stuck in training mode. */
+  readonly was: boolean
+}
 
 // Native objects in JavaScript's hands: bare objects without properties that carry a type tag. A wrong one is refused.
 declare const kind: unique symbol

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
-import { maybe, object, path as pathSchema, signature } from '../schema/index.js'
+import { maybe, object, path as pathSchema, signature } from '../base/schema/index.js'
 import type { NativeBinding } from './binding.js'
 import { realHost } from './host.js'
 import { findNative } from './native.js'

@@ -1,4 +1,4 @@
-import { signature } from '../schema/index.js'
+import { signature } from '../base/schema/index.js'
 import type { Manifest } from './manifest.js'
 import { MANIFEST } from './read.js'
 

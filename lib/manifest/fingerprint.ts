@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { signature } from '../base/schema/index.js'
 import { flatArgs, type OpRecord } from '../groups/index.js'
 import { RECORD } from '../groups/schemas.js'
-import { signature } from '../schema/index.js'
 
 /** Shapes by name of the parameter or buffer. */
 export type TensorSizes = Readonly<Record<string, readonly number[]>>

@@ -1,11 +1,11 @@
 import { writeFileAtomic } from '../base/files.js'
 import { toJson } from '../base/json.js'
+import { like, path as pathSchema, signature } from '../base/schema/index.js'
 import type { Plan, Verification } from '../cut/index.js'
 import { VERIFICATION } from '../cut/verify/verify.js'
 import type { Analysis } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { PLAN } from '../plan/schemas.js'
-import { like, path as pathSchema, signature } from '../schema/index.js'
 import { fingerprintOf, inputShapes, type TensorSizes } from './fingerprint.js'
 
 /** What a cut did, as plain JSON: enough to repeat it on another checkpoint, or to check it. */

@@ -1,7 +1,6 @@
 import { EspalierError } from '../base/errors.js'
 import { readText } from '../base/files.js'
 import { fromJson } from '../base/json.js'
-import { VERIFICATION } from '../cut/verify/verify.js'
 import {
   array,
   count,
@@ -15,7 +14,8 @@ import {
   signature,
   text,
   thing,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
+import { VERIFICATION } from '../cut/verify/verify.js'
 import type { Manifest } from './manifest.js'
 
 /**

@@ -1,6 +1,6 @@
 import { EspalierError } from '../base/errors.js'
+import { count, dictionary, like, list, signature, thing } from '../base/schema/index.js'
 import { OPTIMIZER_STATE } from '../optim/optimizer.js'
-import { count, dictionary, like, list, signature, thing } from '../schema/index.js'
 import { call, keep as keepAlive, scope, Tensor } from '../torch/index.js'
 import { indicesOf } from '../torch/indices.js'
 import type { OptimizerState } from '../train/index.js'

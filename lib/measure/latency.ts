@@ -1,4 +1,4 @@
-import { count, list, maybe, object, signal, signature } from '../schema/index.js'
+import { count, list, maybe, object, signal, signature } from '../base/schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { timeForward } from '../torch/time.js'

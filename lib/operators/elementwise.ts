@@ -1,5 +1,5 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import type { Tensor } from './op.js'
+import type { Tensor } from './graph.js'
 import { drawing } from './random.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 

@@ -1,6 +1,7 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/coordinates.js'
-import type { Op, Tensor } from './op.js'
+import type { Tensor } from './graph.js'
+import type { Op } from './op.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 
 const RESHAPE = { outer: MET.outer, inner: MET.inner } as const

@@ -1,12 +1,7 @@
-import type { LengthOp, Tensor } from '../sizes/lengths.js'
+import type { Length, LengthOp, LengthRule, Tensor } from '../sizes/lengths.js'
 import { ONE, Polynomial } from '../sizes/polynomial.js'
 import { elementwiseRules } from './elementwise.js'
 import { normRules } from './norms.js'
-
-type Length = Polynomial | undefined
-
-/** Lengths of output `k`, of shape `shape` in the example; undefined where they are not understood. */
-type LengthRule = (op: LengthOp, shape: readonly number[], k: number) => readonly Length[] | undefined
 
 const at = (dim: number, rank: number) => (dim < 0 ? dim + rank : dim)
 const product = (all: readonly Polynomial[]) => all.reduce((a, b) => a.times(b), ONE)

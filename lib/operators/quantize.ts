@@ -1,5 +1,6 @@
 import type { Axis } from '../axes/axes.js'
-import type { Op, Tensor } from './op.js'
+import type { Tensor } from './graph.js'
+import type { Op } from './op.js'
 import { type Rule, type RuleTable, rules } from './rule.js'
 
 interface Form {

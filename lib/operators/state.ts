@@ -1,5 +1,5 @@
 import type { Axis } from '../axes/axes.js'
-import { areAlike } from '../groups/branches.js'
+import { areAlike } from '../record/alike.js'
 import { flat } from '../record/record.js'
 import type { Rule, RuleTable } from './rule.js'
 

@@ -1,4 +1,4 @@
-import { maybe, number, object, pair, signature } from '../schema/index.js'
+import { maybe, number, object, pair, signature } from '../base/schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 

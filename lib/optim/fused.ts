@@ -1,8 +1,8 @@
 import { EspalierError } from '../base/errors.js'
-import type { PenaltyTerm } from '../regularize/index.js'
-import { layoutTensor } from '../regularize/penalty.js'
 import { call, keep, type OpArg, run, scope, Tensor } from '../torch/index.js'
 import type { Optimizer, OptimizerState } from './optimizer.js'
+import type { PenaltyTerm } from './penalty-term.js'
+import { layoutTensor } from './penalty-term.js'
 
 /** What distinguishes one optimizer from another. */
 export interface Rule {

@@ -1,7 +1,7 @@
 import type { Described } from '../base/describe.js'
-import type { PenaltyTerm } from '../regularize/index.js'
-import { func, like, number, text, thing } from '../schema/index.js'
+import { func, like, number, text, thing } from '../base/schema/index.js'
 import type { Tensor } from '../torch/index.js'
+import type { PenaltyTerm } from './penalty-term.js'
 import type { Stepping } from './stability.js'
 
 /** An optimizer before it knows its parameters: what `sgd(options)` returns. */

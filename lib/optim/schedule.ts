@@ -1,6 +1,6 @@
 import { describes } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
-import { count, func, maybe, number, object, shown, signature } from '../schema/index.js'
+import { count, func, maybe, number, object, shown, signature } from '../base/schema/index.js'
 
 /** Where a phase of training is. */
 export interface Progress {

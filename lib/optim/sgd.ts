@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { flag, maybe, number, object, signature } from '../schema/index.js'
+import { flag, maybe, number, object, signature } from '../base/schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 

@@ -1,6 +1,6 @@
 import { EspalierError } from '../base/errors.js'
-import { COUPLING, type Coupling } from '../regularize/types.js'
-import { flag, func, maybe, number, object, signature } from '../schema/index.js'
+import { flag, func, maybe, number, object, signature } from '../base/schema/index.js'
+import { COUPLING, type Coupling } from './penalty-term.js'
 
 /** How an optimizer steps, as far as stability under a penalty depends on it. */
 export interface Stepping {

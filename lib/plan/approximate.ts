@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { signature } from '../base/schema/index.js'
 import {
   type Analysis,
   keptCoordinates,
@@ -9,7 +10,6 @@ import {
   type UnitAxis,
 } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
-import { signature } from '../schema/index.js'
 import type { CutRequest } from '../torch/index.js'
 
 /**

@@ -1,9 +1,9 @@
 import { EspalierError } from '../base/errors.js'
+import { shown } from '../base/schema/index.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../groups/index.js'
 import { unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
 import { countSize, type Size } from '../measure/count.js'
-import { shown } from '../schema/index.js'
 import { type Approximation, approximations } from './approximate.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 

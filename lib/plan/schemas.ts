@@ -1,7 +1,5 @@
 /** What plans and their options are. */
-import type { ChannelGroup } from '../groups/index.js'
-import { ANALYSIS, REMOVED } from '../groups/schemas.js'
-import { SCORES } from '../importance/types.js'
+
 import {
   array,
   type Entries,
@@ -17,7 +15,10 @@ import {
   type Schema,
   signature,
   thing,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
+import type { ChannelGroup } from '../groups/index.js'
+import { ANALYSIS, REMOVED } from '../groups/schemas.js'
+import { SCORES } from '../importance/types.js'
 import type { Plan, PlanOptions } from './plan.js'
 
 const PART = number({ above: 0, max: 1 })

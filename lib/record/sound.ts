@@ -1,5 +1,5 @@
 /** Whether an op record that somebody hands in is one: every number of a value stands for a value, every list has its length. */
-import type { Misfit } from '../schema/index.js'
+import type { Misfit } from '../base/schema/index.js'
 import { type Arg, DTYPES, type OpRecord, type RecordValue, type TensorValue } from './record.js'
 
 /** Longest dimension, in coordinates: each is looked at. */

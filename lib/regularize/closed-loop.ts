@@ -1,5 +1,5 @@
 /** Growth that looks at what it does: faster while held-out accuracy stays, at a halt while it is gone. */
-import { count, maybe, number, object } from '../schema/index.js'
+import { count, maybe, number, object } from '../base/schema/index.js'
 import type { Moment } from './schedule.js'
 
 export interface ClosedLoopOptions {

@@ -1,9 +1,9 @@
 /** From a penalty per unit to a coefficient per element, as plain data. */
 import { EspalierError } from '../base/errors.js'
+import { signature } from '../base/schema/index.js'
 import type { ChannelGroups, Member } from '../groups/groups.js'
 import { GROUPS } from '../groups/schemas.js'
 import { isParameter } from '../importance/weights.js'
-import { signature } from '../schema/index.js'
 import { REG, type Reg } from './types.js'
 
 /** The part of a coefficient that depends on one dimension. */

@@ -1,10 +1,11 @@
 import { EspalierError } from '../base/errors.js'
-import { count, maybe, number, object, signature } from '../schema/index.js'
+import { count, maybe, number, object, signature } from '../base/schema/index.js'
+import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
 import { describePush, type PushMemory, push, pushed } from './push.js'
 import { filled, marked } from './reg.js'
 import { scheduled } from './scheduled.js'
-import { COUPLING, type Coupling, type RegularizerContext, type RegularizerFactory } from './types.js'
+import type { RegularizerContext, RegularizerFactory } from './types.js'
 
 export interface GReg1Options {
   /** Penalty at the end of the growth, above 0; 1 by default. The unit of weight decay. */

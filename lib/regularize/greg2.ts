@@ -1,10 +1,11 @@
 import { EspalierError } from '../base/errors.js'
-import { count, maybe, number, object, signature } from '../schema/index.js'
+import { count, maybe, number, object, signature } from '../base/schema/index.js'
+import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
 import { describePush, type PushMemory, push } from './push.js'
 import { filled } from './reg.js'
 import { scheduled } from './scheduled.js'
-import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
+import type { RegularizerFactory } from './types.js'
 
 export interface GReg2Options {
   /** Optimizer steps between two growth steps, 1 or more; 5 by default. */

@@ -1,12 +1,13 @@
 import { descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
+import { count, maybe, number, object, oneOf, signature } from '../base/schema/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
-import { count, maybe, number, object, oneOf, signature } from '../schema/index.js'
+import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { growChosen, growGroup } from './formula.js'
 import { filled } from './reg.js'
 import type { Growth, Schedule } from './schedule.js'
 import { scheduled } from './scheduled.js'
-import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
+import type { RegularizerFactory } from './types.js'
 
 export interface GrowingOptions {
   /** Penalty of every unit at the start, 0 or more; 1e-4 by default. The unit of weight decay. */

@@ -1,5 +1,6 @@
 /** Regularizers: what pushes the units that are to go towards zero while the model trains. */
 
+export type { Coupling, PenaltyTerm } from '../optim/penalty-term.js'
 export { checkStability, type Stepping, stabilityBound } from '../optim/stability.js'
 export type { ClosedLoopOptions } from './closed-loop.js'
 export { type DimensionCoefficients, dimensionCoefficients, largestCoefficient } from './coefficients.js'
@@ -19,9 +20,7 @@ export {
 } from './simple.js'
 export type {
   ApplyOptions,
-  Coupling,
   GroupRecord,
-  PenaltyTerm,
   Quantiles,
   Reg,
   Regularizer,

@@ -2,8 +2,10 @@ import type { ChannelGroups } from '../groups/groups.js'
 import type { ParameterOwner } from '../importance/index.js'
 import { scoredMembers } from '../importance/magnitude.js'
 import { isParameter } from '../importance/weights.js'
+import type { Coupling, PenaltyTerm } from '../optim/penalty-term.js'
+import { layoutTensor } from '../optim/penalty-term.js'
 import { call, keep, type OpCall, PenaltyHook, run, scope, Tensor } from '../torch/index.js'
-import type { ApplyOptions, Coupling, PenaltyTerm, Reg } from './types.js'
+import type { ApplyOptions, Reg } from './types.js'
 
 /** What the kernels know of the model: see native/ops/plan.h. */
 interface KernelPlan {
@@ -173,11 +175,6 @@ export class UnitPenalty implements Penalty {
 }
 
 const NOTHING = { returns: [], flushDenormals: true } as const
-
-/** @internal int64 [n, 4] */
-export function layoutTensor(layouts: readonly (readonly number[])[]): Tensor {
-  return Tensor.from(BigInt64Array.from(layouts.flat(), BigInt), [layouts.length, 4])
-}
 
 /** Number of a group's first unit among all units. */
 function offsetsOf({ groups }: ChannelGroups): number[] {

@@ -1,10 +1,11 @@
 import { descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
+import { count, func, like, maybe, object, oneOf, signature, text } from '../base/schema/index.js'
 import { GROUPS } from '../groups/schemas.js'
 import { type Scores, weightsOf } from '../importance/index.js'
 import { OWNER } from '../importance/weights.js'
+import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { checkStability, STEPPING } from '../optim/stability.js'
-import { count, func, like, maybe, object, oneOf, signature, text } from '../schema/index.js'
 import type { PenaltyHook } from '../torch/index.js'
 import { largestCoefficient } from './coefficients.js'
 import { observe } from './observe.js'
@@ -14,8 +15,6 @@ import type { Growth, Moment, Schedule } from './schedule.js'
 import {
   APPLY_OPTIONS,
   type ApplyOptions,
-  COUPLING,
-  type Coupling,
   REGULARIZER_STATE,
   REMOVED,
   type Regularizer,

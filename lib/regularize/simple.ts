@@ -1,11 +1,12 @@
 /** Penalties that don't grow: the regularizers that growing ones are compared with. */
 import { descriptionOf } from '../base/describe.js'
+import { count, maybe, number, object, signature } from '../base/schema/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
-import { count, maybe, number, object, signature } from '../schema/index.js'
+import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { filled } from './reg.js'
 import { normScales } from './scales.js'
 import { scheduled } from './scheduled.js'
-import { COUPLING, type Coupling, type RegularizerFactory } from './types.js'
+import type { RegularizerFactory } from './types.js'
 
 export interface ConstantL2Options {
   /** Penalty of every unit, 0 or more; 1e-3 by default. The unit of weight decay. */

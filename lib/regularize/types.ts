@@ -1,9 +1,10 @@
 import type { Described } from '../base/describe.js'
+import { count, func, like, list, maybe, number, object, oneOf, text, thing } from '../base/schema/index.js'
 import type { ChannelGroups } from '../groups/groups.js'
 import type { ParameterOwner } from '../importance/weights.js'
+import type { Coupling, PenaltyTerm } from '../optim/penalty-term.js'
 import type { Stepping } from '../optim/stability.js'
-import { count, func, like, list, maybe, number, object, oneOf, text, thing } from '../schema/index.js'
-import type { PenaltyHook, Tensor } from '../torch/index.js'
+import type { PenaltyHook } from '../torch/index.js'
 
 /** The units of one group that a plan removes. */
 export interface RemovedUnits {
@@ -38,24 +39,6 @@ export interface RegularizerState {
   removed?: readonly RemovedUnits[] | undefined
   /** What the schedule keeps for itself: plain data. */
   memory?: unknown
-}
-
-/**
- * How the penalty acts: `gradient` adds `reg * w` to the gradient, as weight decay in SGD does; `decoupled` shrinks the
- * weight by `lr * reg * w` past the optimizer's moments (Loshchilov and Hutter, Decoupled Weight Decay, ICLR 2019).
- */
-export type Coupling = 'gradient' | 'decoupled'
-
-/** @internal */
-export const COUPLING = oneOf('gradient', 'decoupled')
-
-/** What an optimizer needs to take the penalty into its own pass over the weights. */
-export interface PenaltyTerm {
-  coupling: Coupling
-  /** float32 vector, changed in place when the penalty grows. */
-  coefficients: Tensor
-  /** By parameter: rows, columns, and where their coefficients start (-1: none), over the parameter's memory. */
-  layouts: ReadonlyMap<Tensor, readonly [number, number, number, number]>
 }
 
 export interface ApplyOptions {

@@ -1,6 +1,6 @@
+import { like, maybe, signature, text } from '../base/schema/index.js'
 import type { ChannelGroup, ChannelGroups, FreezeReason, Member, MemberUse } from '../groups/index.js'
 import { GROUPS } from '../groups/schemas.js'
-import { like, maybe, signature, text } from '../schema/index.js'
 import { formatTable, integer, percent } from './table.js'
 
 /** How a table calls the slices of a member. */

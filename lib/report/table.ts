@@ -1,5 +1,5 @@
 /** Plain-text tables. */
-import { array, list, maybe, number, object, oneOf, signature, text } from '../schema/index.js'
+import { array, list, maybe, number, object, oneOf, signature, text } from '../base/schema/index.js'
 
 export interface Column {
   title: string

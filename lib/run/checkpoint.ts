@@ -3,6 +3,18 @@ import type { Description } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { fromJson, toJson } from '../base/json.js'
 import { RANDOM_STATE } from '../base/random.js'
+import {
+  count,
+  faultOf,
+  flag,
+  like,
+  maybe,
+  number,
+  object,
+  oneOf,
+  path as pathSchema,
+  thing,
+} from '../base/schema/index.js'
 import type { Plan, Verification } from '../cut/index.js'
 import { VERIFICATION } from '../cut/verify/verify.js'
 import type { OpRecord } from '../groups/index.js'
@@ -10,7 +22,6 @@ import { RECORD } from '../groups/schemas.js'
 import { REMOVED_UNITS } from '../plan/schemas.js'
 import type { RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_STATE } from '../regularize/types.js'
-import { count, faultOf, flag, like, maybe, number, object, oneOf, path as pathSchema, thing } from '../schema/index.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
 import { type Device, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'

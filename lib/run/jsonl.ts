@@ -1,6 +1,6 @@
 import { appendText } from '../base/files.js'
 import { toJson } from '../base/json.js'
-import { flag, maybe, object, path as pathSchema, signature } from '../schema/index.js'
+import { flag, maybe, object, path as pathSchema, signature } from '../base/schema/index.js'
 import type { RunRecord } from './types.js'
 
 export interface JsonLinesOptions {

@@ -1,5 +1,6 @@
 import { untilAborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
+import { shown } from '../base/schema/index.js'
 import {
   analyse,
   compensate,
@@ -13,7 +14,6 @@ import {
 import type { Analysis, OpRecord } from '../groups/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
-import { shown } from '../schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,

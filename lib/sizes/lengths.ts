@@ -1,4 +1,3 @@
-import { lengthRuleFor } from '../operators/lengths.js'
 import {
   type Arg,
   flat,
@@ -25,6 +24,7 @@ export class Lengths implements Dimensions {
   readonly numbers: Numbers
   readonly symbols: Symbols
   private readonly record: OpRecord
+  private readonly ruleFor: (operator: string) => LengthRule | undefined
   private readonly shapes = new Map<ValueId, readonly Polynomial[]>()
   private readonly given: ReadonlySet<ValueId>
   /** Lengths of which nothing is known. */
@@ -35,8 +35,15 @@ export class Lengths implements Dimensions {
   /** Values of which it is being asked whether a branch chose them. */
   private readonly asked = new Set<ValueId>()
 
-  constructor(record: OpRecord, learned: Learned = new Map(), symbols = new Symbols()) {
+  /** @param ruleFor how long what an operator gives is, by its name */
+  constructor(
+    record: OpRecord,
+    ruleFor: (operator: string) => LengthRule | undefined,
+    learned: Learned = new Map(),
+    symbols = new Symbols(),
+  ) {
     this.record = record
+    this.ruleFor = ruleFor
     this.learned = learned
     this.symbols = symbols
     this.given = givenNumbers(record)
@@ -131,7 +138,7 @@ export class Lengths implements Dimensions {
     this.numbers.follow(op)
     const outputs = flat(op.outputs).filter((id) => this.record.values[id]?.kind === 'tensor')
     if (outputs.every((id) => (this.record.values[id] as TensorValue).shape.length === 0)) return
-    const rule = lengthRuleFor(op.name)
+    const rule = this.ruleFor(op.name)
     const view = new LengthOp(this, this.record, op)
     const joined = this.joinedRounds(view)
     outputs.forEach((id, k) => {
@@ -188,6 +195,12 @@ function madeInRounds({ ops, values }: OpRecord): Map<ValueId, Set<number>> {
   }
   return made
 }
+
+/** A length, or undefined where it is not understood. */
+export type Length = Polynomial | undefined
+
+/** Lengths of output `k`, of shape `shape` in the example. */
+export type LengthRule = (op: LengthOp, shape: readonly number[], k: number) => readonly Length[] | undefined
 
 /** One operator of the record, as the rules of lengths see it. */
 export class LengthOp {

@@ -1,8 +1,8 @@
 import { aborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
+import { type Entries, flag, maybe, object, signal as signalSchema } from '../base/schema/index.js'
 import type { JobOptions } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { type Entries, flag, maybe, object, signal as signalSchema } from '../schema/index.js'
 
 /** Milliseconds that work has to end after it was cancelled, before its thread is left behind. */
 const PATIENCE = 1000

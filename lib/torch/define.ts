@@ -1,5 +1,5 @@
+import { dictionary, maybe, object, signature, text } from '../base/schema/index.js'
 import { binding } from '../libtorch/index.js'
-import { dictionary, maybe, object, signature, text } from '../schema/index.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import { handleOf, TENSOR, type Tensor } from './tensor.js'
 

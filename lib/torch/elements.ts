@@ -1,6 +1,6 @@
 import { EspalierError } from '../base/errors.js'
+import type { TypedArray } from '../libtorch/binding.js'
 import type { DType } from '../record/record.js'
-import type { TypedArray } from './tensor.js'
 
 /** Element type of each typed array. */
 const ELEMENT_TYPES: readonly [new (length: number) => TypedArray, DType][] = [

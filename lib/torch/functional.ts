@@ -1,4 +1,4 @@
-import { type Entries, either, maybe, number, object, oneOf, signature, thing } from '../schema/index.js'
+import { type Entries, either, maybe, number, object, oneOf, signature, thing } from '../base/schema/index.js'
 import { RUN_ENTRIES, type RunOptions } from './abort.js'
 import { call, type OpCall, run } from './operators.js'
 import { TENSOR, type Tensor } from './tensor.js'

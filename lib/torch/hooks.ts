@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
+import { shown } from '../base/schema/index.js'
 import type { HookHandle, NativeForwardHook, NativeGradientHook, NativeInput } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { shown } from '../schema/index.js'
 import type { ModuleInput, ModuleOutput } from './module.js'
 import { scope } from './scope.js'
 import { type Tensor, wrapTensor } from './tensor.js'

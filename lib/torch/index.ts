@@ -1,3 +1,5 @@
+export type { Device, LoadLimits, TrainEvalRepair, TypedArray } from '../libtorch/binding.js'
+export type { CutRequest } from '../record/cut-request.js'
 export type { RunOptions, SignalOptions } from './abort.js'
 export { define, type ModuleTensors } from './define.js'
 export {
@@ -12,7 +14,6 @@ export {
   softmax,
 } from './functional.js'
 export type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
-export type { LoadLimits } from './limits.js'
 export { type LoadModelOptions, load } from './load.js'
 export {
   type ModuleInput,
@@ -33,14 +34,8 @@ export {
   run,
 } from './operators.js'
 export { PenaltyHook } from './penalty-hook.js'
-export { type CutRequest, Recording, type TrainEvalRepair } from './recording.js'
+export { Recording } from './recording.js'
 export { keep, scope } from './scope.js'
 export { manualSeed, setMemoryLimit, setThreads, threads, torchVersion } from './settings.js'
-export {
-  type BackwardOptions,
-  type Device,
-  Tensor,
-  type TensorOptions,
-  type TypedArray,
-} from './tensor.js'
+export { type BackwardOptions, Tensor, type TensorOptions } from './tensor.js'
 export { type LoadUntrustedOptions, loadUntrusted, type UntrustedModel } from './untrusted/index.js'

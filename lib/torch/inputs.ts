@@ -1,5 +1,6 @@
+import type { Device } from '../libtorch/binding.js'
 import type { ModuleInput } from './module.js'
-import { type Device, Tensor } from './tensor.js'
+import { Tensor } from './tensor.js'
 
 /** The inputs with `change` of each tensor in its place. */
 export function mapTensors(

@@ -2,8 +2,6 @@ import { constants, type Stats } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
-import type { ModuleHandle } from '../libtorch/binding.js'
-import { binding } from '../libtorch/index.js'
 import {
   either,
   flag,
@@ -15,12 +13,13 @@ import {
   signal,
   signature,
   thing,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
+import type { Device, LoadLimits, ModuleHandle, TrainEvalRepair } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
 import { withSignal } from './abort.js'
-import { LOAD_LIMITS, type LoadLimits } from './limits.js'
+import { LOAD_LIMITS } from './limits.js'
 import { type ScriptModule, wrapModule } from './module.js'
-import type { TrainEvalRepair } from './recording.js'
-import { DEVICE, type Device } from './tensor.js'
+import { DEVICE } from './tensor.js'
 
 export interface LoadModelOptions {
   /**

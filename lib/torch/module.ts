@@ -1,9 +1,6 @@
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
-import type { ModuleHandle, NamedHandle, NativeExtraFiles } from '../libtorch/binding.js'
-import { binding } from '../libtorch/index.js'
-import type { DType } from '../record/record.js'
 import {
   count,
   dictionary,
@@ -17,7 +14,11 @@ import {
   signature,
   text,
   thing,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
+import type { Device, ModuleHandle, NamedHandle, NativeExtraFiles, TrainEvalRepair } from '../libtorch/binding.js'
+import { binding } from '../libtorch/index.js'
+import type { CutRequest } from '../record/cut-request.js'
+import type { DType } from '../record/record.js'
 import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, SIGNAL_OPTIONS, type SignalOptions, withSignal } from './abort.js'
 import {
   type ForwardHook,
@@ -28,16 +29,8 @@ import {
   registration,
 } from './hooks.js'
 import { onDevice } from './inputs.js'
-import {
-  CUT_REQUEST,
-  type CutRequest,
-  RECORDING,
-  type Recording,
-  recordingHandleOf,
-  type TrainEvalRepair,
-  wrapRecording,
-} from './recording.js'
-import { DEVICE, type Device, DTYPE, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
+import { CUT_REQUEST, RECORDING, type Recording, recordingHandleOf, wrapRecording } from './recording.js'
+import { DEVICE, DTYPE, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
 import { lift, lower, type Value } from './values.js'
 
 /** An input of a module: lists and tuples are arrays, dicts are plain objects or Maps. */

@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
+import { array, count, list, maybe, object, shown, signature, text } from '../base/schema/index.js'
 import type { NativeInput, NativeOutput } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { array, count, list, maybe, object, shown, signature, text } from '../schema/index.js'
 import { RUN_ENTRIES, type RunOptions, withSignal } from './abort.js'
 import type { Tensor } from './tensor.js'
 import { lift, lower } from './values.js'

@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
+import { flag, number, shown, signature } from '../base/schema/index.js'
 import type { PenaltyHookHandle } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { flag, number, shown, signature } from '../schema/index.js'
 import { handleOf, type Tensor } from './tensor.js'
 
 /** @internal */

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { EspalierError } from '../base/errors.js'
-import { shown } from '../schema/index.js'
+import { shown } from '../base/schema/index.js'
 import { Tensor } from './tensor.js'
 
 interface Scope {

@@ -1,5 +1,5 @@
+import { number, signature } from '../base/schema/index.js'
 import { binding } from '../libtorch/index.js'
-import { number, signature } from '../schema/index.js'
 
 /** @internal */
 export const MANUAL_SEED = signature('manualSeed', ['seed', number({ min: 0, integer: true })])

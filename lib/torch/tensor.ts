@@ -1,26 +1,13 @@
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
-import type { TensorHandle } from '../libtorch/binding.js'
+import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../base/schema/index.js'
+import type { Device, TensorHandle, TypedArray } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
 import { DTYPES, type DType } from '../record/record.js'
-import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../schema/index.js'
 import { type RunOptions, withSignal } from './abort.js'
 import { toElements } from './elements.js'
 import { type GradientHook, gradientHook, type HookRegistration, registration } from './hooks.js'
 import { track, untrack } from './scope.js'
-
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-
-/** Where a tensor lives. Espalier's own operators are there for the CPU and for CUDA. */
-export type Device = 'cpu' | `${'cuda' | 'xpu' | 'mtia'}:${number}`
 
 export interface TensorOptions {
   /** Default: the type of a typed array's elements, `int64` for bigints, else `float32`. */

@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { shown, thing } from '../schema/index.js'
+import { shown, thing } from '../base/schema/index.js'
 import { run, type Tensor } from '../torch/index.js'
 
 /** The dimension of the output that runs over the classes: 1, as PyTorch has it, or the last. */

@@ -15,7 +15,7 @@ import {
   signal as signalSchema,
   signature,
   thing,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
 import { type Device, Tensor, type TypedArray } from '../torch/index.js'
 import { DEVICE } from '../torch/tensor.js'
 

@@ -1,4 +1,4 @@
-import { count, maybe, object, signal as signalSchema, signature } from '../schema/index.js'
+import { count, maybe, object, signal as signalSchema, signature } from '../base/schema/index.js'
 import { type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
 import { CLASS_AXIS, type ClassAxis, classAxisOf, countRight } from './classes.js'

@@ -1,10 +1,5 @@
 import { EspalierError } from '../base/errors.js'
 import { RANDOM_STATE, Random, type RandomState } from '../base/random.js'
-import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from '../optim/optimizer.js'
-import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from '../optim/schedule.js'
-import type { Stepping } from '../optim/stability.js'
-import type { Regularizer } from '../regularize/index.js'
-import { REGULARIZER } from '../regularize/types.js'
 import {
   count,
   type Entries,
@@ -16,7 +11,12 @@ import {
   object,
   signal as signalSchema,
   signature,
-} from '../schema/index.js'
+} from '../base/schema/index.js'
+import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from '../optim/optimizer.js'
+import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from '../optim/schedule.js'
+import type { Stepping } from '../optim/stability.js'
+import type { Regularizer } from '../regularize/index.js'
+import { REGULARIZER } from '../regularize/types.js'
 import { manualSeed, type ScriptModule } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
 import { CLASS_AXIS, type ClassAxis } from './classes.js'

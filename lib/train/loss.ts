@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { either, func, maybe, oneOf, shown, signature } from '../schema/index.js'
+import { either, func, maybe, oneOf, shown, signature } from '../base/schema/index.js'
 import { call, crossEntropy, type ModuleOutput, mseLoss, Tensor } from '../torch/index.js'
 import { CLASS_AXIS, type ClassAxis, mustBeClasses, mustHaveClasses } from './classes.js'
 

@@ -3,10 +3,11 @@
 
 import { readFileSync, writeSync } from 'node:fs'
 import { EspalierError } from '../../base/errors.js'
+import type { TypedArray } from '../../libtorch/binding.js'
 import { binding, loadRuntime } from '../../libtorch/index.js'
 import { load } from '../load.js'
 import { manualSeed, setThreads } from '../settings.js'
-import { Tensor, type TypedArray } from '../tensor.js'
+import { Tensor } from '../tensor.js'
 import type { Request } from './index.js'
 import { pack, takeArrays, unpack, type WireTensor } from './wire.js'
 

@@ -1,6 +1,6 @@
 import { EspalierError } from '../../base/errors.js'
+import type { TypedArray } from '../../libtorch/binding.js'
 import type { DType } from '../../record/record.js'
-import type { TypedArray } from '../tensor.js'
 
 /**
  * What two processes send each other: the length of a text of JSON, the text, and the bytes that it describes. The receiver

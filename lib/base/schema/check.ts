@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
-import { EspalierError } from '../base/errors.js'
+import { EspalierError } from '../errors.js'
 import type { Schema } from './kinds.js'
 
 /** A parameter of a public call: its name and what it takes. */

@@ -1,6 +1,7 @@
 import { type Coordinate, type Coordinates, FIXED, MET } from './coordinates.js'
 import type { Axes, Axis, Factors } from './interned.js'
 import type { FreezeReason } from './reason.js'
+import { UnsupportedForm } from './unsupported.js'
 
 export { Axes, type Axis } from './interned.js'
 
@@ -38,7 +39,7 @@ export function fixAxis({ coordinates }: Axes, axis: Axis, reason: FreezeReason)
 /** Demands that two axes of equal size keep the same indices. */
 export function equateAxes(axes: Axes, a: Axis, b: Axis, reason: FreezeReason): void {
   if (axes.of(a) === axes.of(b)) return
-  if (a.length !== b.length) throw new RangeError(`axes of ${a.length} and ${b.length} cannot be equal`)
+  if (a.length !== b.length) throw new UnsupportedForm(`axes of ${a.length} and ${b.length} cannot be equal`)
   const resolved = axes.coordinates.equateAll(a, b, reason)
   if (!resolved) equateFactors(axes, a, b, { ...reason, kind: 'factors do not nest' })
   // An axis that is fixed keeps its own reasons: the one that all fixed axes share has none.

@@ -1,4 +1,5 @@
 import { type Analysis, flatArgs, type OpEntry, survives, type TensorValue, type ValueId } from '../groups/index.js'
+import { operatorOf } from '../operators/catalogue.js'
 import { type Plan, removedUnits } from '../plan/plan.js'
 import type { Compensation, Uncompensated } from './compensate.js'
 
@@ -17,24 +18,6 @@ export interface Consumer {
   into: Compensation['into']
   name?: string
 }
-
-/** Operators that take channels in, and how many dimensions of their input follow the channels. */
-const CONSUMERS: Readonly<Record<string, { after: number | undefined }>> = {
-  'aten::linear': { after: 0 },
-  'aten::conv1d': { after: 1 },
-  'aten::conv2d': { after: 2 },
-  'aten::conv3d': { after: 3 },
-  // As many as the kernel has.
-  'aten::_convolution': { after: undefined },
-  'aten::_convolution_mode': { after: undefined },
-}
-
-/** Others that do. */
-const LEFT_ALONE: ReadonlySet<string> = new Set(
-  [1, 2, 3]
-    .map((dims) => `aten::conv_transpose${dims}d`)
-    .concat('aten::bilinear', 'aten::addmm', 'aten::matmul', 'aten::mm'),
-)
 
 interface Found {
   consumers: Consumer[]
@@ -77,10 +60,10 @@ class Search {
 
   /** The consumer, a reason why it is left alone, or undefined for what loses no channels. */
   consumer(op: OpEntry): Consumer | string | undefined {
-    const known = CONSUMERS[op.name]
-    if (!known && !LEFT_ALONE.has(op.name)) return undefined
+    const sums = operatorOf(op.name, op.overload)?.sums
+    if (sums === undefined) return undefined
     const [input, weight, bias] = ['input', 'weight', 'bias'].map((argument) => this.tensor(op, argument))
-    if (!known || !input || !weight || this.number(op, 'transposed') === true) {
+    if (sums === 'left alone' || !input || !weight || this.number(op, 'transposed') === true) {
       return flatArgs(op.inputs).some((id) => this.sumsOverLost(op, id))
         ? 'its operator is none of those that are compensated'
         : undefined
@@ -92,11 +75,10 @@ class Search {
     const own = this.ownWeight(weight)
     if (typeof own === 'string') return own
     if (op.argNames.includes('groups') && this.number(op, 'groups') !== 1) return 'it has groups'
-    const after = known.after ?? kernel.length
     const consumer = {
       ...{ op, ...own, removed, kept: this.plan.keep[own.weight]?.[0] ?? range(outputs) },
       padded: isPadded(op, this.analysis.record.values),
-      place: { node: op.node, input: op.inputs.indexOf(input.id), dim: input.value.shape.length - 1 - after },
+      place: { node: op.node, input: op.inputs.indexOf(input.id), dim: input.value.shape.length - 1 - kernel.length },
     }
     if (bias !== undefined) {
       const name = bias.value.names?.[0]

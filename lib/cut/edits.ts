@@ -10,19 +10,13 @@ import {
 } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { Widths } from '../groups/widths.js'
+import { operatorOf } from '../operators/catalogue.js'
+import type { Place, Resizing } from '../operators/resize.js'
 import { type Plan, removedUnits } from '../plan/plan.js'
 import { PLAN } from '../plan/schemas.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import type { CutRequest } from '../torch/index.js'
 import { type Entry, ratioOf, Scalars } from './scalars.js'
-import { SLOTS } from './slots.js'
-
-/** Where a number of the graph is used. */
-export interface Place {
-  node: number
-  input: number
-  element?: number
-}
 
 /** @internal */
 export const COMPILE_CUT = signature('compileCut', ['analysis', ANALYSIS], ['plan', PLAN])
@@ -46,8 +40,8 @@ export function compileCut(analysis: Analysis, plan: Plan): CutRequest {
   return { slices, ...compiler.edits() }
 }
 
-/** Gathers the edits of one cut; the operators' own demands are in slots.ts. */
-export class Compiler {
+/** Gathers the edits of one cut; the operators' own demands are in operators/. */
+export class Compiler implements Resizing {
   readonly analysis: Analysis
   readonly widths: Widths
   readonly scalars: Scalars
@@ -82,8 +76,7 @@ export class Compiler {
   }
 
   compile(op: OpEntry): void {
-    const slots = SLOTS.get(op.name)
-    const handled = slots ? slots(this, op) : new Set<number>()
+    const handled = operatorOf(op.name, op.overload)?.resize?.(this, op) ?? new Set<number>()
     this.eachArgument(op, (place, id) => this.sliceConstant(op, place, id))
     if (op.name === 'prim::Loop') this.keepRounds(op)
     if (!flatArgs(op.outputs).some((id) => this.rank(id) > 0)) return

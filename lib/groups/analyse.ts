@@ -2,10 +2,9 @@ import { type Axis, fixAxis, isFixedAxis } from '../axes/axes.js'
 import type { FreezeReason } from '../axes/reason.js'
 import { EspalierError } from '../base/errors.js'
 import { signature } from '../base/schema/index.js'
+import { applyRule, lengthRuleOf } from '../operators/apply.js'
 import { type Fix, Graph, type Relation } from '../operators/graph.js'
-import { lengthRuleFor } from '../operators/lengths.js'
 import { Op } from '../operators/op.js'
-import { applyRule } from '../operators/rules.js'
 import { areAlike } from '../record/alike.js'
 import { withKnownIntegers } from '../record/known.js'
 import { type Arg, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from '../record/record.js'
@@ -78,9 +77,9 @@ export function analyse(given: OpRecord, blockedIn: (analysis: Analysis) => read
 
 function analyseSound(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[]): Analysis {
   const record = withKnownIntegers(given)
-  const first = relate(record, new Lengths(record, lengthRuleFor))
+  const first = relate(record, new Lengths(record, lengthRuleOf))
   const learned = tiedLengths(first.graph, first.live)
-  const again = () => relate(record, new Lengths(record, lengthRuleFor, learned, first.graph.lengths.symbols))
+  const again = () => relate(record, new Lengths(record, lengthRuleOf, learned, first.graph.lengths.symbols))
   const { graph, closed, live } = learned.size === 0 ? first : again()
   fixAll(graph, record.output, { kind: 'model output' })
   keepRectangular(graph, live)

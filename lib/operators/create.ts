@@ -1,9 +1,12 @@
 import { fixedAxis } from '../axes/axes.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import type { LengthRule } from '../sizes/lengths.js'
+import { first } from './lengths.js'
+import { type Family, operators, type Relate } from './operator.js'
+import { outputSizes } from './resize.js'
 
 /** A tensor of a given size: its widths follow what it is combined with. */
 const filled =
-  (zero: (fill: number | undefined) => boolean): Rule =>
+  (zero: (fill: number | undefined) => boolean): Relate =>
   (op) => {
     const shape = op.outputShape()
     const dead = zero(op.number('fill_value'))
@@ -14,7 +17,7 @@ const filled =
   }
 
 /** Numbers that depend on their place: what they are combined with must keep its numbering. */
-const positions: Rule = (op) => {
+const positions: Relate = (op) => {
   for (const t of op.allInputs()) for (const axis of t.axes) op.fix(axis, 'positions')
   op.allOutputs().forEach((_, k) => {
     const shape = op.outputShape(k)
@@ -27,7 +30,7 @@ const positions: Rule = (op) => {
 }
 
 /** One dimension each, combined to a grid. */
-const grid: Rule = (op) => {
+const grid: Relate = (op) => {
   const axes = op.tensors('tensors').map((t) => t.axes[0] ?? fixedAxis(1))
   const indexing = op.arg('indexing')
   const value = typeof indexing === 'number' ? op.graph.record.values[indexing] : undefined
@@ -42,19 +45,37 @@ const grid: Rule = (op) => {
   })
 }
 
-export const createRules: RuleTable = new Map<string, Rule>([
-  ...rules(
-    filled(() => true),
+export const filledLengths: LengthRule = (op) => op.numbers('size')
+
+const FILLED = 'the widths of what it is combined with'
+const fill = (zero: (value: number | undefined) => boolean) => ({
+  relate: filled(zero),
+  lengths: filledLengths,
+  resize: outputSizes('size'),
+})
+
+export const creations: Family = [
+  ...operators(
     'zeros new_zeros',
+    FILLED,
+    fill(() => true),
   ),
-  ...rules(
-    filled(() => false),
+  ...operators(
     'ones new_ones empty new_empty',
+    FILLED,
+    fill(() => false),
   ),
-  ...rules(
-    filled((fill) => fill === 0),
+  ...operators(
     'full new_full',
+    FILLED,
+    fill((value) => value === 0),
   ),
-  ...rules(positions, 'arange range linspace logspace eye one_hot tensor'),
-  ...rules(grid, 'meshgrid'),
-])
+  ...operators('arange range linspace logspace eye tensor', 'nothing: numbers that depend on their place', {
+    relate: positions,
+  }),
+  ...operators('one_hot', 'nothing: numbers that depend on their place', {
+    relate: positions,
+    lengths: (op) => [...(first(op)?.lengths ?? []), op.number('num_classes')],
+  }),
+  ...operators('meshgrid', 'each dimension of its own', { relate: grid }),
+]

@@ -1,7 +1,8 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import type { Tensor } from './graph.js'
+import { broadcast, sameLengths } from './lengths.js'
+import { type Family, operators, type Relate } from './operator.js'
 import { drawing } from './random.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
 
 /**
  * Whether an output is zero where an operand's dead slice is: of all operands, of any, of the first one, or never. A
@@ -16,7 +17,7 @@ const CHOOSERS = new Set(['condition', 'mask'])
  * Aligns the operands at their trailing dimensions and equates those of full size. An operand of size 1 is the same for
  * every index and constrains nothing.
  */
-function elementwise(zero: Zero): Rule {
+function elementwise(zero: Zero): Relate {
   return (op) => {
     const operands = op.allInputs()
     const choosers = op.entry.argNames.flatMap((name) => (CHOOSERS.has(name) ? (op.tensor(name) ?? []) : []))
@@ -50,10 +51,10 @@ const ZERO: Readonly<Record<Zero, (dead: readonly boolean[]) => boolean>> = {
 }
 
 /** `x + 1` is not zero where `x` is; `x + y` is where both are. */
-const sum: Rule = (op) => elementwise(op.allInputs().length > 1 || op.number('other') === 0 ? 'all' : 'never')(op)
+const sum: Relate = (op) => elementwise(op.allInputs().length > 1 || op.number('other') === 0 ? 'all' : 'never')(op)
 
 /** `x / y`: zero over zero has no value. */
-const quotient: Rule = (op) => {
+const quotient: Relate = (op) => {
   const divisor = op.tensor('other') ?? op.tensor('tensor2')
   divisor?.axes.forEach((axis, d) => {
     if (divisor.zero[d]) op.fix(axis, 'no finite value where it is zero')
@@ -62,25 +63,25 @@ const quotient: Rule = (op) => {
 }
 
 /** `x ** y`: zero stays zero for a positive exponent. */
-const power: Rule = (op) => {
+const power: Relate = (op) => {
   const exponent = op.number('exponent')
   elementwise(exponent === undefined || exponent === 0 ? 'never' : exponent > 0 ? 'first' : 'pole')(op)
 }
 
 /** `clamp`, `hardtanh`: zero stays zero when it lies within the bounds. */
 const clamp =
-  (low: string, high: string): Rule =>
+  (low: string, high: string): Relate =>
   (op) =>
     elementwise((op.number(low) ?? 0) <= 0 && (op.number(high) ?? 0) >= 0 ? 'all' : 'never')(op)
 
 /** A value that is put in the place of others. */
 const fill =
-  (argument: string): Rule =>
+  (argument: string): Relate =>
   (op) =>
     elementwise(op.number(argument) === 0 ? 'first' : 'never')(op)
 
 /** `prelu`: one slope for all, or one for each channel (dimension 1). */
-const prelu: Rule = (op) => {
+const prelu: Relate = (op) => {
   const x = op.input('self')
   const weight = op.input('weight')
   if (weight.shape[0] !== 1 && x.shape.length > 1) {
@@ -91,14 +92,14 @@ const prelu: Rule = (op) => {
 }
 
 /** The same tensor, or a copy of it: shape, axes and zeros are those of `self`; other operands do not matter. */
-const same: Rule = (op) => {
+const same: Relate = (op) => {
   const x = op.tensor('self') ?? op.tensor('input') ?? op.tensor('a')
   if (x) op.output(x.axes, x.zero)
 }
 
 /** The shape of `self` with other contents: a constant. */
 const contents =
-  (zero: boolean): Rule =>
+  (zero: boolean): Relate =>
   (op) => {
     const x = op.input('self')
     op.output(
@@ -108,7 +109,7 @@ const contents =
   }
 
 /** `self` takes the contents of `src`, which is broadcast to it. */
-const copy: Rule = (op) => {
+const copy: Relate = (op) => {
   const x = op.input('self')
   const source = op.input('src')
   const shift = x.axes.length - source.axes.length
@@ -122,47 +123,71 @@ const copy: Rule = (op) => {
 }
 
 /** `where(condition, self, other)`: either may be a number. */
-const where: Rule = (op) => {
+const where: Relate = (op) => {
   const numbers = ['self', 'other'].map((name) => op.number(name) ?? 0)
   elementwise(numbers.every((n) => n === 0) ? 'all' : 'never')(op)
 }
 
-export const elementwiseRules: RuleTable = new Map<string, Rule>([
-  ...rules(drawing('train', same), 'dropout feature_dropout alpha_dropout'),
-  ...rules(drawing('training', elementwise('all')), 'rrelu'),
-  ...rules(
-    same,
-    'contiguous clone detach to type_as float double half alias lift_fresh cpu cuda ' + 'requires_grad _to_copy',
+const BOTH = 'element by element'
+
+/** Lengths are those of the operands, broadcast. */
+const byElement = (relate: Relate) => ({ relate, lengths: broadcast })
+/** Lengths are those of the first operand. */
+const asFirst = (relate: Relate) => ({ relate, lengths: sameLengths })
+
+export const elementwises: Family = [
+  ...operators(
+    'dropout feature_dropout alpha_dropout',
+    `${BOTH}; all of it where it drops out`,
+    asFirst(drawing('train', same)),
   ),
-  ...rules(
-    elementwise('all'),
+  ...operators('rrelu', `${BOTH}; all of it where it draws slopes`, byElement(drawing('training', elementwise('all')))),
+  ...operators('alias detach contiguous to', 'the same tensor, or a copy', { ...asFirst(same), view: true }),
+  ...operators('clone type_as lift_fresh cpu cuda requires_grad _to_copy', 'the same tensor, or a copy', asFirst(same)),
+  ...operators('float double half', 'the same tensor, or a copy', byElement(same)),
+  ...operators('real imag', BOTH, { ...byElement(elementwise('all')), view: true }),
+  ...operators(
     'relu relu6 leaky_relu elu selu celu gelu silu mish tanh hardswish hardshrink softshrink abs absolute neg negative ' +
       'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
       'maximum minimum fmax fmin positive nan_to_num lerp addcmul logical_and ' +
-      'logical_or bitwise_and bitwise_or real imag conj',
+      'logical_or bitwise_and bitwise_or conj',
+    `${BOTH}; zero stays zero`,
+    byElement(elementwise('all')),
   ),
-  ...rules(
-    elementwise('never'),
+  ...operators(
     'sigmoid hardsigmoid exp exp2 cos acos arccos cosh softplus log_sigmoid threshold eq ne lt le gt ge not_equal ' +
       'less less_equal greater greater_equal isnan isinf isfinite isclose logical_not logical_xor bitwise_not bitwise_xor ' +
       'erfc atan2 signbit',
+    `${BOTH}; zero does not stay zero`,
+    byElement(elementwise('never')),
   ),
-  ...rules(elementwise('pole'), 'log log2 log10 rsqrt reciprocal logit acosh arccosh'),
-  ...rules(sum, 'add sub subtract rsub'),
-  ...rules(where, 'where'),
-  ['aten::max.other', elementwise('all')],
-  ['aten::min.other', elementwise('all')],
-  ...rules(elementwise('any'), 'mul multiply'),
-  ...rules(quotient, 'div true_divide divide floor_divide'),
-  ...rules(elementwise('first'), 'fmod remainder copysign _prelu_kernel'),
-  ...rules(power, 'pow float_power'),
-  ...rules(clamp('min', 'max'), 'clamp clip'),
-  ...rules(clamp('min', ''), 'clamp_min'),
-  ...rules(clamp('', 'max'), 'clamp_max'),
-  ...rules(clamp('min_val', 'max_val'), 'hardtanh'),
-  ...rules(fill('value'), 'masked_fill fill'),
-  ...rules(prelu, 'prelu'),
-  ...rules(contents(true), 'zero zeros_like'),
-  ...rules(contents(false), 'ones_like full_like empty_like'),
-  ...rules(copy, 'copy'),
-])
+  ...operators(
+    'log log2 log10 rsqrt reciprocal logit acosh arccosh',
+    `${BOTH}; what is zero when dead stays, since the result would not be finite`,
+    byElement(elementwise('pole')),
+  ),
+  ...operators('add sub subtract rsub', `${BOTH}; zero where both are`, byElement(sum)),
+  ...operators('where', `${BOTH}; zero where both are`, byElement(where)),
+  ...operators('max.other min.other', `${BOTH}; zero where both are`, byElement(elementwise('all'))),
+  ...operators('mul multiply', `${BOTH}; zero where one is`, byElement(elementwise('any'))),
+  ...operators(
+    'div true_divide divide floor_divide',
+    `${BOTH}; a divisor that is zero when dead stays`,
+    byElement(quotient),
+  ),
+  ...operators(
+    'fmod remainder copysign _prelu_kernel',
+    `${BOTH}; zero where the first is`,
+    byElement(elementwise('first')),
+  ),
+  ...operators('pow float_power', `${BOTH}; zero stays zero for a positive exponent`, byElement(power)),
+  ...operators('clamp clip', `${BOTH}; zero stays zero within the bounds`, byElement(clamp('min', 'max'))),
+  ...operators('clamp_min', `${BOTH}; zero stays zero within the bound`, byElement(clamp('min', ''))),
+  ...operators('clamp_max', `${BOTH}; zero stays zero within the bound`, byElement(clamp('', 'max'))),
+  ...operators('hardtanh', `${BOTH}; zero stays zero within the bounds`, byElement(clamp('min_val', 'max_val'))),
+  ...operators('masked_fill fill', `${BOTH}; zero stays zero for the value 0`, asFirst(fill('value'))),
+  ...operators('prelu', `${BOTH}; a slope for each channel is cut with it`, asFirst(prelu)),
+  ...operators('zero zeros_like', 'the axes of its operand', asFirst(contents(true))),
+  ...operators('ones_like full_like empty_like', 'the axes of its operand', asFirst(contents(false))),
+  ...operators('copy', 'takes the contents of another tensor', asFirst(copy)),
+]

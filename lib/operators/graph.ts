@@ -1,6 +1,7 @@
 import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis } from '../axes/axes.js'
 import { type Coordinate, Coordinates, FIXED, MET } from '../axes/coordinates.js'
 import type { FreezeReason } from '../axes/reason.js'
+import { UnsupportedForm } from '../axes/unsupported.js'
 import type { OpEntry, OpRecord, TensorValue, ValueId } from '../record/record.js'
 import type { Lengths } from '../sizes/lengths.js'
 import { type Normalized, normalizedWeights } from './normalized.js'
@@ -141,7 +142,7 @@ export class Graph {
 
   private create(id: ValueId, given: Readonly<Record<number, Axis>>, op?: OpEntry): Tensor {
     const value = this.value(id)
-    if (!value) throw new TypeError(`value ${id} of the record is no tensor`)
+    if (!value) throw new UnsupportedForm(`value ${id} of the record is no tensor`)
     const made = { id, shape: value.shape, ...this.source(id, value, given, op) }
     this.tensors.set(id, made)
     return made
@@ -151,7 +152,7 @@ export class Graph {
     const value = this.value(id)
     if (!value) return
     if (axes.length !== value.shape.length || axes.some((axis, d) => axis.length !== value.shape[d])) {
-      throw new RangeError(`axes [${axes.map((a) => a.length)}] do not fit value ${id} of shape [${value.shape}]`)
+      throw new UnsupportedForm(`axes [${axes.map((a) => a.length)}] do not fit value ${id} of shape [${value.shape}]`)
     }
     this.tensors.set(id, { id, shape: value.shape, axes, zero })
   }

@@ -1,14 +1,17 @@
 import type { Axis } from '../axes/axes.js'
 import { MET } from '../axes/coordinates.js'
 import type { Tensor } from './graph.js'
+import { sameLengths } from './lengths.js'
 import type { Op } from './op.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type Family, operators, type Relate } from './operator.js'
+import { outputLengths, partsLeft, type Resize } from './resize.js'
 
 const AFFINE = { weight: 'norm-weight', bias: 'norm-bias' } as const
+
 const STATISTICS = { running_mean: 'statistic', running_var: 'statistic' } as const
 
 /** Batch norm, instance norm: statistics and affine parameters for each channel (dimension 1). */
-const perChannel: Rule = (op) => {
+const perChannel: Relate = (op) => {
   const x = op.input('input')
   const channel = x.axes[1]
   if (!channel) return op.freeze('unsupported form')
@@ -33,7 +36,7 @@ function zeroInAffine(op: Op, dim: number): boolean {
 }
 
 /** Layer and RMS norm over the last dimensions: after a cut, over what is kept of them. */
-const lastDimensions: Rule = (op) => {
+const lastDimensions: Relate = (op) => {
   const x = op.input('input')
   const rank = op.ints('normalized_shape')?.length
   if (rank === undefined) return op.freeze('unsupported form')
@@ -52,7 +55,7 @@ const lastDimensions: Rule = (op) => {
 }
 
 /** Channels (dimension 1) = groups x channels in a group. Whole groups go exactly; within one, over what is kept. */
-const groupNorm: Rule = (op) => {
+const groupNorm: Relate = (op) => {
   const x = op.input('input')
   const channel = x.axes[1]
   const groups = op.number('num_groups')
@@ -71,8 +74,22 @@ const groupNorm: Rule = (op) => {
   )
 }
 
-export const normRules: RuleTable = new Map<string, Rule>([
-  ...rules(perChannel, 'batch_norm instance_norm'),
-  ...rules(lastDimensions, 'layer_norm rms_norm _fused_rms_norm'),
-  ...rules(groupNorm, 'group_norm'),
-])
+/** `normalized_shape`: the last dimensions of the input. */
+const normalizedShape: Resize = (cut, op) => {
+  const input = op.inputs[cut.position(op, 'normalized_shape')]
+  const rank = typeof input === 'object' ? input.length : 0
+  return cut.requireList(op, 'normalized_shape', outputLengths(cut, op).slice(-rank))
+}
+
+export const norms: Family = [
+  ...operators('batch_norm instance_norm', 'channels, exactly; statistics over all else', {
+    relate: perChannel,
+    lengths: sameLengths,
+  }),
+  ...operators('layer_norm rms_norm _fused_rms_norm', 'features: after a cut over what is kept of them', {
+    ...{ relate: lastDimensions, lengths: sameLengths, resize: normalizedShape },
+  }),
+  ...operators('group_norm', 'whole groups, exactly; channels of a group: over what is kept of them', {
+    ...{ relate: groupNorm, lengths: sameLengths, resize: partsLeft('num_groups', 'input') },
+  }),
+]

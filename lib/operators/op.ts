@@ -1,6 +1,7 @@
 import { type Axis, fixedAxis, isFixedAxis, mergeAxes, splitAxis } from '../axes/axes.js'
 import type { Coordinates } from '../axes/coordinates.js'
 import type { FreezeReason } from '../axes/reason.js'
+import { UnsupportedForm } from '../axes/unsupported.js'
 import { type Arg, flat, type OpEntry, type ValueId } from '../record/record.js'
 import type { Polynomial } from '../sizes/polynomial.js'
 import type { Graph, MemberUse, Tensor } from './graph.js'
@@ -41,7 +42,7 @@ export class Op {
   /** A tensor argument that the operator cannot do without. */
   input(name: string, axes?: Readonly<Record<number, Axis>>): Tensor {
     const tensor = this.tensor(name, axes)
-    if (!tensor) throw new TypeError(`${this.entry.name} has no tensor argument '${name}'`)
+    if (!tensor) throw new UnsupportedForm(`${this.entry.name} has no tensor argument '${name}'`)
     return tensor
   }
 

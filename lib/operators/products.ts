@@ -1,12 +1,13 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/coordinates.js'
+import type { LengthRule, Sized } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
+import { aligned, lastOf, leading, shared } from './lengths.js'
 import type { Op } from './op.js'
-import { drawing } from './random.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type CountMacs, type Family, operators, type Relate, volume } from './operator.js'
 
 /** One dimension of one operand. */
-interface Side {
+export interface Side {
   t: Tensor
   dim: number
 }
@@ -14,9 +15,11 @@ interface Side {
 /** A dimension of a head, whether a reshape has made it or the weights have it of their own. */
 const HEAD_DIM = MET.product | MET.inner
 
-const axisOf = ({ t, dim }: Side): Axis => t.axes[dim] as Axis
-const zeroOf = ({ t, dim }: Side): boolean => t.zero[dim] === true
-const isWide = ({ t, dim }: Side): boolean => (t.shape[dim] as number) > 1
+export const axisOf = ({ t, dim }: Side): Axis => t.axes[dim] as Axis
+
+export const zeroOf = ({ t, dim }: Side): boolean => t.zero[dim] === true
+
+export const isWide = ({ t, dim }: Side): boolean => (t.shape[dim] as number) > 1
 
 /**
  * Products of tensors, each dimension of which has a letter: letters that the output lacks are contracted, the others pass
@@ -24,7 +27,7 @@ const isWide = ({ t, dim }: Side): boolean => (t.shape[dim] as number) > 1
  *
  * Where two operands are no parameters this is attention: the batch letters are heads, the others dimensions of a head.
  */
-function product(op: Op, operands: readonly { t: Tensor; letters: string }[], output: string, add?: Tensor): void {
+function multiply(op: Op, operands: readonly { t: Tensor; letters: string }[], output: string, add?: Tensor): void {
   const sides = new Map<string, Side[]>()
   for (const { t, letters } of operands) {
     ;[...letters].forEach((letter, dim) => {
@@ -95,16 +98,16 @@ function matmul(op: Op, x: Tensor, y: Tensor, add?: Tensor): void {
     { t: x, letters: `${batch(x)}${rows}b` },
     { t: y, letters: `${batch(y)}b${columns}` },
   ]
-  product(op, operands, LETTERS.slice(3, 3 + rank) + rows + columns, add)
+  multiply(op, operands, LETTERS.slice(3, 3 + rank) + rows + columns, add)
 }
 
 const matrices =
-  (a: string, b: string, add?: string): Rule =>
+  (a: string, b: string, add?: string): Relate =>
   (op) =>
     matmul(op, op.input(a), op.input(b), add === undefined ? undefined : op.tensor(add))
 
 /** `einsum('bhid,bhjd->bhij', a, b)`; an ellipsis stands for the dimensions that are left. */
-const einsum: Rule = (op) => {
+const einsum: Relate = (op) => {
   const arg = op.arg('equation')
   const value = typeof arg === 'number' ? op.graph.record.values[arg] : undefined
   const tensors = op.tensors('tensors')
@@ -128,7 +131,7 @@ const einsum: Rule = (op) => {
   const all = terms.join('').replaceAll('...', '')
   const once = [...new Set(all)].filter((letter) => all.split(letter).length === 2).sort()
   const output = (given ?? `...${once.join('')}`).replace('...', ellipsis(most))
-  product(op, operands, output)
+  multiply(op, operands, output)
 }
 
 /**
@@ -152,7 +155,7 @@ function keepAligned(op: Op, t: Tensor, dim: number): void {
 }
 
 /** One matrix a group: experts, each with the rows that were sent to it. */
-const grouped: Rule = (op) => {
+const grouped: Relate = (op) => {
   const operands = [op.input('self'), op.input('mat2')] as const
   const form = GROUPED[operands.map((t) => t.axes.length).join()]
   if (!form || op.tensor('bias')) return op.freeze('unsupported form')
@@ -166,62 +169,158 @@ const grouped: Rule = (op) => {
     for (const letter of 'kn') keepAligned(op, t, (form.terms[k] as string).indexOf(letter))
   })
   const given = operands.map((t, k) => ({ t, letters: form.terms[k] as string }))
-  product(op, given, form.output)
+  multiply(op, given, form.output)
 }
 
 /**
- * `softmax(q kᵀ scale + mask) v` with q [… L E], k [… S E], v [… S V]: the positions S are under a softmax; heads are the
- * batch dimension before the positions, of which the keys may have fewer (grouped-query attention).
+ * A sum over channels: columns of a weight are zeroed with their channels. Where they are computed, and not zero then, the
+ * channels must be; else the axis can't be cut.
  */
-const attention: Rule = (op) => {
-  const [q, k, v] = [op.input('query'), op.input('key'), op.input('value')]
-  const mask = op.tensor('attn_mask')
-  const rank = q.axes.length
-  if (rank < 2 || k.axes.length !== rank || v.axes.length !== rank) return op.freeze('unsupported form')
-  const at = (t: Tensor, back: number): Side => ({ t, dim: t.axes.length - back })
-  const width = axisOf(at(q, 1))
-  op.equate(width, axisOf(at(k, 1)))
-  if (!zeroOf(at(q, 1)) && !zeroOf(at(k, 1))) op.fix(width, 'sum of values that are not zero when dead')
-  op.equate(axisOf(at(k, 2)), axisOf(at(v, 2)))
-  op.fix(axisOf(at(k, 2)), 'softmax over the axis')
-  op.meet(width, MET.product)
-  op.meet(axisOf(at(v, 1)), MET.product)
-
-  const batch = q.axes.slice(0, -2).map((axis, d) => {
-    const own = [q, k, v].map((t) => ({ t, dim: d })).filter(isWide)
-    const groups = axis.length / (k.axes[d] as Axis).length
-    if (op.flag('enable_gqa') && d === rank - 3 && groups > 1) {
-      // Every key head serves as many query heads, in order.
-      const { outer } = op.split(axis, groups, { outer: MET.outer, inner: MET.outer })
-      op.equate(outer, k.axes[d] as Axis)
-      op.equate(outer, v.axes[d] as Axis)
-    } else for (const side of own.slice(1)) op.equate(axisOf(own[0] as Side), axisOf(side))
-    const made = own[0] ? axisOf(own[0]) : axis
-    op.meet(made, MET.batch)
-    return made
-  })
-  if (mask) {
-    const scores = [...batch, axisOf(at(q, 2)), axisOf(at(k, 2))]
-    const shift = scores.length - mask.axes.length
-    mask.axes.forEach((axis, d) => {
-      const own = scores[d + shift]
-      if (own && axis.length > 1 && own.length === axis.length) op.equate(own, axis)
-    })
-  }
-  const zero = batch.map((_, d) => v.zero[d] === true && (v.shape[d] as number) > 1)
-  op.output([...batch, axisOf(at(q, 2)), axisOf(at(v, 1))], [...zero, false, zeroOf(at(v, 1))])
+export function contract(op: Op, x: { t: Tensor; dim: number }, weight: { t: Tensor; dim: number }): void {
+  const columns = weight.t.axes[weight.dim] as Axis
+  const exact = x.t.zero[x.dim] === true || weight.t.zero[weight.dim] === true
+  if (columns.length > 1 && !exact) op.fix(columns, 'sum of values that are not zero when dead')
 }
 
-export const productRules: RuleTable = new Map<string, Rule>([
-  ...rules(matrices('self', 'other'), 'matmul'),
-  ...rules(matrices('self', 'mat2'), 'mm bmm'),
-  ...rules(matrices('self', 'vec'), 'mv'),
-  ...rules(matrices('self', 'tensor'), 'dot'),
-  ...rules(matrices('self', 'other'), 'vdot'),
-  ...rules(matrices('mat1', 'mat2', 'self'), 'addmm'),
-  ...rules(matrices('batch1', 'batch2', 'self'), 'baddbmm'),
-  ...rules(matrices('mat', 'vec', 'self'), 'addmv'),
-  ...rules(einsum, 'einsum'),
-  ...rules(grouped, '_grouped_mm'),
-  ...rules(drawing('dropout_p', attention), 'scaled_dot_product_attention'),
-])
+/** `x[…, in] @ weight[out, in]^T + bias[out]`. */
+const linear: Relate = (op) => {
+  const x = op.input('input')
+  if (op.shape('weight').length !== 2) return op.freeze('unsupported form')
+  const weight = op.input('weight', { 1: x.axes[x.axes.length - 1] as Axis })
+  contract(op, { t: x, dim: x.axes.length - 1 }, { t: weight, dim: 1 })
+  const out = weight.axes[0] as Axis
+  const bias = op.tensor('bias', { 0: out })
+  op.use(weight, 0, 'output')
+  op.use(weight, 1, 'input')
+  op.use(bias, 0, 'bias')
+  const batch = x.axes.slice(0, -1)
+  op.output([...batch, out], [...x.zero.slice(0, -1), weight.zero[0] === true && (bias?.zero[0] ?? true)])
+}
+
+/** `x1[…, in1] weight[out, in1, in2] x2[…, in2] + bias[out]`. */
+const bilinear: Relate = (op) => {
+  const [a, b] = [op.input('input1'), op.input('input2')]
+  const weight = op.input('weight')
+  const bias = op.tensor('bias')
+  const [out, left, right] = weight.axes as [Axis, Axis, Axis]
+  op.equate(a.axes[a.axes.length - 1] as Axis, left)
+  op.equate(b.axes[b.axes.length - 1] as Axis, right)
+  a.axes.slice(0, -1).forEach((axis, d) => {
+    op.equate(axis, b.axes[d] as Axis)
+  })
+  if (bias) op.equate(out, bias.axes[0] as Axis)
+  op.use(weight, 0, 'output')
+  op.use(weight, 1, 'input')
+  op.use(weight, 2, 'input')
+  op.use(bias, 0, 'bias')
+  op.output(
+    [...a.axes.slice(0, -1), out],
+    [...a.axes.slice(0, -1).map(() => false), weight.zero[0] === true && (bias?.zero[0] ?? true)],
+  )
+}
+
+const matmulLengths =
+  (a: string, b: string): LengthRule =>
+  (op, shape) => {
+    const [x, y] = [op.tensor(a), op.tensor(b)]
+    if (!x || !y) return undefined
+    const batch = (t: Sized) => ({ sizes: t.sizes.slice(0, -2), lengths: t.lengths.slice(0, -2) })
+    const own = [...(x.sizes.length > 1 ? [x.lengths.at(-2)] : []), ...(y.sizes.length > 1 ? [y.lengths.at(-1)] : [])]
+    return [...aligned([batch(x), batch(y)], shape.length - own.length), ...own]
+  }
+
+const einsumLengths: LengthRule = (op) => {
+  const [left, right] = (op.text('equation') ?? '').replaceAll(' ', '').split('->') as [string, string?]
+  const tensors = op.tensors('tensors')
+  const terms = left.split(',')
+  if (right === undefined || left.includes('.') || terms.length !== tensors.length) return undefined
+  return [...right].map((letter) =>
+    shared(
+      terms.flatMap((term, k) => {
+        const d = term.indexOf(letter)
+        const length = tensors[k]?.lengths[d]
+        return length ? [{ size: 0, length }] : []
+      }),
+    ),
+  )
+}
+
+const contraction =
+  (a: string): CountMacs =>
+  ({ shape, output }) =>
+    volume(output) * (shape(a).at(-1) ?? 1)
+
+/** Every term of every sum: where the sums are shared out to groups, each term is in one of them. */
+const groupedMacs: CountMacs = ({ shape, output }) => {
+  const [a, b] = [shape('self'), shape('mat2')]
+  return volume(output) * (a.at(-1) ?? 1) * (a.length === 2 && b.length === 2 ? 1 / (output[0] ?? 1) : 1)
+}
+
+/** Operands one after the other from the left; each product runs over all letters of its two operands. */
+const einsumMacs: CountMacs = ({ shapes, scalar }) => {
+  const [left = '', right = ''] = String(scalar('equation')).replaceAll(' ', '').split('->')
+  const terms = left.split(',')
+  const sizes = new Map<string, number>()
+  const named = shapes('tensors').map((shape, k) => {
+    const term = terms[k] ?? ''
+    const spare = shape.length - term.replace('...', '').length
+    const dots = Array.from({ length: spare }, (_, i) => `.${spare - i}`)
+    const [before = '', after = ''] = term.split('...')
+    const letters = term.includes('...') ? [...before, ...dots, ...after] : [...term]
+    letters.forEach((letter, d) => {
+      sizes.set(letter, Math.max(sizes.get(letter) ?? 1, shape[d] ?? 1))
+    })
+    return letters
+  })
+  let total = 0
+  let held = new Set(named[0])
+  named.slice(1).forEach((letters, k) => {
+    const both = new Set([...held, ...letters])
+    total += volume([...both].map((letter) => sizes.get(letter) ?? 1))
+    const later = new Set([...right, ...named.slice(k + 2).flat()])
+    held = new Set([...both].filter((letter) => letter.startsWith('.') || later.has(letter)))
+  })
+  return total
+}
+
+const two = (a: string, b: string, add?: string) => ({
+  relate: matrices(a, b, add),
+  lengths: matmulLengths(a, b),
+  macs: contraction(a),
+})
+const bilinearMacs: CountMacs = ({ shape, output }) => volume(output) * volume(shape('weight').slice(1))
+const bilinearLengths: LengthRule = (op) => [
+  ...(op.tensor('input1')?.lengths.slice(0, -1) ?? []),
+  lastOf(op.tensor('weight'), 0),
+]
+
+const SUM = 'a sum over an axis that is zero when dead; heads and their dimensions, where both are activations'
+
+export const products: Family = [
+  ...operators('linear', 'features in and out', {
+    ...{ relate: linear, lengths: leading((op) => [lastOf(op.tensor('weight'), 0)], -1), macs: contraction('input') },
+    sums: 'compensated',
+  }),
+  ...operators('bilinear', 'features in, of both inputs, and out', {
+    ...{ relate: bilinear, lengths: bilinearLengths, macs: bilinearMacs },
+    sums: 'left alone',
+  }),
+  ...operators('matmul', SUM, { ...two('self', 'other'), sums: 'left alone' }),
+  ...operators('mm', SUM, { ...two('self', 'mat2'), sums: 'left alone' }),
+  ...operators('bmm', SUM, two('self', 'mat2')),
+  ...operators('mv', SUM, two('self', 'vec')),
+  ...operators('dot', SUM, two('self', 'tensor')),
+  ...operators('vdot', SUM, { relate: matrices('self', 'other'), macs: contraction('self') }),
+  ...operators('addmm', SUM, { ...two('mat1', 'mat2', 'self'), sums: 'left alone' }),
+  ...operators('baddbmm', SUM, two('batch1', 'batch2', 'self')),
+  ...operators('addmv', SUM, two('mat', 'vec', 'self')),
+  ...operators('einsum', `${SUM}; every letter, and an ellipsis`, {
+    relate: einsum,
+    lengths: einsumLengths,
+    macs: einsumMacs,
+  }),
+  ...operators('_grouped_mm', 'channels in blocks of 16 bytes; the groups stay', {
+    relate: grouped,
+    macs: groupedMacs,
+  }),
+]

@@ -1,7 +1,7 @@
 import type { Axis } from '../axes/axes.js'
 import type { Tensor } from './graph.js'
 import type { Op } from './op.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type Family, operators, type Relate } from './operator.js'
 
 interface Form {
   /** Parameters for each index of one dimension; that dimension, by the argument that names it. */
@@ -15,7 +15,7 @@ interface Form {
  * where it is not known to be, nothing is zero when dead any more.
  */
 const quantize =
-  ({ axis, clamps = false }: Form): Rule =>
+  ({ axis, clamps = false }: Form): Relate =>
   (op) => {
     const x = op.input('self')
     const at = axis === undefined ? undefined : op.dim(op.int(axis, 0), x.axes.length)
@@ -69,7 +69,7 @@ function zeroInRange(op: Op): boolean {
  * With its observer off this is a plain fake quantization. With it on, the smallest and the largest number of the tensor, or
  * of each row, decide: what they are taken over stays whole.
  */
-const observed: Rule = (op) => {
+const observed: Relate = (op) => {
   const perRow = op.flag('per_row_fake_quant')
   if (op.number('observer_on') === 0) return quantize(perRow ? { axis: 'ch_axis' } : {})(op)
   const x = op.input('self')
@@ -89,15 +89,23 @@ const observed: Rule = (op) => {
   same(op, x)
 }
 
+const ROUNDED = 'element by element; zero stays zero where the zero point is in range'
+const PER = `${ROUNDED}; scales and zero points are cut with their channels`
+
 /** Quantization that training pretends: numbers are rounded to those that an integer stands for. */
-export const quantizeRules: RuleTable = new Map<string, Rule>([
-  ...rules(
-    quantize({}),
+export const quantizations: Family = [
+  ...operators(
     'fake_quantize_per_tensor_affine fake_quantize_per_tensor_affine_cachemask ' +
       '_fake_quantize_per_tensor_affine_cachemask_tensor_qparams',
+    ROUNDED,
+    { relate: quantize({}) },
   ),
-  ...rules(quantize({ axis: 'axis' }), 'fake_quantize_per_channel_affine fake_quantize_per_channel_affine_cachemask'),
-  ...rules(quantize({ clamps: true }), '_fake_quantize_learnable_per_tensor_affine'),
-  ...rules(quantize({ axis: 'axis', clamps: true }), '_fake_quantize_learnable_per_channel_affine'),
-  ...rules(observed, 'fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper'),
-])
+  ...operators('fake_quantize_per_channel_affine fake_quantize_per_channel_affine_cachemask', PER, {
+    relate: quantize({ axis: 'axis' }),
+  }),
+  ...operators('_fake_quantize_learnable_per_tensor_affine', ROUNDED, { relate: quantize({ clamps: true }) }),
+  ...operators('_fake_quantize_learnable_per_channel_affine', PER, {
+    relate: quantize({ axis: 'axis', clamps: true }),
+  }),
+  ...operators('fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper', PER, { relate: observed }),
+]

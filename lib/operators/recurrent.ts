@@ -1,8 +1,10 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/coordinates.js'
+import type { LengthRule } from '../sizes/lengths.js'
+import { Polynomial } from '../sizes/polynomial.js'
 import type { Tensor } from './graph.js'
 import type { Op } from './op.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type CountMacs, type Family, operators, type Relate, volume } from './operator.js'
 
 /** Reason for which the gates of a unit are fixed; nobody expects them to be prunable. */
 export const GATES = 'gates'
@@ -22,7 +24,9 @@ interface Kind {
 }
 
 const LSTM: Kind = { gates: 4, decays: 1 }
+
 const GRU: Kind = { gates: 3, decays: 0 }
+
 const RNN: Kind = { gates: 1 }
 
 /** The rows of a weight or bias are gates x `hidden`. */
@@ -41,7 +45,9 @@ function columns(op: Op, weight: Tensor, axis: Axis, zero: boolean): void {
 }
 
 const rowsAreZero = (tensors: readonly Tensor[]): boolean => tensors.every((t) => t.zero[0] === true)
+
 const lastAxis = (t: Tensor): Axis => t.axes[t.axes.length - 1] as Axis
+
 const lastZero = (t: Tensor): boolean => t.zero[t.zero.length - 1] === true
 
 /** Whether what the units give is zero where they are dead. */
@@ -55,7 +61,7 @@ function decaysToZero({ decays }: Kind, states: readonly Tensor[]): boolean {
  * P is another one.
  */
 const layers =
-  (kind: Kind): Rule =>
+  (kind: Kind): Relate =>
   (op) => {
     const x = op.tensor('data') ?? op.input('input')
     const weights = op.tensors('params')
@@ -104,7 +110,7 @@ const layers =
 
 /** One step of one layer; its states come from the step before. */
 const cell =
-  (kind: Kind): Rule =>
+  (kind: Kind): Relate =>
   (op) => {
     const x = op.input('input')
     const states = op.tensors('hx')
@@ -144,14 +150,14 @@ function joined(axis: Axis, directions: number): Axis {
 }
 
 /** Sequences of several lengths as one list of steps, [T, B, …] to [steps, …]; and back. */
-const pack: Rule = (op) => {
+const pack: Relate = (op) => {
   const x = op.input('input')
   for (const axis of x.axes.slice(0, 2)) op.fix(axis, 'steps')
   const [steps = 0] = op.outputShape()
   op.output([fixedAxis(steps), ...x.axes.slice(2)], [false, ...x.zero.slice(2)])
 }
 
-const unpack: Rule = (op) => {
+const unpack: Relate = (op) => {
   const data = op.input('data')
   op.fix(data.axes[0] as Axis, 'steps')
   const lead = op.outputShape().slice(0, 2)
@@ -162,13 +168,38 @@ const unpack: Rule = (op) => {
   )
 }
 
-export const recurrentRules: RuleTable = new Map<string, Rule>([
-  ...rules(layers(LSTM), 'lstm'),
-  ...rules(layers(GRU), 'gru'),
-  ...rules(layers(RNN), 'rnn_tanh rnn_relu'),
-  ...rules(cell(LSTM), 'lstm_cell'),
-  ...rules(cell(GRU), 'gru_cell'),
-  ...rules(cell(RNN), 'rnn_tanh_cell rnn_relu_cell'),
-  ...rules(pack, '_pack_padded_sequence'),
-  ...rules(unpack, '_pad_packed_sequence'),
-])
+/** The features of a recurrent layer are those of its weights. */
+const recurrentLengths: LengthRule = (op, shape, k) => {
+  const x = op.tensor('data', 'input')
+  const width = Polynomial.constant(shape.at(-1) as number)
+  if (k === 0) return x && [...x.lengths.slice(0, -1), width]
+  return shape.map((_, d) => (d === shape.length - 1 ? width : undefined))
+}
+
+/** At every step, each matrix once for every row of the batch. */
+const recurrentMacs: CountMacs = ({ shape, shapes }) => {
+  const data = shape('data')
+  const steps = volume((data.length > 0 ? data : shape('input')).slice(0, -1))
+  const matrices = shapes('params').filter((weight) => weight.length === 2)
+  return steps * matrices.reduce((sum, weight) => sum + volume(weight), 0)
+}
+
+/** One step: both matrices for every row of the batch. */
+const cellMacs: CountMacs = ({ shape }) =>
+  volume(shape('input').slice(0, -1)) * (volume(shape('w_ih')) + volume(shape('w_hh')))
+
+const STACK =
+  'hidden units of all layers and directions together, projections, features in; gates, steps and batch stay'
+const STEP = 'hidden units, features in; gates and batch stay'
+const stack = (kind: Kind) => ({ relate: layers(kind), lengths: recurrentLengths, macs: recurrentMacs })
+
+export const recurrences: Family = [
+  ...operators('lstm', STACK, stack(LSTM)),
+  ...operators('gru', STACK, stack(GRU)),
+  ...operators('rnn_tanh rnn_relu', STACK, stack(RNN)),
+  ...operators('lstm_cell', STEP, { relate: cell(LSTM), macs: cellMacs }),
+  ...operators('gru_cell', STEP, { relate: cell(GRU), macs: cellMacs }),
+  ...operators('rnn_tanh_cell rnn_relu_cell', STEP, { relate: cell(RNN), macs: cellMacs }),
+  ...operators('_pack_padded_sequence', 'features; steps and batch stay', { relate: pack }),
+  ...operators('_pad_packed_sequence', 'features; steps and batch stay', { relate: unpack }),
+]

@@ -1,5 +1,8 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import type { LengthRule } from '../sizes/lengths.js'
+import { ONE } from '../sizes/polynomial.js'
+import { at, broadcast, first } from './lengths.js'
+import { type Family, operators, type Relate } from './operator.js'
 
 interface Reduction {
   /**
@@ -13,7 +16,7 @@ interface Reduction {
 
 /** A reduction drops its dimensions, or keeps them with size 1. */
 const reduction =
-  ({ kind, zero }: Reduction): Rule =>
+  ({ kind, zero }: Reduction): Relate =>
   (op) => {
     const x = op.input('self')
     const rank = x.shape.length
@@ -36,13 +39,13 @@ const reduction =
   }
 
 /** `|x|_p` of a finite p > 0 is a root of a sum of powers; the largest and the smallest are no sums. */
-const norm: Rule = (op) => {
+const norm: Relate = (op) => {
   const p = op.number('p') ?? op.number('ord') ?? 2
   reduction({ kind: Number.isFinite(p) && p > 0 ? 'sums' : 'other', zero: true })(op)
 }
 
 /** `x·y / (|x| |y|)` along `dim`. */
-const cosine: Rule = (op) => {
+const cosine: Relate = (op) => {
   const [a, b] = [op.input('x1'), op.input('x2')]
   if (a.axes.length !== b.axes.length) return op.freeze('unsupported form')
   const at = op.dim(op.int('dim', 1), a.axes.length)
@@ -58,45 +61,44 @@ const cosine: Rule = (op) => {
   )
 }
 
-/** Pooling and interpolation: the last axes are windows over space, the others pass. */
-const windows =
-  (spatial: number | 'beyond channels'): Rule =>
-  (op) => {
-    const x = op.tensor('self') ?? op.input('input')
-    const passing = x.shape.length - (spatial === 'beyond channels' ? x.shape.length - 2 : spatial)
-    if (passing < 1) return op.freeze('unsupported form')
-    for (const axis of x.axes.slice(passing)) op.fix(axis, 'window axis')
-    op.allOutputs().forEach((id, k) => {
-      const shape = op.graph.value(id)?.shape ?? []
-      op.output(
-        shape.map((size, d) => (d < passing ? (x.axes[d] as Axis) : fixedAxis(size))),
-        shape.map((_, d) => d < passing && x.zero[d] === true),
-        k,
-      )
-    })
-  }
-
-/** Values read off an image at given positions. */
-const sampled: Rule = (op) => {
-  for (const axis of op.input('grid').axes) op.fix(axis, 'sampling positions')
-  windows('beyond channels')(op)
+const reducedLengths: LengthRule = (op, shape, k) => {
+  const x = first(op)
+  if (!x) return undefined
+  if (op.tensor('other')) return broadcast(op, shape, k)
+  const rank = x.sizes.length
+  const named = op.ints('dim')?.map((d) => at(d, rank))
+  const reduced = named === undefined || named.length === 0 ? x.sizes.map((_, d) => d) : named
+  if (shape.length === rank) return x.lengths.map((length, d) => (reduced.includes(d) ? ONE : length))
+  return x.lengths.filter((_, d) => !reduced.includes(d))
 }
 
-export const reductionRules: RuleTable = new Map<string, Rule>([
-  ...rules(reduction({ kind: 'sums', zero: true }), 'sum nansum'),
-  ...rules(reduction({ kind: 'averages', zero: true }), 'mean var std var_mean std_mean nanmean'),
-  ...rules(reduction({ kind: 'other', zero: true }), 'amax amin max min aminmax median prod all any count_nonzero'),
-  ...rules(reduction({ kind: 'other', zero: false }), 'logsumexp argmax argmin'),
-  ...rules(norm, 'norm linalg_vector_norm frobenius_norm'),
-  ...rules(cosine, 'cosine_similarity'),
-  ...rules(windows(1), 'max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d max_pool1d_with_indices'),
-  ...rules(windows(2), 'max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d max_pool2d_with_indices'),
-  ...rules(windows(3), 'max_pool3d avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_pool3d_with_indices'),
-  ...rules(
-    windows('beyond channels'),
-    'upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d ' +
-      'upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d ' +
-      '_upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_lanczos2d_aa __interpolate __upsample',
+const reduce = (relate: Relate) => ({ relate, lengths: reducedLengths })
+
+export const reductions: Family = [
+  ...operators(
+    'sum nansum',
+    'an axis that is zero when dead, exactly',
+    reduce(reduction({ kind: 'sums', zero: true })),
   ),
-  ...rules(sampled, 'grid_sampler grid_sampler_2d grid_sampler_3d'),
-])
+  ...operators(
+    'mean var std var_mean std_mean nanmean',
+    'after a cut over what is kept',
+    reduce(reduction({ kind: 'averages', zero: true })),
+  ),
+  ...operators(
+    'amax amin max min aminmax median prod all any count_nonzero',
+    'other dimensions; this one stays',
+    reduce(reduction({ kind: 'other', zero: true })),
+  ),
+  ...operators(
+    'logsumexp argmax argmin',
+    'other dimensions; this one stays',
+    reduce(reduction({ kind: 'other', zero: false })),
+  ),
+  ...operators(
+    'norm linalg_vector_norm frobenius_norm',
+    'an axis that is zero when dead, exactly, for a finite p',
+    reduce(norm),
+  ),
+  ...operators('cosine_similarity', 'an axis that is zero when dead, exactly', { relate: cosine }),
+]

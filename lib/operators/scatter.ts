@@ -1,13 +1,14 @@
 import type { Axis } from '../axes/axes.js'
 import type { Tensor } from './graph.js'
+import { sameLengths } from './lengths.js'
 import type { Op } from './op.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type Family, operators, type Relate } from './operator.js'
 
 /** Places are named by number along that dimension: it keeps its numbering. */
 const BY_INDEX = 'rows by index'
 
 /** `index_add`, `index_copy`, `index_reduce`, `index_fill`: whole slices along `dim`, at the places of a vector. */
-const slices: Rule = (op) => {
+const slices: Relate = (op) => {
   const x = op.input('self')
   const source = op.tensor('source')
   const at = op.dim(op.int('dim', 0), x.axes.length)
@@ -25,7 +26,7 @@ const slices: Rule = (op) => {
 }
 
 /** `scatter`, `scatter_add`, `scatter_reduce`: element by element along `dim`; the others run along with the index. */
-const elements: Rule = (op) => {
+const elements: Relate = (op) => {
   const x = op.input('self')
   const index = op.input('index')
   const source = op.tensor('src')
@@ -70,7 +71,7 @@ function placesOf(op: Op, x: Tensor, given: readonly (Tensor | undefined)[]): Pl
 }
 
 /** `x[:, index] = values`: the dimensions with an index stay whole, the values are broadcast to the others. */
-const put: Rule = (op) => {
+const put: Relate = (op) => {
   const x = op.input('self')
   const values = op.input('values')
   const arg = op.arg('indices')
@@ -92,9 +93,14 @@ const put: Rule = (op) => {
   op.output(x.axes, zero)
 }
 
+const OTHERS = 'other dimensions; the one that an index writes to stays'
+
 /** Operators that write where an index says. What they name by number stays whole; the other dimensions pass. */
-export const scatterRules: RuleTable = new Map<string, Rule>([
-  ...rules(slices, 'index_add index_copy index_reduce index_fill'),
-  ...rules(elements, 'scatter scatter_add scatter_reduce'),
-  ...rules(put, 'index_put _index_put_impl _unsafe_index_put'),
-])
+export const scatters: Family = [
+  ...operators('index_add index_copy index_fill', OTHERS, { relate: slices, lengths: sameLengths }),
+  ...operators('index_reduce', OTHERS, { relate: slices }),
+  ...operators('scatter scatter_add', OTHERS, { relate: elements, lengths: sameLengths }),
+  ...operators('scatter_reduce', OTHERS, { relate: elements }),
+  ...operators('index_put', OTHERS, { relate: put, lengths: sameLengths }),
+  ...operators('_index_put_impl _unsafe_index_put', OTHERS, { relate: put }),
+]

@@ -1,13 +1,13 @@
 import type { Axis } from '../axes/axes.js'
 import { areAlike } from '../record/alike.js'
 import { flat } from '../record/record.js'
-import type { Rule, RuleTable } from './rule.js'
+import type { Family, Relate } from './operator.js'
 
 /**
  * `self.h = h`: the next run reads what is written now where this one read what was held, so that both have the same axes.
  * An attribute that held something else, or a parameter, tells nothing.
  */
-const setAttribute: Rule = (op) => {
+const setAttribute: Relate = (op) => {
   const { record } = op.graph
   const [, written = [], held = []] = op.entry.inputs
   const tensors = [written, held].map((arg) => flat(arg).filter((id) => op.graph.value(id)))
@@ -28,4 +28,6 @@ const setAttribute: Rule = (op) => {
   })
 }
 
-export const stateRules: RuleTable = new Map<string, Rule>([['prim::SetAttr', setAttribute]])
+export const states: Family = [
+  ['prim::SetAttr', { says: 'what the next run reads has the axes of what this one read', relate: setAttribute }],
+]

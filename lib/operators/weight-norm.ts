@@ -1,7 +1,7 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import type { Tensor } from './graph.js'
 import type { Op } from './op.js'
-import { type Rule, type RuleTable, rules } from './rule.js'
+import { type Family, operators, type Relate } from './operator.js'
 
 /**
  * The dimension whose slices have a norm each; undefined for one norm of all. What is summed over may be cut where it is
@@ -19,7 +19,7 @@ function sliced(op: Op, v: Tensor): number | undefined {
 /**
  * `g v / |v|`. A slice that goes is zero because its scale `g` is; its direction `v` is left alone, as zero has none.
  */
-const weightNorm: Rule = (op) => {
+const weightNorm: Relate = (op) => {
   const [v, g] = [op.input('v'), op.input('g')]
   const kept = sliced(op, v)
   if (kept !== undefined) {
@@ -42,7 +42,7 @@ const weightNorm: Rule = (op) => {
     )
 }
 
-const normExceptDim: Rule = (op) => {
+const normExceptDim: Relate = (op) => {
   const v = op.input('v')
   const kept = sliced(op, v)
   const shape = op.outputShape()
@@ -52,7 +52,9 @@ const normExceptDim: Rule = (op) => {
   )
 }
 
-export const weightNormRules: RuleTable = new Map<string, Rule>([
-  ...rules(weightNorm, '_weight_norm _weight_norm_interface'),
-  ...rules(normExceptDim, 'norm_except_dim'),
-])
+export const weightNorms: Family = [
+  ...operators('_weight_norm _weight_norm_interface', 'rows, by their scale; columns, as what they read is cut', {
+    relate: weightNorm,
+  }),
+  ...operators('norm_except_dim', 'the length of each row of a weight', { relate: normExceptDim }),
+]

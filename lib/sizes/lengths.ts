@@ -24,7 +24,7 @@ export class Lengths implements Dimensions {
   readonly numbers: Numbers
   readonly symbols: Symbols
   private readonly record: OpRecord
-  private readonly ruleFor: (operator: string) => LengthRule | undefined
+  private readonly ruleFor: (op: OpEntry) => LengthRule | undefined
   private readonly shapes = new Map<ValueId, readonly Polynomial[]>()
   private readonly given: ReadonlySet<ValueId>
   /** Lengths of which nothing is known. */
@@ -35,10 +35,10 @@ export class Lengths implements Dimensions {
   /** Values of which it is being asked whether a branch chose them. */
   private readonly asked = new Set<ValueId>()
 
-  /** @param ruleFor how long what an operator gives is, by its name */
+  /** @param ruleFor the rule of an operator */
   constructor(
     record: OpRecord,
-    ruleFor: (operator: string) => LengthRule | undefined,
+    ruleFor: (op: OpEntry) => LengthRule | undefined,
     learned: Learned = new Map(),
     symbols = new Symbols(),
   ) {
@@ -138,7 +138,7 @@ export class Lengths implements Dimensions {
     this.numbers.follow(op)
     const outputs = flat(op.outputs).filter((id) => this.record.values[id]?.kind === 'tensor')
     if (outputs.every((id) => (this.record.values[id] as TensorValue).shape.length === 0)) return
-    const rule = this.ruleFor(op.name)
+    const rule = this.ruleFor(op)
     const view = new LengthOp(this, this.record, op)
     const joined = this.joinedRounds(view)
     outputs.forEach((id, k) => {
@@ -219,7 +219,7 @@ export class LengthOp {
   }
 
   /** Lengths of a tensor argument; undefined when there is none. */
-  tensor(...names: readonly string[]): Tensor | undefined {
+  tensor(...names: readonly string[]): Sized | undefined {
     for (const name of names) {
       const arg = this.arg(name)
       if (typeof arg === 'number' && this.record.values[arg]?.kind === 'tensor') return this.asTensor(arg)
@@ -228,7 +228,7 @@ export class LengthOp {
   }
 
   /** All tensors among the arguments. */
-  tensors(name?: string): Tensor[] {
+  tensors(name?: string): Sized[] {
     const ids = flat(name === undefined ? this.entry.inputs : (this.arg(name) ?? []))
     return ids.filter((id) => this.record.values[id]?.kind === 'tensor').map((id) => this.asTensor(id))
   }
@@ -273,7 +273,7 @@ export class LengthOp {
   }
 
   /** A list of tensors, some of which may be missing. */
-  entries(name: string): (Tensor | undefined)[] {
+  entries(name: string): (Sized | undefined)[] {
     const arg = this.arg(name)
     const isTensor = (id: Arg): id is ValueId => typeof id === 'number' && this.record.values[id]?.kind === 'tensor'
     return typeof arg === 'object' ? arg.map((id) => (isTensor(id) ? this.asTensor(id) : undefined)) : []
@@ -286,13 +286,14 @@ export class LengthOp {
     )
   }
 
-  private asTensor(id: ValueId): Tensor {
+  private asTensor(id: ValueId): Sized {
     const { shape, dtype } = this.record.values[id] as TensorValue
     return { sizes: shape, lengths: this.lengths.shape(id), isMask: dtype === 'bool' }
   }
 }
 
-export interface Tensor {
+/** A tensor argument, as the rules of lengths see it. */
+export interface Sized {
   /** In the example. */
   sizes: readonly number[]
   lengths: readonly Polynomial[]

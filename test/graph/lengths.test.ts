@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { lengthRuleFor } from '../../lib/operators/lengths.js'
+import { lengthRuleOf } from '../../lib/operators/apply.js'
 import { Lengths } from '../../lib/sizes/lengths.js'
 import { Polynomial } from '../../lib/sizes/polynomial.js'
 import { RecordBuilder } from './build.js'
@@ -46,21 +46,21 @@ describe('lengths', () => {
 
   it('are constant where they come from weights, and not where they come from the input', () => {
     const { b, h } = start()
-    const lengths = new Lengths(b.record(h), lengthRuleFor)
+    const lengths = new Lengths(b.record(h), lengthRuleOf)
     expect(lengths.shape(h).map(({ value }) => value)).toEqual([undefined, undefined, 16])
   })
 
   it('of -1 are what is left, for every input', () => {
     const { b, size, view } = start()
     const folded = view([size(0), 2], [b.int(-1), 5], [b.int(4), 4], [b.int(4), 4])
-    const lengths = new Lengths(b.record(folded), lengthRuleFor)
+    const lengths = new Lengths(b.record(folded), lengthRuleOf)
     expect(lengths.length(folded, 1).same(lengths.length(0, 1))).toBe(true)
   })
 
   it('count the whole of a dimension that holds batch and heads', () => {
     const { b, size, view } = start()
     const merged = view([b.int(-1), 8], [size(1), 5], [b.int(4), 4])
-    const lengths = new Lengths(b.record(merged), lengthRuleFor)
+    const lengths = new Lengths(b.record(merged), lengthRuleOf)
     expect(lengths.length(merged, 0).content).toBe(4)
     expect(lengths.length(merged, 0).over(n(4))?.same(lengths.length(0, 0))).toBe(true)
   })
@@ -73,7 +73,7 @@ describe('lengths', () => {
     const less = b.scalar('aten::sub', { a: half, b: steps }, 5)
     const third = b.scalar('aten::floordiv', { a: steps, b: b.int(3) }, 1)
     const widths = b.scalar('aten::floordiv', { a: width, b: b.int(3) }, 5)
-    const { numbers } = new Lengths(b.record(h), lengthRuleFor)
+    const { numbers } = new Lengths(b.record(h), lengthRuleOf)
     expect(numbers.of(less).same(numbers.of(steps))).toBe(true)
     expect(numbers.of(third).value).toBeUndefined()
     expect(numbers.of(widths).value).toBe(5)
@@ -84,7 +84,7 @@ describe('lengths', () => {
     const table = b.parameter('pe', 1, 20, 16)
     const args = { self: table, dim: b.int(1), start: b.none(), end: size(1), step: b.int(1) }
     const [rows] = b.op('aten::slice', args, [[1, 5, 16]])
-    const lengths = new Lengths(b.record(rows as number), lengthRuleFor)
+    const lengths = new Lengths(b.record(rows as number), lengthRuleOf)
     expect(lengths.length(rows as number, 1).same(lengths.length(h, 1))).toBe(true)
   })
 
@@ -100,7 +100,7 @@ describe('lengths', () => {
         values: values as typeof record.values,
         inputs: [...record.inputs, given],
       },
-      lengthRuleFor,
+      lengthRuleOf,
     )
     expect([state, given].map((id) => numbers.of(id).value)).toEqual([undefined, undefined])
   })

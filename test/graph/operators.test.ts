@@ -2,16 +2,18 @@ import { setThreads } from 'espalier'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Axis } from '../../lib/axes/axes.js'
 import { fixedAxis } from '../../lib/axes/axes.js'
+import { OPERATORS } from '../../lib/operators/catalogue.js'
 import type { Op } from '../../lib/operators/op.js'
-import type { Rule } from '../../lib/operators/rule.js'
-import { rules } from '../../lib/operators/rules.js'
+import type { Operator, Relate } from '../../lib/operators/operator.js'
 import { hold, type Verdict } from '../property/law.js'
 import { ALIASES, CATALOGUE, NOT_RUN, type Specimen } from './catalogue.js'
 import { networkOf } from './specimen.js'
 
 beforeAll(() => setThreads(1))
 
-const names = [...rules.keys()].map((name) => name.replace('aten::', ''))
+const names = [...OPERATORS]
+  .flatMap(([name, { relate }]) => (relate ? [name] : []))
+  .map((name) => name.replace('aten::', ''))
 const plain = (key: string) => key.replace(/#.*/, '')
 const specimens = [...CATALOGUE].filter(([key]) => names.includes(plain(key)))
 
@@ -32,7 +34,7 @@ describe('the operator table', () => {
   })
 
   it.each(Object.entries(ALIASES))('%s is the same as %s', (alias, name) => {
-    expect(rules.get(`aten::${alias}`)).toBe(rules.get(`aten::${name}`))
+    expect(OPERATORS.get(`aten::${alias}`)?.relate).toBe(OPERATORS.get(`aten::${name}`)?.relate)
   })
 
   it.each(specimens)('%s: the law holds', async (_, specimen) => {
@@ -89,17 +91,18 @@ const BREAKS: Readonly<Record<string, Break>> = {
 }
 
 describe('a rule that is broken on purpose is noticed', () => {
-  const table = rules as Map<string, Rule>
+  const table = OPERATORS as Map<string, Operator>
   let restore = nothing as () => void
   afterEach(() => restore())
 
   it.each(specimens.filter(([name]) => !(name in ALIASES)))('%s', async (name, specimen) => {
     const key = plain(name).includes('::') ? plain(name) : `aten::${plain(name)}`
-    const rule = table.get(key) as Rule
-    restore = () => void table.set(key, rule)
+    const known = table.get(key) as Operator
+    const relate = known.relate as Relate
+    restore = () => void table.set(key, known)
     const noticed: string[] = []
     for (const [kind, change] of Object.entries(BREAKS)) {
-      table.set(key, (op) => rule(change(op)))
+      table.set(key, { ...known, relate: (op) => relate(change(op)) })
       if ((await failureOf(specimen)) !== undefined) noticed.push(kind)
       if (noticed.length > 0) break
     }

@@ -2,7 +2,7 @@ import { analyse } from 'espalier'
 import { describe, expect, it } from 'vitest'
 import { closedBranches } from '../../lib/groups/branches.js'
 import type { Arg, OpEntry, OpRecord, RecordValue } from '../../lib/groups/index.js'
-import { lengthRuleFor } from '../../lib/operators/lengths.js'
+import { lengthRuleOf } from '../../lib/operators/apply.js'
 import { Lengths } from '../../lib/sizes/lengths.js'
 import { hold } from '../property/law.js'
 import { uniform } from '../support/networks.js'
@@ -189,7 +189,7 @@ function remembered(kept: boolean): OpRecord {
 }
 
 it('a branch by what the program has kept from its last run is not closed', () => {
-  const closed = (kept: boolean) => closedBranches(remembered(kept), new Lengths(remembered(kept), lengthRuleFor)).size
+  const closed = (kept: boolean) => closedBranches(remembered(kept), new Lengths(remembered(kept), lengthRuleOf)).size
   expect(closed(false)).toBe(1)
   expect(closed(true)).toBe(0)
 })

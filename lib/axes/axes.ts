@@ -1,5 +1,6 @@
-import { type Coordinate, type Coordinates, FIXED, MET } from './coordinates.js'
+import { type Coordinate, type Coordinates, FIXED } from './coordinates.js'
 import type { Axes, Axis, Factors } from './interned.js'
+import { MET } from './met.js'
 import type { FreezeReason } from './reason.js'
 import { UnsupportedForm } from './unsupported.js'
 

@@ -1,3 +1,5 @@
+import { INHERITED, MET } from './met.js'
+import { Pairs } from './pairs.js'
 import type { FreezeReason } from './reason.js'
 
 /** Index of a coordinate in a {@link Coordinates} forest. */
@@ -5,27 +7,6 @@ export type Coordinate = number
 
 /** The coordinate that always survives, for no reason worth naming: a kernel window, an image row. */
 export const FIXED: Coordinate = 0
-
-/** What an atom was met as. Atoms that become one have been met as all that either was. */
-export const MET = {
-  /** index of a whole dimension of a parameter or buffer */
-  dimension: 1,
-  /** outer factor of a dimension that a reshape took apart */
-  outer: 2,
-  /** inner factor of such a dimension */
-  inner: 4,
-  /** group of a convolution */
-  convGroup: 8,
-  /** hidden unit of a recurrent layer */
-  hidden: 16,
-  /** batch index of a product of two activations: an attention head */
-  batch: 32,
-  /** contracted or passed on by such a product: a dimension of a head */
-  product: 64,
-} as const
-
-/** What binding a coordinate to parts tells about the parts. */
-const INHERITED = MET.batch | MET.product
 
 const FREE = 0
 const IS_FIXED = 1
@@ -53,18 +34,11 @@ export class Coordinates {
   private parent = new Int32Array(ROOM)
   private state = new Uint8Array(ROOM).fill(IS_FIXED, 0, 1)
   private met = new Uint8Array(ROOM)
-  /**
-   * What a bound root, or a fixed one that was bound, needs: two coordinates, as nearly all do; 0 and 0 where {@link many}
-   * has them, or where it is not bound.
-   */
-  private low = new Int32Array(ROOM)
-  private high = new Int32Array(ROOM)
   private readonly many = new Map<Coordinate, readonly Coordinate[]>()
   private count = 1
   private readonly reasons = new Map<Coordinate, FreezeReason[]>()
-  /** Pairs by their parts: open addressing, 0 is an empty place. */
-  private pairs = new Int32Array(ROOM)
-  private pairCount = 0
+  /** What a bound root, or a fixed one that was bound, needs: two coordinates, as nearly all do, or what {@link many} has. */
+  private readonly pairs = new Pairs(ROOM)
   private readonly sets = new Map<string, Coordinate>()
 
   /** `n` new free atoms. An axis of one coordinate can never lose it, so a single atom is fixed from the start. */
@@ -115,8 +89,8 @@ export class Coordinates {
       if (leaves.length > 0) this.many.set(root, leaves)
       return leaves
     }
-    const a = this.find(this.low[root] as Coordinate)
-    const b = this.find(this.high[root] as Coordinate)
+    const a = this.find(this.pairs.low[root] as Coordinate)
+    const b = this.find(this.pairs.high[root] as Coordinate)
     if (a !== b && this.state[a] === FREE && this.state[b] === FREE) return a < b ? [a, b] : [b, a]
     const leaves =
       a === b || this.state[a] === IS_FIXED
@@ -157,10 +131,10 @@ export class Coordinates {
     const state = this.state[root]
     if (state === FREE) call(root)
     if (state !== IS_BOUND) return
-    const low = this.low[root] as Coordinate
+    const low = this.pairs.low[root] as Coordinate
     if (low !== 0) {
       const a = this.find(low)
-      const b = this.find(this.high[root] as Coordinate)
+      const b = this.find(this.pairs.high[root] as Coordinate)
       if (a !== b && this.state[a] === FREE && this.state[b] === FREE) {
         call(a < b ? a : b)
         call(a < b ? b : a)
@@ -312,9 +286,9 @@ export class Coordinates {
 
   /** The common case of {@link equate}: a free atom and a root that needs two others. */
   private bindToPair(leaf: Coordinate, root: Coordinate): boolean {
-    const low = this.low[root] as Coordinate
+    const low = this.pairs.low[root] as Coordinate
     if (this.state[leaf] !== FREE || this.state[root] !== IS_BOUND || low === 0) return false
-    const [a, b] = [this.find(low), this.find(this.high[root] as Coordinate)]
+    const [a, b] = [this.find(low), this.find(this.pairs.high[root] as Coordinate)]
     if (a === leaf || b === leaf || a === b || this.state[a] !== FREE || this.state[b] !== FREE) return false
     const told = (this.met[leaf] as number) & INHERITED
     this.met[a] = (this.met[a] as number) | told
@@ -335,42 +309,19 @@ export class Coordinates {
 
   /** What a root was bound to. */
   private partsOf(root: Coordinate): readonly Coordinate[] {
-    const low = this.low[root] as Coordinate
-    return low !== 0 ? [low, this.high[root] as Coordinate] : (this.many.get(root) ?? NONE)
+    const low = this.pairs.low[root] as Coordinate
+    return low !== 0 ? [low, this.pairs.high[root] as Coordinate] : (this.many.get(root) ?? NONE)
   }
 
   /** The coordinate that survives iff two free atoms do. */
   private pair(a: Coordinate, b: Coordinate): Coordinate {
     if (a === b) return a
     const [low, high] = a < b ? [a, b] : [b, a]
-    const place = this.placeOf(low, high)
-    const known = this.pairs[place] as Coordinate
+    const known = this.pairs.find(low, high)
     if (known !== 0) return known
     const c = this.addBound()
-    this.low[c] = low
-    this.high[c] = high
-    this.pairs[place] = c
-    if (++this.pairCount * 2 > this.pairs.length) this.growPairs()
+    this.pairs.add(c, low, high)
     return c
-  }
-
-  /** Where the pair made of these parts is, or would be. (It keeps the parts that it was made of.) */
-  private placeOf(low: Coordinate, high: Coordinate): number {
-    const { pairs } = this
-    const mask = pairs.length - 1
-    let at = (Math.imul(low, 0x9e3779b1) ^ Math.imul(high, 0x85ebca6b)) >>> 0
-    at = (at ^ (at >>> 15)) & mask
-    for (let c = pairs[at] as number; c !== 0; c = pairs[at] as number) {
-      if (this.low[c] === low && this.high[c] === high) return at
-      at = (at + 1) & mask
-    }
-    return at
-  }
-
-  private growPairs(): void {
-    const old = this.pairs
-    this.pairs = new Int32Array(old.length * 4)
-    for (const c of old) if (c !== 0) this.pairs[this.placeOf(this.low[c] as number, this.high[c] as number)] = c
   }
 
   private addBound(): Coordinate {
@@ -398,8 +349,7 @@ export class Coordinates {
     this.parent = grow(this.parent, new Int32Array(size))
     this.state = grow(this.state, new Uint8Array(size))
     this.met = grow(this.met, new Uint8Array(size))
-    this.low = grow(this.low, new Int32Array(size))
-    this.high = grow(this.high, new Int32Array(size))
+    this.pairs.reserve(size)
   }
 
   private isLeaf(c: Coordinate): boolean {

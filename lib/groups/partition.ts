@@ -1,4 +1,5 @@
-import { type Coordinate, type Coordinates, type Leaves, MET } from '../axes/coordinates.js'
+import type { Coordinate, Coordinates, Leaves } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { GroupKind } from './groups.js'
 
 /** Free atoms that are cut from the same dimensions in the same way. */

@@ -1,5 +1,5 @@
 import type { Axis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
 import { aligned } from './lengths.js'

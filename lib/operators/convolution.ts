@@ -1,5 +1,5 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { LengthOp, LengthRule } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
 import { lastOf } from './lengths.js'

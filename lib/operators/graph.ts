@@ -1,5 +1,6 @@
 import { Axes, type Axis, equateAxes, fixAxis, fixedAxis, isFixedAxis } from '../axes/axes.js'
-import { type Coordinate, Coordinates, FIXED, MET } from '../axes/coordinates.js'
+import { type Coordinate, Coordinates, FIXED } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { FreezeReason } from '../axes/reason.js'
 import { UnsupportedForm } from '../axes/unsupported.js'
 import type { OpEntry, OpRecord, TensorValue, ValueId } from '../record/record.js'

@@ -1,5 +1,5 @@
 import type { Axis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { Tensor } from './graph.js'
 import { sameLengths } from './lengths.js'
 import type { Op } from './op.js'

@@ -1,5 +1,5 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { LengthRule, Sized } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
 import { aligned, lastOf, leading, shared } from './lengths.js'

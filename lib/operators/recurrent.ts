@@ -1,5 +1,5 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import type { Tensor } from './graph.js'

@@ -1,5 +1,5 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
-import { MET } from '../axes/coordinates.js'
+import { MET } from '../axes/met.js'
 import { flat } from '../record/record.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import { ONE, type Polynomial } from '../sizes/polynomial.js'

@@ -61,10 +61,6 @@ function transposedChannels(op: Op, weight: Tensor, groups: number): Axis {
   return op.merge(outer, columns)
 }
 
-const plain = convolution(() => false)
-
-const transposed = convolution(() => true)
-
 const filteredLengths =
   (transposed: (op: LengthOp) => boolean): LengthRule =>
   (op, shape) => {
@@ -102,27 +98,20 @@ const perInput: CountMacs = ({ shape }) => volume(shape('input')) * volume(shape
 
 const either: CountMacs = (op) => (op.scalar('transposed') === true ? perInput(op) : perOutput(op))
 
-const filter = { lengths: filteredLengths(() => false), resize: groupsLeft, macs: perOutput }
-const spread = { lengths: filteredLengths(() => true), resize: groupsLeft, macs: perInput }
-const flagged = { lengths: filteredLengths((op) => op.flag('transposed')), resize: groupsLeft, macs: either }
+/** What a convolution is beside how it relates axes; it may be told by a flag which kind it is. */
+const kind = (transposed: (op: { flag(name: string): boolean }) => boolean, macs: CountMacs) => ({
+  relate: convolution(transposed),
+  lengths: filteredLengths(transposed),
+  resize: groupsLeft,
+  macs,
+})
+const CHANNELS = 'channels in and out, groups, depthwise'
+const plain = kind(() => false, perOutput)
+const transposed = kind(() => true, perInput)
+const flagged = kind((op) => op.flag('transposed'), either)
 
 export const convolutions: Family = [
-  ...operators('conv1d', 'channels in and out, groups, depthwise', { relate: plain, ...filter, sums: 'compensated' }),
-  ...operators('conv2d', 'channels in and out, groups, depthwise', { relate: plain, ...filter, sums: 'compensated' }),
-  ...operators('conv3d', 'channels in and out, groups, depthwise', { relate: plain, ...filter, sums: 'compensated' }),
-  ...operators('_convolution_mode', 'channels in and out, groups, depthwise', {
-    ...{ relate: plain, resize: groupsLeft, macs: perOutput },
-    sums: 'compensated',
-  }),
-  ...operators('_convolution', 'channels in and out, groups, depthwise; transposed or not', {
-    ...{ relate: convolution((op) => op.flag('transposed')), ...flagged },
-    sums: 'compensated',
-  }),
-  ...operators('convolution', 'channels in and out, groups, depthwise; transposed or not', {
-    ...{ relate: convolution((op) => op.flag('transposed')), ...flagged },
-  }),
-  ...operators('conv_transpose1d conv_transpose2d conv_transpose3d', 'channels in and out, groups', {
-    ...{ relate: transposed, ...spread },
-    sums: 'left alone',
-  }),
+  ...operators('conv1d conv2d conv3d _convolution_mode', CHANNELS, { ...plain, sums: 'compensated' }),
+  ...operators('_convolution convolution', `${CHANNELS}; transposed or not`, { ...flagged, sums: 'compensated' }),
+  ...operators('conv_transpose1d conv_transpose2d conv_transpose3d', CHANNELS, { ...transposed, sums: 'left alone' }),
 ]

@@ -310,7 +310,7 @@ export const products: Family = [
   ...operators('bmm', SUM, two('self', 'mat2')),
   ...operators('mv', SUM, two('self', 'vec')),
   ...operators('dot', SUM, two('self', 'tensor')),
-  ...operators('vdot', SUM, { relate: matrices('self', 'other'), macs: contraction('self') }),
+  ...operators('vdot', SUM, two('self', 'other')),
   ...operators('addmm', SUM, { ...two('mat1', 'mat2', 'self'), sums: 'left alone' }),
   ...operators('baddbmm', SUM, two('batch1', 'batch2', 'self')),
   ...operators('addmv', SUM, two('mat', 'vec', 'self')),

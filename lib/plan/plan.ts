@@ -1,10 +1,12 @@
 import { EspalierError } from '../base/errors.js'
-import { shown } from '../base/schema/index.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../groups/index.js'
 import { unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
-import { countSize, type Size } from '../measure/count.js'
+import { countSize } from '../measure/count.js'
 import { type Approximation, approximations } from './approximate.js'
+import type { BudgetOption } from './budgets/index.js'
+import { chooseUnits } from './choose.js'
+import { nothingPrunable } from './refusals.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 
 export interface PlanOptions {
@@ -17,7 +19,7 @@ export interface PlanOptions {
   /** Default `'local'`; a budget always ranks globally. */
   scope?: 'local' | 'global' | undefined
   /** Target as a fraction in (0, 1] of the model's MACs or parameters; met at or below, within one unit. */
-  budget?: { macs: number; params?: undefined } | { params: number; macs?: undefined } | undefined
+  budget?: BudgetOption | undefined
   /** Fraction of each group that always stays, in (0, 1]; at least one unit does. Default 0.1. */
   minKeep?: number | undefined
   /**
@@ -44,12 +46,6 @@ export interface Plan {
   approximate: readonly Approximation[]
 }
 
-interface Candidate {
-  unit: number
-  group: number
-  score: number
-}
-
 /**
  * Chooses the units to remove.
  *
@@ -59,13 +55,7 @@ interface Candidate {
 export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
   MAKE_PLAN.check(analysis, scores, options)
   if (analysis.groups.length === 0) throw nothingPrunable(analysis)
-  const offsets = unitOffsets(analysis)
-  const removed = options.budget
-    ? meetBudget(analysis, scores, options, offsets)
-    : options.scope === 'global'
-      ? globalRatio(analysis, scores, options, offsets)
-      : localRatio(analysis, scores, options, offsets)
-  return describePlan(analysis, keepEveryAxis(analysis, removed, scores, offsets))
+  return describePlan(analysis, chooseUnits(analysis, scores, options))
 }
 
 /** The plan that removes the given units, whatever their scores. */
@@ -123,153 +113,6 @@ export function removedUnits(analysis: Analysis, plan: Pick<Plan, 'removed'>): R
     }
   }
   return removed
-}
-
-function localRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
-  const removed = new Uint8Array(unitCount(analysis))
-  for (const group of analysis.groups) {
-    const count = Math.min(floorOf(ratioOf(group, options), group.size), removable(group, options))
-    for (const { unit } of ranked(candidatesOf(group, scores, offsets)).slice(0, count)) removed[unit] = 1
-  }
-  return removed
-}
-
-function globalRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
-  const open = analysis.groups.filter((group) => ratioOf(group, options) > 0)
-  const total = open.reduce((n, group) => n + group.size * ratioOf(group, options), 0)
-  const order = removalOrder(open, scores, options, offsets)
-  const removed = new Uint8Array(unitCount(analysis))
-  for (const { unit } of order.slice(0, floorOf(total, 1))) removed[unit] = 1
-  return removed
-}
-
-/** The shortest prefix of the global ranking that meets the target; a longer prefix never costs more. */
-function meetBudget(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
-  const what = options.budget?.macs !== undefined ? 'macs' : 'params'
-  const fraction = options.budget?.[what] as number
-  const open = analysis.groups.filter((group) => ratioOf(group, { ...options, ratio: options.ratio ?? 0.5 }) > 0)
-  const order = removalOrder(open, scores, options, offsets)
-  const prefix = (k: number): Removed => {
-    const removed = new Uint8Array(unitCount(analysis))
-    for (const { unit } of order.slice(0, k)) removed[unit] = 1
-    return keepEveryAxis(analysis, removed, scores, offsets)
-  }
-  const whole = countSize(analysis)[what]
-  const target = fraction * whole
-  const cost = (k: number): number => countSize(analysis, prefix(k))[what]
-  const best = cost(order.length)
-  if (best > target) throw unreachable(what, fraction, best / whole, countSize(analysis, prefix(order.length)))
-  let [low, high] = [0, order.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (cost(middle) <= target) high = middle
-    else low = middle + 1
-  }
-  return prefix(low)
-}
-
-function nothingPrunable({ record, topReasons }: Analysis): EspalierError {
-  const quantized = record.ops.find(({ name }) => name.startsWith('quantized::'))
-  if (quantized !== undefined) {
-    const words = `the model is quantized: its weights are packed inside of operators (${quantized.name}) and can't be cut`
-    return new EspalierError('ERR_NOTHING_PRUNABLE', words, {
-      hint: 'Prune the model that it was made of, and quantize the small one.',
-    })
-  }
-  const reasons = topReasons
-    .slice(0, 3)
-    .map(({ reason }) => [reason.kind, reason.operator].filter(Boolean).join(' by '))
-  return new EspalierError('ERR_NOTHING_PRUNABLE', 'the model has no group of channels that can be pruned', {
-    detail: `frozen by: ${reasons.join('; ') || 'nothing (no parameters)'}`,
-  })
-}
-
-function unreachable(what: string, fraction: number, best: number, size: Size): EspalierError {
-  const percent = (x: number) => `${(100 * x).toFixed(1)} %`
-  return new EspalierError(
-    'ERR_BUDGET',
-    `the budget of ${percent(fraction)} of the ${what} can't be met: the best possible is ${percent(best)}`,
-    {
-      detail: `the smallest model has ${size.params} parameters and ${size.macs} MACs`,
-      hint: 'lower minKeep, raise the budget, or look at why groups are frozen',
-    },
-  )
-}
-
-/** All units that may go, weakest first, no group beyond its minimum. */
-function removalOrder(
-  groups: readonly ChannelGroup[],
-  scores: Scores,
-  options: PlanOptions,
-  offsets: readonly number[],
-): Candidate[] {
-  return ranked(
-    groups.flatMap((group) => ranked(candidatesOf(group, scores, offsets)).slice(0, removable(group, options))),
-  )
-}
-
-function candidatesOf(group: ChannelGroup, scores: Scores, offsets: readonly number[]): Candidate[] {
-  const own = scores.get(group.id)
-  if (own?.length !== group.size) {
-    throw new EspalierError(
-      'ERR_INVALID_ARGUMENT',
-      `group ${group.id} has ${group.size} units but ${own?.length ?? 'no'} scores`,
-    )
-  }
-  return range(group.size).map((u) => {
-    const score = own[u] as number
-    if (!Number.isFinite(score)) {
-      throw new EspalierError(
-        'ERR_NOT_FINITE',
-        `the score of unit ${u} of group ${group.id} (${group.scopes[0] ?? ''}) is ${score}`,
-      )
-    }
-    return { unit: (offsets[group.id] as number) + u, group: group.id, score }
-  })
-}
-
-/** Weakest first; ties go by lower group, then lower index. */
-function ranked(candidates: readonly Candidate[]): Candidate[] {
-  return [...candidates].sort((a, b) => a.score - b.score || a.unit - b.unit)
-}
-
-function ratioOf(group: ChannelGroup, options: PlanOptions): number {
-  const { ratio = 0.5, exact = false } = options
-  if (exact && !group.exact) return 0
-  const outer = group.kind === 'heads' || group.kind === 'conv-groups'
-  const own = typeof ratio === 'function' ? (ratio(group) ?? 0) : outer ? 0 : ratio
-  if (typeof own === 'number' && own >= 0 && own < 1) return own
-  const message = `the function 'ratio' must give a number from 0 to below 1 or undefined, not ${shown(own)}`
-  throw new EspalierError('ERR_INVALID_ARGUMENT', message)
-}
-
-/** How many units of a group may go at most. */
-function removable(group: ChannelGroup, options: PlanOptions): number {
-  const { minKeep = 0.1 } = options
-  return group.size - Math.max(1, Math.ceil(minKeep * group.size - 1e-9))
-}
-
-/** floor(ratio * n), where 0.3 * 10 is 3. */
-function floorOf(ratio: number, n: number): number {
-  return Math.floor(ratio * n + 1e-9)
-}
-
-/** No dimension of any value may lose its last coordinate: the strongest unit of one that would comes back. */
-function keepEveryAxis(analysis: Analysis, removed: Removed, scores: Scores, offsets: readonly number[]): Removed {
-  const kept = removed.slice()
-  const scoreOf = (unit: number): number => {
-    const g = analysis.groups.findIndex(({ size }, i) => unit < (offsets[i] as number) + size)
-    return scores.get(g)?.[unit - (offsets[g] as number)] ?? 0
-  }
-  const axes = new Set(analysis.record.values.flatMap((_, id) => analysis.axesOf(id) ?? []))
-  for (const axis of axes) {
-    while (axis.offsets && axis.size > 0 && keptSize(axis, kept) === 0) {
-      const gone = [...new Set(axis.units)].filter((unit) => kept[unit] === 1)
-      const best = gone.reduce((a, b) => (scoreOf(b) > scoreOf(a) ? b : a))
-      kept[best] = 0
-    }
-  }
-  return kept
 }
 
 function range(n: number): number[] {

@@ -19,16 +19,21 @@ import {
 import type { ChannelGroup } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
 import { SCORES } from '../importance/types.js'
+import { BUDGET_NAMES, type BudgetName, type BudgetOption } from './budgets/index.js'
 import type { Plan, PlanOptions } from './plan.js'
 
 const PART = number({ above: 0, max: 1 })
 
 /** @internal */
 export const BUDGET = refined(
-  object<{ macs?: number | undefined; params?: number | undefined }>({ macs: maybe(PART), params: maybe(PART) }),
-  'an object with either macs or params',
-  ({ macs, params }) => (macs === undefined) !== (params === undefined),
-) as unknown as Schema<NonNullable<PlanOptions['budget']>>
+  object<Partial<Record<BudgetName, number | undefined>>>(
+    Object.fromEntries(BUDGET_NAMES.map((name) => [name, maybe(PART)])) as unknown as Entries<
+      Record<BudgetName, number | undefined>
+    >,
+  ),
+  `an object with one of ${BUDGET_NAMES.join(', ')}`,
+  (budget) => Object.values(budget).filter((part) => part !== undefined).length === 1,
+) as unknown as Schema<BudgetOption>
 
 /** @internal */
 export const PLAN_ENTRIES: Entries<PlanOptions> = {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
 import { groupL2 } from '../importance/index.js'
+import { BUDGET_NAMES } from '../plan/budgets/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import { constant, cosine, type Dataset } from '../train/index.js'
 import type { Phase, SparsifyOptions } from './types.js'
@@ -20,7 +21,7 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
     data: { train: datasetOf(data.train), validation: data.validation ? datasetOf(data.validation) : null },
     loss: typeof loss === 'string' ? loss : descriptionOf(loss),
     classAxis,
-    budget: { macs: budget.macs ?? null, params: budget.params ?? null },
+    budget: Object.fromEntries(BUDGET_NAMES.map((name) => [name, budget[name] ?? null])),
     minKeep,
     importance: descriptionOf(importance),
     regularizer: descriptionOf(regularizer),

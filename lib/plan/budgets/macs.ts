@@ -1,0 +1,10 @@
+import { countSize } from '../../measure/count.js'
+import type { Budget } from './budget.js'
+
+/** Multiply-adds on the example inputs: see {@link countSize}. */
+export const macs: Budget = {
+  name: 'macs',
+  label: 'MACs',
+  cost: (analysis, removed) => countSize(analysis, removed).macs,
+  monotone: true,
+}

@@ -1,0 +1,73 @@
+import { type Analysis, keptSize, type Removed } from '../groups/index.js'
+import { unitCount, unitOffsets } from '../groups/widths.js'
+import type { Scores } from '../importance/index.js'
+import { countSize } from '../measure/count.js'
+import { type Budget, shortestWithin } from './budgets/budget.js'
+import { BUDGETS, type BudgetName } from './budgets/index.js'
+import type { PlanOptions } from './plan.js'
+import { candidatesOf, floorOf, ranked, ratioOf, removable, removalOrder } from './ranking.js'
+import { unreachable } from './refusals.js'
+
+/** The units to remove: a part of each group, a part of all in one ranking, or as many as a budget asks for. */
+export function chooseUnits(analysis: Analysis, scores: Scores, options: PlanOptions): Removed {
+  const offsets = unitOffsets(analysis)
+  const choose = options.budget ? withinBudget : options.scope === 'global' ? globalRatio : localRatio
+  return keepEveryAxis(analysis, choose(analysis, scores, options, offsets), scores, offsets)
+}
+
+function localRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+  const removed = new Uint8Array(unitCount(analysis))
+  for (const group of analysis.groups) {
+    const count = Math.min(floorOf(ratioOf(group, options), group.size), removable(group, options))
+    for (const { unit } of ranked(candidatesOf(group, scores, offsets)).slice(0, count)) removed[unit] = 1
+  }
+  return removed
+}
+
+function globalRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+  const open = analysis.groups.filter((group) => ratioOf(group, options) > 0)
+  const total = open.reduce((n, group) => n + group.size * ratioOf(group, options), 0)
+  const order = removalOrder(open, scores, options, offsets)
+  const removed = new Uint8Array(unitCount(analysis))
+  for (const { unit } of order.slice(0, floorOf(total, 1))) removed[unit] = 1
+  return removed
+}
+
+/** The shortest prefix of the global ranking that meets the target. */
+function withinBudget(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+  const [name, fraction] = Object.entries(options.budget ?? {}).find(([, part]) => part !== undefined) as [
+    BudgetName,
+    number,
+  ]
+  const budget: Budget = BUDGETS[name]
+  const open = analysis.groups.filter((group) => ratioOf(group, { ...options, ratio: options.ratio ?? 0.5 }) > 0)
+  const order = removalOrder(open, scores, options, offsets)
+  const prefix = (length: number): Removed => {
+    const removed = new Uint8Array(unitCount(analysis))
+    for (const { unit } of order.slice(0, length)) removed[unit] = 1
+    return keepEveryAxis(analysis, removed, scores, offsets)
+  }
+  const whole = budget.cost(analysis, new Uint8Array(unitCount(analysis)))
+  const cost = (length: number): number => budget.cost(analysis, prefix(length))
+  const length = shortestWithin(order.length, cost, fraction * whole, budget.monotone)
+  if (length !== undefined) return prefix(length)
+  throw unreachable(budget, fraction, cost(order.length) / whole, countSize(analysis, prefix(order.length)))
+}
+
+/** No dimension of any value may lose its last coordinate: the strongest unit of one that would comes back. */
+function keepEveryAxis(analysis: Analysis, removed: Removed, scores: Scores, offsets: readonly number[]): Removed {
+  const kept = removed.slice()
+  const scoreOf = (unit: number): number => {
+    const g = analysis.groups.findIndex(({ size }, i) => unit < (offsets[i] as number) + size)
+    return scores.get(g)?.[unit - (offsets[g] as number)] ?? 0
+  }
+  const axes = new Set(analysis.record.values.flatMap((_, id) => analysis.axesOf(id) ?? []))
+  for (const axis of axes) {
+    while (axis.offsets && axis.size > 0 && keptSize(axis, kept) === 0) {
+      const gone = [...new Set(axis.units)].filter((unit) => kept[unit] === 1)
+      const best = gone.reduce((a, b) => (scoreOf(b) > scoreOf(a) ? b : a))
+      kept[best] = 0
+    }
+  }
+  return kept
+}

@@ -8,7 +8,7 @@ import { REGULARIZER_FACTORY } from '../regularize/types.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
-import { AUGMENT } from '../train/dataset.js'
+import { AUGMENT } from '../train/data/dataset.js'
 import type {
   Augment,
   Dataset,
@@ -20,7 +20,7 @@ import type {
   TrainRecord,
 } from '../train/index.js'
 import { DATA, PHASE_ENTRIES } from '../train/loop.js'
-import { LOSS } from '../train/loss.js'
+import { LOSS } from '../train/losses/index.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
 /** One phase of training. */

@@ -1,6 +1,6 @@
 import { EspalierError } from '../base/errors.js'
 import { shown, thing } from '../base/schema/index.js'
-import { run, type Tensor } from '../torch/index.js'
+import type { Tensor } from '../torch/index.js'
 
 /** The dimension of the output that runs over the classes: 1, as PyTorch has it, or the last. */
 export type ClassAxis = 1 | -1
@@ -9,7 +9,7 @@ export type ClassAxis = 1 | -1
 export const CLASS_AXIS = thing<ClassAxis>('1 or -1', (value) => value === 1 || value === -1)
 
 /** What PyTorch's cross entropy leaves out. */
-const IGNORED = -100n
+export const IGNORED = -100n
 
 /** Readings of an output [n, classes, …] or [n, …, classes] under which targets have its shape without the classes. */
 function readings(output: readonly number[], targets: readonly number[]): ClassAxis[] {
@@ -66,25 +66,6 @@ export function mustBeClasses(targets: Tensor, classes: number): void {
   )
   if (wrong === undefined) return
   throw invalid(`a target is ${shown(Number(wrong))}: the output has ${classes} classes, 0 to ${classes - 1}`)
-}
-
-/** How many targets are the index of the largest element along the classes, and how many count. */
-export async function countRight(
-  output: Tensor,
-  targets: Tensor,
-  axis: ClassAxis,
-): Promise<[right: number, of: number]> {
-  const [right, ignored] = await run(
-    [
-      { op: 'aten::argmax', args: [output, axis, false] },
-      { op: 'aten::eq.Tensor', args: [{ result: 0 }, targets] },
-      { op: 'aten::sum', args: [{ result: 1 }] },
-      { op: 'aten::eq.Scalar', args: [targets, Number(IGNORED)] },
-      { op: 'aten::sum', args: [{ result: 3 }] },
-    ],
-    { returns: [2, 4] },
-  )
-  return [(right as Tensor).item(), targets.numel - (ignored as Tensor).item()]
 }
 
 function invalid(message: string, hint?: string): EspalierError {

@@ -1,9 +1,11 @@
 import { count, maybe, object, signal as signalSchema, signature } from '../base/schema/index.js'
-import { type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { type ScriptModule, scope } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
-import { CLASS_AXIS, type ClassAxis, classAxisOf, countRight } from './classes.js'
-import { batches, DATASET, type Dataset } from './dataset.js'
-import { LOSS, type Loss, lossFunction } from './loss.js'
+import { CLASS_AXIS, type ClassAxis } from './classes.js'
+import { batches } from './data/batches.js'
+import { DATASET, type Dataset } from './data/dataset.js'
+import { LOSS, type Loss, lossFunction } from './losses/index.js'
+import { METRICS } from './metrics/index.js'
 
 export interface Evaluation {
   /** Mean over the examples. */
@@ -54,21 +56,24 @@ export async function evaluate(model: ScriptModule, dataset: Dataset, options: E
   model.eval()
   try {
     let loss = 0
-    let right = 0
-    let judged = 0
+    const sums = METRICS.map(() => ({ sum: 0, of: 0 }))
     for await (const { inputs, targets, size } of batches(dataset, { batchSize, device, signal })) {
       await scope(async () => {
         const output = await model.forwardWith(inputs, { grad: false, signal })
         loss += (await lossOf(output, targets)).item() * size
-        if (!(output instanceof Tensor) || targets.dtype !== 'int64') return
-        const axis = classAxisOf(output, targets, classAxis)
-        if (axis === undefined || axis === 'either') return
-        const [hits, of] = await countRight(output, targets, axis)
-        right += hits
-        judged += of
+        for (const [k, metric] of METRICS.entries()) {
+          const [sum, of] = (await metric.judge(output, targets, classAxis)) ?? [0, 0]
+          const total = sums[k] as { sum: number; of: number }
+          total.sum += sum
+          total.of += of
+        }
       })
     }
-    return { loss: loss / dataset.size, ...(judged > 0 ? { accuracy: right / judged } : {}) }
+    const judged = METRICS.flatMap(({ name }, k) => {
+      const { sum, of } = sums[k] as { sum: number; of: number }
+      return of > 0 ? [[name, sum / of]] : []
+    })
+    return { loss: loss / dataset.size, ...Object.fromEntries(judged) }
   } finally {
     model.train(wasTraining)
   }

@@ -14,18 +14,10 @@ export {
   step,
 } from '../optim/schedule.js'
 export { type SgdOptions, sgd } from '../optim/sgd.js'
-export { type RandomShiftOptions, randomShift } from './augment.js'
-export {
-  type ArrayData,
-  type Augment,
-  type Batch,
-  type BatchOptions,
-  batchCount,
-  batches,
-  type Dataset,
-  inMemory,
-  type TensorBatch,
-} from './dataset.js'
+export { type RandomShiftOptions, randomShift } from './data/augment.js'
+export { type BatchOptions, batchCount, batches, type TensorBatch } from './data/batches.js'
+export type { ArrayData, Augment, Batch, Dataset } from './data/dataset.js'
+export { inMemory } from './data/in-memory.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
 export {
   type BatchRecord,
@@ -37,4 +29,4 @@ export {
   type TrainState,
   train,
 } from './loop.js'
-export { type Loss, type LossFunction, lossFunction } from './loss.js'
+export { type Loss, type LossFunction, lossFunction } from './losses/index.js'

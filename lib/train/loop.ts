@@ -20,9 +20,10 @@ import { REGULARIZER } from '../regularize/types.js'
 import { manualSeed, type ScriptModule } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
 import { CLASS_AXIS, type ClassAxis } from './classes.js'
-import { AUGMENT, type Augment, batchCount, batches, DATASET, type Dataset } from './dataset.js'
+import { batchCount, batches } from './data/batches.js'
+import { AUGMENT, type Augment, DATASET, type Dataset } from './data/dataset.js'
 import { type Evaluation, evaluate } from './evaluate.js'
-import { LOSS, type Loss } from './loss.js'
+import { LOSS, type Loss } from './losses/index.js'
 import { Stepper } from './stepper.js'
 
 export interface TrainOptions {

@@ -1,10 +1,12 @@
 import { EspalierError } from '../base/errors.js'
-import { clip, notFiniteGradient, unscale } from '../optim/gradients.js'
+import { clip, notFiniteGradient } from '../optim/gradients.js'
 import type { OptimizerState } from '../optim/optimizer.js'
 import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
-import type { TensorBatch } from './dataset.js'
+import type { TensorBatch } from './data/batches.js'
 import type { TrainOptions } from './loop.js'
-import { lossFunction } from './loss.js'
+import { lossFunction } from './losses/index.js'
+import { strategiesOf } from './strategies/index.js'
+import type { StepStrategy } from './strategies/strategy.js'
 
 /** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
 const FLUSH = { flushDenormals: true } as const
@@ -16,15 +18,15 @@ export class Stepper {
   readonly #lossOf
   readonly #parameters
   readonly #optimizer
-  readonly #microBatches: number
-  readonly #lossScale: number
+  readonly #strategies: readonly StepStrategy[]
+  /** Of all strategies together. */
+  readonly #scale: number
   readonly #clipNorm: number | undefined
 
   constructor(model: ScriptModule, options: TrainOptions) {
-    const { microBatches = 1, lossScale = 1, clipNorm } = options
-    this.#microBatches = microBatches
-    this.#lossScale = lossScale
-    this.#clipNorm = clipNorm
+    this.#strategies = strategiesOf(options)
+    this.#scale = this.#strategies.reduce((product, { scale = 1 }) => product * scale, 1)
+    this.#clipNorm = options.clipNorm
     this.#model = model
     this.#options = options
     this.#lossOf = lossFunction(options.loss, options.classAxis)
@@ -49,9 +51,10 @@ export class Stepper {
   step(batch: TensorBatch, where: string): Promise<number> {
     return scope(async () => {
       let loss = 0
-      for (const part of parts(batch, this.#microBatches))
-        loss += await this.#backward(part, part.size / batch.size, where)
-      if (this.#lossScale !== 1) await unscale(this.#parameters, this.#lossScale)
+      const whole: Iterable<TensorBatch> = [batch]
+      const parts = this.#strategies.reduce((all, strategy) => partsOf(all, strategy), whole)
+      for (const part of parts) loss += await this.#backward(part, part.size / batch.size, where)
+      for (const { gathered } of this.#strategies) await gathered?.(this.#parameters)
       const broken = await notFiniteGradient(this.#parameters)
       if (broken !== undefined) {
         throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
@@ -71,7 +74,7 @@ export class Stepper {
       const loss = await this.#lossOf(output, targets)
       const value = loss.item()
       if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
-      const factor = share * this.#lossScale
+      const factor = share * this.#scale
       const scaled = factor === 1 ? loss : (call('aten::mul.Scalar', [loss, factor]) as Tensor)
       await scaled.backward({ signal, ...FLUSH })
       return value * share
@@ -96,16 +99,6 @@ export class Stepper {
   }
 }
 
-/** The examples of a batch in `count` parts, of equal size but for the last; fewer when there are fewer examples. */
-function* parts(batch: TensorBatch, count: number): Generator<TensorBatch> {
-  if (count === 1) {
-    yield batch
-    return
-  }
-  const length = Math.ceil(batch.size / count)
-  for (let start = 0; start < batch.size; start += length) {
-    const size = Math.min(length, batch.size - start)
-    const part = (tensor: Tensor) => call('aten::narrow', [tensor, 0, start, size]) as Tensor
-    yield { inputs: batch.inputs.map(part), targets: part(batch.targets), size }
-  }
+function* partsOf(batches: Iterable<TensorBatch>, { parts }: StepStrategy): Generator<TensorBatch> {
+  for (const batch of batches) yield* parts?.(batch) ?? [batch]
 }

@@ -47,11 +47,12 @@ import { ARMED, SCALE } from '../../lib/torch/penalty-hook.js'
 import { MANUAL_SEED, SET_MEMORY_LIMIT, SET_THREADS } from '../../lib/torch/settings.js'
 import * as tensors from '../../lib/torch/tensor.js'
 import { LOAD_UNTRUSTED } from '../../lib/torch/untrusted/index.js'
-import { RANDOM_SHIFT } from '../../lib/train/augment.js'
-import { BATCH_COUNT, BATCHES, IN_MEMORY } from '../../lib/train/dataset.js'
+import { RANDOM_SHIFT } from '../../lib/train/data/augment.js'
+import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
+import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
-import { LOSS_FUNCTION } from '../../lib/train/loss.js'
+import { LOSS_FUNCTION } from '../../lib/train/losses/index.js'
 
 const { Tensor } = espalier
 

@@ -1,5 +1,5 @@
-import { describes } from '../base/describe.js'
-import { count, maybe, number, object, signature } from '../base/schema/index.js'
+import { describes } from '../../base/describe.js'
+import { count, maybe, number, object, signature } from '../../base/schema/index.js'
 import type { Augment } from './dataset.js'
 
 export interface RandomShiftOptions {

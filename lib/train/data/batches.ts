@@ -1,0 +1,116 @@
+import { abortIf, untilAborted } from '../../base/abort.js'
+import { EspalierError } from '../../base/errors.js'
+import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
+import {
+  count,
+  either,
+  faultOf,
+  flag,
+  func,
+  like,
+  list,
+  maybe,
+  object,
+  type Schema,
+  signal as signalSchema,
+  signature,
+  thing,
+} from '../../base/schema/index.js'
+import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
+import { DEVICE } from '../../torch/tensor.js'
+
+import { ARRAY_DATA, type ArrayData, AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+
+/** A batch as tensors, valid until the next one is asked for. */
+export interface TensorBatch {
+  inputs: Tensor[]
+  targets: Tensor
+  /** Number of examples. */
+  size: number
+}
+
+export interface BatchOptions {
+  /** Examples in a batch, 1 or more; 64 by default. The last batch may be smaller. */
+  batchSize?: number | undefined
+  /** Shuffles, and feeds `augment`; without it the examples come in their order. */
+  random?: Random | undefined
+  augment?: Augment | undefined
+  /** Leave out a last batch that is not full; false by default. Batch norm can't train on a single example. */
+  dropLast?: boolean | undefined
+  /** Where the tensors are put; `'cpu'` by default. */
+  device?: Device | undefined
+  /** Goes on after so many batches, with `random` as it was then. The order is that of the pass: `random` starts as it did. */
+  resume?: { batch: number; random: RandomState } | undefined
+  /** Ends the wait for a batch of the dataset, too. */
+  signal?: AbortSignal | undefined
+}
+
+/** @internal */
+export const BATCHES = signature(
+  'batches',
+  ['dataset', DATASET],
+  [
+    'options',
+    object<BatchOptions>({
+      batchSize: maybe(count()),
+      random: maybe(RANDOM),
+      augment: maybe(AUGMENT),
+      dropLast: maybe(flag),
+      device: maybe(DEVICE),
+      resume: maybe(object<NonNullable<BatchOptions['resume']>>({ batch: count(0), random: RANDOM_STATE })),
+      signal: maybe(signalSchema),
+    }),
+  ],
+)
+
+/** @internal */
+export const BATCH_COUNT = signature(
+  'batchCount',
+  ['dataset', DATASET],
+  ['batchSize', count()],
+  ['dropLast', maybe(flag)],
+)
+
+/**
+ * The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for.
+ *
+ * @throws ERR_ABORTED
+ */
+export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
+  BATCHES.check(dataset, options)
+  const { random, augment, device = 'cpu', resume, signal, batchSize = 64 } = options
+  const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
+  random?.shuffle(order)
+  if (random !== undefined && resume !== undefined) random.state = resume.random
+  const steps = batchCount(dataset, batchSize, options.dropLast)
+  for (let k = resume?.batch ?? 0; k < steps; k++) {
+    abortIf(signal)
+    const indices = order.subarray(k * batchSize, (k + 1) * batchSize)
+    const arrays = await untilAborted(dataset.batch(indices), signal)
+    mustBeBatch(arrays, indices.length)
+    if (augment !== undefined && random !== undefined) augment(arrays, random)
+    const batch: TensorBatch = {
+      inputs: arrays.inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
+      targets: Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
+      size: arrays.targets.shape[0]!,
+    }
+    try {
+      yield batch
+    } finally {
+      for (const tensor of [...batch.inputs, batch.targets]) tensor.dispose()
+    }
+  }
+}
+
+/** Number of batches of one pass. */
+export function batchCount(dataset: Dataset, batchSize: number, dropLast = false): number {
+  BATCH_COUNT.check(dataset, batchSize, dropLast)
+  return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)
+}
+
+/** What a dataset gave, which may be the caller's own. */
+function mustBeBatch(batch: Batch, examples: number): void {
+  const fault = faultOf(BATCH, batch, '', 'batch')
+  if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
+  for (const each of [...batch.inputs, batch.targets]) checkArray(each, examples)
+}

@@ -1,0 +1,69 @@
+import { abortIf, untilAborted } from '../../base/abort.js'
+import { EspalierError } from '../../base/errors.js'
+import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
+import {
+  count,
+  either,
+  faultOf,
+  flag,
+  func,
+  like,
+  list,
+  maybe,
+  object,
+  type Schema,
+  signal as signalSchema,
+  signature,
+  thing,
+} from '../../base/schema/index.js'
+import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
+import { DEVICE } from '../../torch/tensor.js'
+
+/** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
+export interface ArrayData {
+  data: TypedArray
+  shape: readonly number[]
+}
+
+/** Examples as plain data; dimension 0 of every array is the example. */
+export interface Batch {
+  /** One array for each input of the model. */
+  inputs: readonly ArrayData[]
+  targets: ArrayData
+}
+
+/** A source of examples. {@link inMemory} makes one from typed arrays. */
+export interface Dataset {
+  /** Number of examples. */
+  readonly size: number
+  /** The examples with these indices, copied: the caller may change them. */
+  batch(indices: Int32Array): Batch | Promise<Batch>
+}
+
+/** Changes a batch's arrays in place before it is used to train. All randomness comes from `random`. */
+export type Augment = (batch: Batch, random: Random) => void
+
+export const ARRAY_DATA: Schema<ArrayData> = like<ArrayData>('an array { data, shape } with data in a typed array', {
+  data: thing<TypedArray>('a typed array', (value) => ArrayBuffer.isView(value) && !(value instanceof DataView)),
+  shape: list(count(0), 'an array of sizes'),
+})
+
+export const BATCH = like<Batch>('a batch { inputs, targets }', {
+  inputs: list(ARRAY_DATA, 'an array with an { data, shape } for each input of the model'),
+  targets: ARRAY_DATA,
+})
+
+/** @internal */
+export const DATASET = like<Dataset>('a dataset, such as inMemory(inputs, targets)', { size: count(0), batch: func() })
+
+/** @internal */
+export const AUGMENT = func<Augment>('a function that changes a batch, such as randomShift()')
+
+export function checkArray({ data, shape }: ArrayData, examples: number): void {
+  const length = shape.reduce((product, size) => product * size, 1)
+  if (shape[0] === examples && data.length === length) return
+  throw new EspalierError(
+    'ERR_INVALID_ARGUMENT',
+    `an array of ${data.length} elements and shape [${shape.join(', ')}] doesn't hold ${examples} examples`,
+  )
+}

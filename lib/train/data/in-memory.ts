@@ -1,0 +1,88 @@
+import { abortIf, untilAborted } from '../../base/abort.js'
+import { EspalierError } from '../../base/errors.js'
+import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
+import {
+  count,
+  either,
+  faultOf,
+  flag,
+  func,
+  like,
+  list,
+  maybe,
+  object,
+  type Schema,
+  signal as signalSchema,
+  signature,
+  thing,
+} from '../../base/schema/index.js'
+import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
+import { DEVICE } from '../../torch/tensor.js'
+
+import { ARRAY_DATA, type ArrayData, AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+
+/** @internal */
+export const IN_MEMORY = signature(
+  'inMemory',
+  [
+    'inputs',
+    either(
+      'an array { data, shape } with data in a typed array, or a list with one for each input of the model',
+      ARRAY_DATA,
+      list(ARRAY_DATA, 'a list'),
+    ),
+  ],
+  ['targets', ARRAY_DATA],
+  [
+    'indices',
+    maybe(
+      thing<ArrayLike<number>>('an array of numbers of examples', (value) => {
+        return (Array.isArray(value) || ArrayBuffer.isView(value)) && Array.from(value as never).every(Number.isInteger)
+      }),
+    ),
+  ],
+)
+
+/**
+ * Examples held in memory.
+ *
+ * @param inputs one array `[n, ...]`, or one for each input of the model
+ * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values
+ * @param indices which examples to use, in this order; all by default
+ * @throws ERR_INVALID_ARGUMENT when lengths and shapes don't fit
+ */
+export function inMemory(
+  inputs: ArrayData | readonly ArrayData[],
+  targets: ArrayData,
+  indices?: ArrayLike<number>,
+): Dataset {
+  IN_MEMORY.check(inputs, targets, indices)
+  const all: readonly ArrayData[] = 'data' in inputs ? [inputs] : inputs
+  const examples = targets.shape[0] ?? 0
+  for (const array of [...all, targets]) checkArray(array, examples)
+  const chosen = Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
+  if (chosen.some((index) => !(index >= 0 && index < examples))) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples`)
+  }
+  return {
+    size: chosen.length,
+    batch(positions) {
+      const wrong = [...positions].find((position) => !(chosen[position] !== undefined))
+      if (wrong !== undefined) {
+        throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no example ${wrong}, only 0 to ${chosen.length - 1}`)
+      }
+      const rows = Int32Array.from(positions, (position) => chosen[position]!)
+      return { inputs: all.map((array) => gather(array, rows)), targets: gather(targets, rows) }
+    },
+  }
+}
+
+/** The rows of an array, copied, in the order asked for. */
+function gather({ data, shape }: ArrayData, rows: Int32Array): ArrayData {
+  const length = data.length / shape[0]!
+  const copy = new (data.constructor as new (length: number) => TypedArray)(rows.length * length)
+  rows.forEach((row, i) => {
+    copy.set(data.subarray(row * length, (row + 1) * length) as never, i * length)
+  })
+  return { data: copy, shape: [rows.length, ...shape.slice(1)] }
+}

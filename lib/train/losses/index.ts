@@ -1,0 +1,50 @@
+import { EspalierError } from '../../base/errors.js'
+import { either, func, maybe, oneOf, shown, signature } from '../../base/schema/index.js'
+import { type ModuleOutput, Tensor } from '../../torch/index.js'
+import { CLASS_AXIS, type ClassAxis } from '../classes.js'
+import { crossEntropy } from './cross-entropy.js'
+import type { LossFunction } from './loss.js'
+import { mse } from './mse.js'
+
+export type { LossFunction } from './loss.js'
+
+/** By the name of the option. */
+const LOSSES = { 'cross-entropy': crossEntropy, mse } as const
+
+export type LossName = keyof typeof LOSSES
+
+/**
+ * `'cross-entropy'`: output `[n, classes, ...]` or `[n, ..., classes]`, targets int64 `[n, ...]`, or probabilities of the shape of
+ * the output; a target of -100 is left out. Where both forms fit, `classAxis` says which it is. `'mse'`: output and targets of one
+ * shape. Both are means over the batch. A model with another form of output needs a function.
+ */
+export type Loss = LossName | LossFunction
+
+const NAMES = Object.keys(LOSSES) as LossName[]
+
+/** @internal */
+export const LOSS = either(
+  `${NAMES.map((name) => `'${name}'`).join(', ')} or a function`,
+  oneOf(...NAMES),
+  func<LossFunction>(),
+)
+
+/** @internal */
+export const LOSS_FUNCTION = signature('lossFunction', ['loss', LOSS], ['classAxis', maybe(CLASS_AXIS)])
+
+/** @throws ERR_INVALID_ARGUMENT; the function, when output and targets don't fit, or a target is no class */
+export function lossFunction(loss: Loss, classAxis?: ClassAxis): LossFunction {
+  LOSS_FUNCTION.check(loss, classAxis)
+  if (typeof loss === 'string') return (output, targets) => LOSSES[loss](asTensor(output), targets, classAxis)
+  return async (output, targets) => {
+    const value: unknown = await loss(output, targets)
+    if (value instanceof Tensor && value.numel === 1) return value
+    const words = `the loss function must give a Tensor of one element, not ${shown(value)}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
+  }
+}
+
+function asTensor(output: ModuleOutput): Tensor {
+  if (output instanceof Tensor) return output
+  throw new EspalierError('ERR_INVALID_ARGUMENT', "the model's output is not one tensor: pass a loss function")
+}

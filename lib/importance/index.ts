@@ -1,5 +1,5 @@
 /** Criteria: how much each unit of each group matters. */
-export { groupL1, groupL2 } from './magnitude.js'
+export { groupL1, groupL2 } from './criteria/magnitude.js'
 export type { Importance, ImportanceContext, Scores } from './types.js'
 export {
   allFinite,

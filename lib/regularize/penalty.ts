@@ -1,6 +1,6 @@
 import type { ChannelGroups } from '../groups/groups.js'
+import { scoredMembers } from '../importance/criterion.js'
 import type { ParameterOwner } from '../importance/index.js'
-import { scoredMembers } from '../importance/magnitude.js'
 import { isParameter } from '../importance/weights.js'
 import type { Coupling, PenaltyTerm } from '../optim/penalty-term.js'
 import { layoutTensor } from '../optim/penalty-term.js'

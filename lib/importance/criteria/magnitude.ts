@@ -1,0 +1,27 @@
+import { importanceBy } from '../criterion.js'
+import { byMean } from '../normalise.js'
+import { mean } from '../reduce.js'
+import type { Importance } from '../types.js'
+
+/**
+ * Group L2: how much weight a unit holds, compared with the other units of its group.
+ *
+ * For each member weight (rows and columns of convolutions and linear layers, norm weights; no biases, no statistics) the
+ * sum of w² over the unit's slices; the mean of these over the members; divided by the mean over the group's units. The
+ * mean score of a group is 1, which makes groups comparable in a global ranking. A group without any such member (raw
+ * parameters only) is scored by the parameters that it has; a group whose weights are all zero scores 0 everywhere.
+ *
+ * Source: group magnitude of DepGraph (Fang et al., CVPR 2023), eq. 5, before its square root.
+ */
+export function groupL2(): Importance {
+  return importanceBy({ name: 'group-l2', score: (w) => w * w, reduction: mean, normaliser: byMean })
+}
+
+/**
+ * Group L1: as {@link groupL2}, with |w| in place of w².
+ *
+ * Source: Li et al., Pruning Filters for Efficient ConvNets (ICLR 2017), at the level of groups.
+ */
+export function groupL1(): Importance {
+  return importanceBy({ name: 'group-l1', score: Math.abs, reduction: mean, normaliser: byMean })
+}

@@ -7,10 +7,10 @@
       "actions": [
         {
           "action_name": "cmake_js",
-          "inputs": ["CMakeLists.txt", "scripts/build.mjs"],
+          "inputs": ["CMakeLists.txt", "scripts/build/build.mjs"],
           # The second name never exists: CMake decides what is out of date, so it is always asked.
           "outputs": ["<(PRODUCT_DIR)/espalier.node", "<(PRODUCT_DIR)/.always"],
-          "action": ["node", "scripts/build.mjs", "--to", "<(PRODUCT_DIR)"],
+          "action": ["node", "scripts/build/build.mjs", "--to", "<(PRODUCT_DIR)"],
           "message": "building with cmake-js"
         }
       ]

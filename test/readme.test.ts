@@ -19,12 +19,12 @@ describe('the README', () => {
     for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(`    ${command}\n`)
   })
 
-  const measured = readdirSync(new URL('../scripts/quality/results', import.meta.url))
+  const measured = readdirSync(new URL('../scripts/checks/quality/results', import.meta.url))
   it.each(measured.map((file) => file.replace('.jsonl', '')))(
     'has the accuracies on %s as they were measured',
     async (dataset) => {
-      const { heading, table } = await import('../scripts/quality/table.mjs')
-      const rows = read(`scripts/quality/results/${dataset}.jsonl`)
+      const { heading, table } = await import('../scripts/checks/quality/table.mjs')
+      const rows = read(`scripts/checks/quality/results/${dataset}.jsonl`)
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line))

@@ -4,11 +4,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ChannelGroup, GroupKind } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { countPruned, leastRemoved, type Row, readExpectations, shortfalls } from '../../scripts/corpus/acceptance.mjs'
-import { type CorpusFile, listCorpus, type Peer, readInputs } from '../../scripts/corpus/files.mjs'
-import { whyNothing } from '../../scripts/corpus/nothing.mjs'
-import { formatFile, formatTotals } from '../../scripts/corpus/report.mjs'
-import { type FileResult, runCorpus } from '../../scripts/corpus/run.mjs'
+import {
+  countPruned,
+  leastRemoved,
+  type Row,
+  readExpectations,
+  shortfalls,
+} from '../../scripts/checks/corpus/acceptance.mjs'
+import { type CorpusFile, listCorpus, type Peer, readInputs } from '../../scripts/checks/corpus/files.mjs'
+import { whyNothing } from '../../scripts/checks/corpus/nothing.mjs'
+import { formatFile, formatTotals } from '../../scripts/checks/corpus/report.mjs'
+import { type FileResult, runCorpus } from '../../scripts/checks/corpus/run.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-driver-'))
 const names = ['crash', 'dies', 'exit', 'fine', 'hang', 'nameless', 'nothing', 'refuse', 'silent']

@@ -1,4 +1,4 @@
-// Stands in for scripts/corpus/prune.mjs: does what the name of the file says.
+// Stands in for scripts/checks/corpus/prune.mjs: does what the name of the file says.
 
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { OurGroup } from '../../scripts/corpus/child.mjs'
-import type { PeerGroup } from '../../scripts/corpus/files.mjs'
-import { compareGroups, reasonOf } from '../../scripts/corpus/peer.mjs'
+import type { OurGroup } from '../../scripts/checks/corpus/child.mjs'
+import type { PeerGroup } from '../../scripts/checks/corpus/files.mjs'
+import { compareGroups, reasonOf } from '../../scripts/checks/corpus/peer.mjs'
 
 const range = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i)
 

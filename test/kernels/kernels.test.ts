@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { realHost } from '../../lib/libtorch/host.js'
 import { findNative } from '../../lib/libtorch/native.js'
-import { libtorchToBuildWith } from '../../scripts/libtorch.mjs'
+import { libtorchToBuildWith } from '../../scripts/setup/libtorch.mjs'
 import { python } from '../support/python.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -33,7 +33,7 @@ let bareEnv: NodeJS.ProcessEnv
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'espalier-package-'))
-  execFileSync(process.execPath, [join(ROOT, 'scripts/prebuild.mjs')], { cwd: ROOT, stdio: 'inherit' })
+  execFileSync(process.execPath, [join(ROOT, 'scripts/release/prebuild.mjs')], { cwd: ROOT, stdio: 'inherit' })
   const npm = (cwd: string, ...args: string[]) =>
     execFileSync(process.execPath, [npmCli(), ...args], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 

@@ -17,12 +17,12 @@ const script = (name: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
 
 describe('npm run build:cuda', () => {
   it('says what it needs when no LibTorch is named, or one without CUDA', () => {
-    const unnamed = script('build.mjs', {}, '--cuda')
+    const unnamed = script('build/build.mjs', {}, '--cuda')
     expect(unnamed.status).toBe(1)
     expect(unnamed.stderr).toBe(
       'build:cuda needs a CUDA LibTorch: pip install torch==2.14.1, then LIBTORCH=<site-packages>/torch npm run build:cuda\n',
     )
-    const other = script('build.mjs', { LIBTORCH: empty }, '--cuda')
+    const other = script('build/build.mjs', { LIBTORCH: empty }, '--cuda')
     expect(other.status).toBe(1)
     expect(other.stderr).toContain(`${empty} is no CUDA LibTorch, it has no lib/libtorch_cuda.so`)
   })
@@ -30,7 +30,7 @@ describe('npm run build:cuda', () => {
 
 describe('npm run test:gpu', () => {
   it('says why it is skipped where there is no GPU', () => {
-    const { status, stdout } = script('gpu/gpu.mjs', { PATH: empty })
+    const { status, stdout } = script('checks/gpu/gpu.mjs', { PATH: empty })
     expect(status).toBe(0)
     expect(stdout).toBe('test:gpu: skipped, there is no GPU here (nvidia-smi -L names none)\n')
   })

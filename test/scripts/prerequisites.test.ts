@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findMissing, formatMissing, type Machine } from '../../scripts/prerequisites.mjs'
+import { findMissing, formatMissing, type Machine } from '../../scripts/setup/prerequisites.mjs'
 
 /** A machine that has everything; each test takes something away. */
 function machine(changes: Partial<Machine> & { outputs?: Record<string, string | undefined> } = {}): Machine {

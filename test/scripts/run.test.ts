@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { run } from '../../scripts/run.mjs'
+import { run } from '../../scripts/setup/run.mjs'
 
 const lines: string[] = []
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { hashOf, isCurrent, writeStamp } from '../../scripts/stamp.mjs'
+import { hashOf, isCurrent, writeStamp } from '../../scripts/setup/stamp.mjs'
 
 let root: string
 beforeEach(() => {

@@ -1,4 +1,4 @@
-import { findPython } from '../../scripts/python-env.mjs'
+import { findPython } from '../../scripts/setup/python-env.mjs'
 
 /**
  * The Python with torch that checks what we write, for `describe.skipIf(python === undefined)`. Without it the checks

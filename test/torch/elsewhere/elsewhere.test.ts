@@ -32,7 +32,7 @@ import {
 } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataFile, digits } from '../../../examples/digits.js'
-import { libtorchToBuildWith } from '../../../scripts/libtorch.mjs'
+import { libtorchToBuildWith } from '../../../scripts/setup/libtorch.mjs'
 import { integers, network, uniform } from '../../support/networks.js'
 import { model, numbers, smallInput } from '../support.js'
 

@@ -1,0 +1,138 @@
+// What only a GPU can show: the CUDA operators against those of the CPU, in a CUDA graph, on a stream of their own and by
+// the clock; models on the device against the same on the CPU; a training with a growing penalty there. Without a GPU it
+// says why it does nothing.
+//
+//   LIBTORCH=<site-packages>/torch npm run test:gpu -- [--python FILE] [--corpus DIR] [--json FILE]
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { buildExamples, buildTypescript } from '../../setup/typescript.mjs'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const libtorch = process.env.LIBTORCH
+const { values } = parseArgs({
+  options: { python: { type: 'string' }, corpus: { type: 'string' }, json: { type: 'string' } },
+})
+
+const reason = whyNot()
+if (reason === undefined) await check(/** @type {string} */ (libtorch))
+else console.log(`test:gpu: skipped, ${reason}`)
+
+/** @returns {string | undefined} */
+function whyNot() {
+  const devices = spawnSync('nvidia-smi', ['-L'], { encoding: 'utf8' })
+  if (devices.status !== 0) return 'there is no GPU here (nvidia-smi -L names none)'
+  if (libtorch === undefined || !existsSync(join(libtorch, 'lib/libtorch_cuda.so'))) {
+    return 'LIBTORCH does not name a CUDA LibTorch'
+  }
+  if (!existsSync(library(libtorch, 'cuda'))) return 'the CUDA library is not built: npm run build:cuda'
+  return undefined
+}
+
+/** Ours of one kind for that LibTorch. @param {string} libtorch @param {string} kind */
+function library(libtorch, kind) {
+  const header = readFileSync(join(libtorch, 'include/torch/headeronly/version.h'), 'utf8')
+  const [major, minor] = ['MAJOR', 'MINOR'].map((part) => header.match(`#define TORCH_VERSION_${part} (\\d+)`)?.[1])
+  return join(root, `build/Release/libespalier_${kind}-${major}.${minor}.so`)
+}
+
+/** @param {string} libtorch */
+async function check(libtorch) {
+  await buildTypescript(root)
+  await buildExamples(root)
+  console.log(execFileSync('nvidia-smi', ['-L'], { encoding: 'utf8' }).trim())
+  /** @type {Record<string, unknown>} */
+  const found = {}
+  /** @type {[name: string, part: () => unknown][]} */
+  const parts = [
+    ['operators', () => compareOperators(libtorch)],
+    ['device', () => measureDevice(libtorch)],
+    ['training', trainAndCut],
+    ['models', checkCorpus],
+  ]
+  for (const [name, part] of parts) {
+    try {
+      found[name] = await part()
+    } catch (error) {
+      console.log(`${name}: FAILED ${error}`)
+      process.exitCode = 1
+    }
+  }
+  if (values.json) writeFileSync(values.json, JSON.stringify(found, null, 1))
+}
+
+/** Runs a program with the interpreter of the environment that the LibTorch is in. @param {string} libtorch @param {string[]} args */
+function python(libtorch, args) {
+  const interpreter = values.python ?? join(libtorch, '../../../../bin/python')
+  const text = execFileSync(interpreter, ['-W', 'ignore', ...args], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  return JSON.parse(/** @type {string} */ (text.trim().split('\n').at(-1)))
+}
+
+/** @param {string} libtorch */
+function compareOperators(libtorch) {
+  const libraries = ['ops', 'cuda'].map((kind) => library(libtorch, kind))
+  const { errors, called } = python(libtorch, [join(root, 'test/kernels/glue.py'), ...libraries, 'cuda'])
+  console.log('errors against the CPU, 1 is what rounding can make:', errors)
+  console.log('a repeated step calls:', called)
+  for (const [name, error] of Object.entries(errors)) {
+    if (!(error < 1)) throw new Error(`${name} differs: ${error}`)
+  }
+  return { errors, called }
+}
+
+/** @param {string} libtorch */
+function measureDevice(libtorch) {
+  const libraries = ['ops', 'cuda'].map((kind) => library(libtorch, kind))
+  const result = python(libtorch, [join(root, 'scripts/checks/gpu/device.py'), ...libraries])
+  console.log(`a copy moves ${(result.bandwidth / 1e12).toFixed(2)} TB/s; microseconds, minimum (median):`)
+  for (const [name, { own, graph, other, floor, ratio }] of Object.entries(result.times)) {
+    const us = (/** @type {{ min: number, median: number }} */ { min, median }) =>
+      `${(1e3 * min).toFixed(1)} (${(1e3 * median).toFixed(1)})`
+    console.log(
+      `  ${name}: ${us(own)}, replayed ${us(graph)}, PyTorch's ${us(other)}, ratio ${ratio.min.toFixed(2)} (${ratio.median.toFixed(2)}), floor ${(1e3 * floor).toFixed(1)}`,
+    )
+  }
+  for (const [name, difference] of Object.entries(result.checks)) {
+    if (difference !== 0) throw new Error(`${name}: apart by ${difference}`)
+  }
+  console.log(
+    `the same bits in ${Object.keys(result.checks).length} of ${Object.keys(result.checks).length}: graphs, streams, nothing waits`,
+  )
+  return result
+}
+
+async function trainAndCut() {
+  const espalier = await import('../../../dist/index.js')
+  const { dataFile, digits } = await import(pathToFileURL(join(root, 'build/examples/digits.js')).href)
+  const model = await (await espalier.load(dataFile('resnet8.script.pt'))).to('cuda:0')
+  const { train, validation } = digits()
+  const start = performance.now()
+  const { small, evaluations, plan } = await espalier.sparsify(model, {
+    exampleInputs: [espalier.Tensor.zeros([1, 1, 8, 8]).to('cuda:0')],
+    data: { train, validation },
+    loss: 'cross-entropy',
+    budget: { macs: 0.5 },
+    regularizer: espalier.growing({ target: 'plan', reg: 0, deltaReg: 0.3, updateEvery: 5 }),
+    sparse: { epochs: 15, optimizer: espalier.sgd({ lr: 0.02, momentum: 0.9 }) },
+  })
+  const seconds = (performance.now() - start) / 1e3
+  small.dispose()
+  const accuracy = [evaluations.regularized?.accuracy, evaluations.cut?.accuracy]
+  console.log(
+    `a training on the device (${seconds.toFixed(1)} s), MACs ${plan.macs.join(' -> ')}, accuracy before and right after the cut:`,
+    accuracy,
+  )
+  return { accuracy, seconds, macs: plan.macs }
+}
+
+async function checkCorpus() {
+  if (values.corpus === undefined) return undefined
+  const { checkModels } = await import('./models.mjs')
+  const counts = await checkModels(values.corpus, (line) => console.log(`  ${line}`))
+  console.log(`models: ${counts.passed} passed, ${counts.failed} failed`)
+  if (counts.failed > 0) process.exitCode = 1
+  return counts
+}

@@ -6,7 +6,8 @@ import { PLAN } from '../plan/schemas.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { onDevice } from '../torch/inputs.js'
-import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS } from '../torch/module-calls.js'
 import { RECORDING } from '../torch/recording.js'
 import { type Consumer, consumersOf } from './consumers.js'
 
@@ -82,7 +83,8 @@ const CONSTANT = 1e-6
  * consumer's weights, is added to the consumer's bias instead, or taken from the mean of the batch norm that follows, or
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
  * approximation. Consumers are linear layers and ungrouped convolutions; under a weight norm their scale is put right, too,
- * since the cut makes their rows shorter. Others are left as they are, and named in `uncompensated`.
+ * since the cut makes their rows shorter. Others are left as they are, and named in `uncompensated`, as are those that would
+ * need a new bias where methods beside `forward` were cut along.
  *
  * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
  */
@@ -90,10 +92,15 @@ export async function compensate(
   job: CompensationJob,
 ): Promise<{ small: ScriptModule; compensations: Compensation[]; uncompensated: Uncompensated[] }> {
   COMPENSATE.check(job)
-  const { analysis, plan } = job
-  const { consumers, uncompensated } = consumersOf(analysis, plan)
+  const { small, analysis, plan } = job
+  const found = consumersOf(analysis, plan)
+  const consumers = found.consumers.filter(({ into }) => into !== 'new-bias' || mayHaveNewBias(small))
+  const barred = found.consumers.filter((consumer) => !consumers.includes(consumer))
+  const reason = 'a new bias would not reach the other methods that were cut along'
+  const left = barred.map(({ op }) => ({ scope: op.scope, operator: op.name, reason }))
+  const uncompensated = [...found.uncompensated, ...left]
   const shifts = await measureOnCpu(job, consumers)
-  const tensors = new Map([...job.small.parameters(), ...job.small.buffers()])
+  const tensors = new Map([...small.parameters(), ...small.buffers()])
   await scope(async () => {
     const program = shifts
       .filter(({ into }) => into !== 'new-bias')
@@ -188,6 +195,9 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
     return [{ ...consumer, add, rescale, exact: constant && !consumer.padded }]
   })
 }
+
+/** A constant of `forward` would not reach the other methods that compute with the same weights. */
+const mayHaveNewBias = (small: ScriptModule) => (small.interface?.methods.cut.length ?? 0) === 0
 
 /** Gives consumers without a bias one, as a constant of the graph. */
 async function withNewBiases(

@@ -1,6 +1,7 @@
 import type { EspalierError } from '../base/errors.js'
 import type { CutRequest } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
+import type { InterfaceReport } from '../torch/interface.js'
 
 export type TypedArray =
   | Float32Array
@@ -76,6 +77,9 @@ export interface JobOptions {
   flushDenormals?: boolean
   cancel?: CancelHandle
 }
+
+/** A method beside `forward`, with the number of its inputs that are given. */
+export type MethodCount = readonly [name: string, inputs: number]
 
 /** What goes in: tensor handles, numbers, strings, arrays, plain objects, Maps. */
 export type NativeInput = unknown
@@ -199,6 +203,14 @@ export interface NativeBinding {
   /** Milliseconds of the run alone, without the way to the native thread and back. */
   moduleTime(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): Promise<number>
   moduleForwardSync(module: ModuleHandle, inputs: readonly NativeInput[], options: JobOptions): NativeOutput
+  /** Of the module, or `child.method` of a submodule. */
+  moduleCall(
+    module: ModuleHandle,
+    method: string,
+    inputs: readonly NativeInput[],
+    options: JobOptions,
+  ): Promise<NativeOutput>
+  moduleMethods(module: ModuleHandle): string[]
   moduleClone(module: ModuleHandle): ModuleHandle
   moduleTo(
     module: ModuleHandle,
@@ -208,18 +220,18 @@ export interface NativeBinding {
   ): Promise<ModuleHandle>
   moduleDispose(module: ModuleHandle): void
 
-  /** `record` is an OpRecord as JSON; see recording.ts. */
+  /** `record` is an OpRecord as JSON; see recording.ts. `inputs` has those of the `methods` behind those of `forward`. */
   moduleRecord(
     module: ModuleHandle,
     inputs: readonly NativeInput[],
-    options: JobOptions & { execute: boolean },
-  ): Promise<{ record: string; handle: RecordingHandle }>
+    options: JobOptions & { execute: boolean; methods: readonly MethodCount[] },
+  ): Promise<{ record: string; forwardOps: number; handle: RecordingHandle }>
   moduleCut(
     module: ModuleHandle,
     recording: RecordingHandle,
     request: CutRequest,
     options: JobOptions,
-  ): Promise<ModuleHandle>
+  ): Promise<{ module: ModuleHandle; report: InterfaceReport }>
   /** Over all runs of each operator; `null` for one that did not run. */
   moduleObserve(
     module: ModuleHandle,
@@ -228,7 +240,7 @@ export interface NativeBinding {
     places: readonly { node: number; input: number; dim: number }[],
     options: JobOptions,
   ): Promise<({ mean: TensorHandle; spread: TensorHandle } | null)[]>
-  trialOpen(module: ModuleHandle): TrialHandle
+  trialOpen(module: ModuleHandle, methods: readonly MethodCount[]): TrialHandle
   /** The same each time: the module, the inputs and the random numbers of the user stay as they are. */
   trialRun(trial: TrialHandle, inputs: readonly NativeInput[], seed: number, options: JobOptions): Promise<NativeOutput>
   trialDispose(trial: TrialHandle): void

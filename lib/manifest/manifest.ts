@@ -6,6 +6,7 @@ import { VERIFICATION } from '../cut/verify/verify.js'
 import type { Analysis } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { PLAN } from '../plan/schemas.js'
+import type { InterfaceReport } from '../torch/index.js'
 import { fingerprintOf, inputShapes, type TensorSizes } from './fingerprint.js'
 
 /** What a cut did, as plain JSON: enough to repeat it on another checkpoint, or to check it. */
@@ -30,6 +31,8 @@ export interface Manifest {
   /** Norms and means over a cut axis, which compute over what is left of it; empty for an exact cut. */
   approximate: Plan['approximate']
   verification: Verification
+  /** Methods beside `forward` that were kept, cut along or dropped, and the tensors that `forward` never reads. */
+  interface?: InterfaceReport
 }
 
 /** What a manifest is made of; the result of `prune` and `sparsify` holds it. */
@@ -37,6 +40,7 @@ export interface CutResult {
   analysis: Analysis
   plan: Plan
   verification: Verification
+  interface?: InterfaceReport | undefined
 }
 
 const CUT_RESULT = like<CutResult>('what prune(), sparsify() or replay() gave', {
@@ -61,7 +65,8 @@ export function makeManifest(result: CutResult): Manifest {
   const shrunk = Object.fromEntries(Object.keys(keep).map((name) => [name, sizes[name] ?? []]))
   const inputs = inputShapes(analysis.record)
   const cut = { sizes: shrunk, keep, directions, removed }
-  return { schema: 1, fingerprint, ...cut, params, inputs, macs, approximate, verification }
+  const manifest = { schema: 1 as const, fingerprint, ...cut, params, inputs, macs, approximate, verification }
+  return result.interface === undefined ? manifest : { ...manifest, interface: result.interface }
 }
 
 /**

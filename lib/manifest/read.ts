@@ -16,6 +16,7 @@ import {
   thing,
 } from '../base/schema/index.js'
 import { VERIFICATION } from '../cut/verify/verify.js'
+import { INTERFACE_REPORT } from '../torch/interface.js'
 import type { Manifest } from './manifest.js'
 
 /**
@@ -60,6 +61,7 @@ export const MANIFEST = object<Manifest>({
   macs: COUNTS,
   approximate: array('a list'),
   verification: VERIFICATION,
+  interface: maybe(INTERFACE_REPORT),
 })
 
 /** @internal */

@@ -4,13 +4,15 @@ import { object, shown, signature } from '../base/schema/index.js'
 import { analyse, cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../cut/index.js'
 import type { Analysis, Removed } from '../groups/index.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
-import type { ModuleInput, ScriptModule } from '../torch/index.js'
-import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import { INTERFACE_ENTRIES } from '../torch/interface.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { fingerprintOf, inputShapes } from './fingerprint.js'
 import type { Manifest } from './manifest.js'
 import { checkManifest, MANIFEST } from './read.js'
 
-export interface ReplayOptions {
+export interface ReplayOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified. */
   exampleInputs: readonly ModuleInput[]
   signal?: AbortSignal | undefined
@@ -21,7 +23,15 @@ export const REPLAY = signature(
   'replay',
   ['model', MODULE],
   ['manifest', MANIFEST],
-  ['options', object<ReplayOptions>({ exampleInputs: EXAMPLE_INPUTS, signal: RUN_ENTRIES.signal })],
+  [
+    'options',
+    object<ReplayOptions>({
+      ...INTERFACE_ENTRIES,
+      methods: METHODS,
+      exampleInputs: EXAMPLE_INPUTS,
+      signal: RUN_ENTRIES.signal,
+    }),
+  ],
 )
 
 export interface ReplayResult {
@@ -30,6 +40,8 @@ export interface ReplayResult {
   analysis: Analysis
   plan: Plan
   verification: Verification
+  /** What became of other methods than `forward`, and the tensors that it never reads. */
+  interface: InterfaceReport
 }
 
 /**
@@ -41,19 +53,20 @@ export interface ReplayResult {
  */
 export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<ReplayResult> {
   REPLAY.check(model, manifest, options)
-  const { exampleInputs, signal } = options
+  const { exampleInputs, signal, methods, dropMethods, dropUnreached } = options
+  const around = { signal, dropMethods, dropUnreached }
   checkManifest(manifest)
   const copy = model.clone().eval()
   try {
-    const recording = await copy.record(exampleInputs, { signal })
+    const recording = await copy.record(exampleInputs, { signal, methods })
     try {
       const analysis = analyse(recording.record)
       mustBeSameNetwork(analysis, manifest)
       const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
       mustKeepTheSame(plan, manifest)
       mustClaimTheSame(analysis, plan, manifest)
-      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, { signal })
-      return { small: small.eval(), analysis, plan, verification }
+      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, around)
+      return { small: small.eval(), analysis, plan, verification, interface: small.interface as InterfaceReport }
     } finally {
       recording.dispose()
     }

@@ -67,7 +67,7 @@ export function countOperators(analysis: Analysis, removed: Removed = new Uint8A
 }
 
 function executed({ record, live }: Analysis): OpEntry[] {
-  return record.ops.filter((op) => live.has(op) && !op.speculative)
+  return record.ops.slice(0, record.forwardOps).filter((op) => live.has(op) && !op.speculative)
 }
 
 function macsOf(op: OpEntry, { record }: Analysis, widths: Widths): number {

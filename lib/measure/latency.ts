@@ -1,6 +1,7 @@
 import { count, list, maybe, object, signal, signature } from '../base/schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
-import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS } from '../torch/module-calls.js'
 import { timeForward } from '../torch/time.js'
 
 /** Time of one forward pass in milliseconds. */

@@ -1,5 +1,16 @@
+/** What becomes of that in a module which is not its `forward`. */
+export interface InterfaceOptions {
+  /**
+   * Methods that may go when they can't be cut along with `forward`: by name (`encode`, `decoder.reset`), or all such (`true`).
+   * None by default: a cut that would break a method is refused.
+   */
+  dropMethods?: readonly string[] | true | undefined
+  /** Remove the tensors that neither `forward` nor a method that stays ever reads (a critic beside an actor). Default false. */
+  dropUnreached?: boolean | undefined
+}
+
 /** What surgery does to a module. Nodes and inputs are those of the op record. */
-export interface CutRequest {
+export interface CutRequest extends InterfaceOptions {
   /** What stays of a parameter or buffer, by its first name; its other names follow. */
   readonly slices: readonly { name: string; dim: number; keep: Int32Array }[]
   /** An input of a node becomes this constant; with `element`, only that element of a list that it takes. */

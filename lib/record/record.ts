@@ -111,6 +111,8 @@ export interface OpRecord {
   values: readonly RecordValue[]
   /** In execution order. */
   ops: readonly OpEntry[]
+  /** How many of them, from the first, ran in `forward`; the others in methods that were recorded with it. Absent: all. */
+  forwardOps?: number
   skipped: readonly SkippedBlock[]
   inputs: readonly Arg[]
   output: Arg

@@ -23,7 +23,8 @@ import { REMOVED_UNITS } from '../plan/schemas.js'
 import type { RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_STATE } from '../regularize/types.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
-import { type Device, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
+import { INTERFACE_REPORT } from '../torch/interface.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
 import { differenceOf, jobOf } from './job.js'
 import type { SparsifyOptions, SparsifyResult } from './types.js'
@@ -57,7 +58,7 @@ export interface RunState {
   history: SparsifyResult['history']
   evaluations: SparsifyResult['evaluations']
   /** Of the full model; once it was cut. */
-  cut?: { record: OpRecord; verification: Verification } | undefined
+  cut?: { record: OpRecord; verification: Verification; interface: InterfaceReport } | undefined
 }
 
 const RUN_STATE = object<RunState>({
@@ -72,7 +73,9 @@ const RUN_STATE = object<RunState>({
   removed: REMOVED_UNITS,
   history: thing('a list', Array.isArray),
   evaluations: like<RunState['evaluations']>('an object', {}),
-  cut: maybe(object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION })),
+  cut: maybe(
+    object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION, interface: INTERFACE_REPORT }),
+  ),
 })
 
 /** A checkpoint as it was read: dispose of the model. */

@@ -15,9 +15,13 @@ type Job = Readonly<Record<string, Description>>
 export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
   const { exampleInputs, data, loss, classAxis = null, budget, minKeep = 0.1, importance = groupL2() } = options
   const { regularizer, sparse, finetune, compensate = false, augment, seed = 0 } = options
+  const { methods = {}, dropMethods = [], dropUnreached = false } = options
   return {
     model: networkOf(model),
     exampleInputs: exampleInputs.map(inputOf),
+    methods: Object.entries(methods).map(([name, inputs]) => [name, inputs.map(inputOf)]),
+    dropMethods: dropMethods === true || [...dropMethods],
+    dropUnreached,
     data: { train: datasetOf(data.train), validation: data.validation ? datasetOf(data.validation) : null },
     loss: typeof loss === 'string' ? loss : descriptionOf(loss),
     classAxis,

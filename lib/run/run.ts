@@ -1,20 +1,11 @@
 import { untilAborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
-import {
-  analyse,
-  compensate,
-  cutAndVerify,
-  describePlan,
-  makePlan,
-  type Plan,
-  removedUnits,
-  type Verification,
-} from '../cut/index.js'
-import type { Analysis, OpRecord } from '../groups/index.js'
+import { analyse, compensate, cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../cut/index.js'
+import type { Analysis } from '../groups/index.js'
 import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
-import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import type { InterfaceReport, ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
   type EvaluateOptions,
@@ -34,11 +25,12 @@ const defined = (options: Phase): Phase =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as Phase
 
 /** What the regularized phase and the cut leave, apart from the small model. */
-type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'regularizer'>
+type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer'>
 
-function afterCut({ removed, regularizer }: RunState, record: OpRecord, verification: Verification): Sparse {
-  const analysis = analyse(record)
-  return { analysis, plan: describePlan(analysis, removedUnits(analysis, { removed })), verification, regularizer }
+function afterCut({ removed, regularizer }: RunState, cut: NonNullable<RunState['cut']>): Sparse {
+  const analysis = analyse(cut.record)
+  const plan = describePlan(analysis, removedUnits(analysis, { removed }))
+  return { analysis, plan, verification: cut.verification, interface: cut.interface, regularizer }
 }
 
 let mustBeRun: (value: unknown) => void
@@ -102,9 +94,7 @@ export class Run implements AsyncIterable<RunRecord> {
     try {
       const cut = resumed?.state.cut
       const sparse =
-        resumed === undefined || cut === undefined
-          ? yield* this.#sparsify(resumed)
-          : afterCut(resumed.state, cut.record, cut.verification)
+        resumed === undefined || cut === undefined ? yield* this.#sparsify(resumed) : afterCut(resumed.state, cut)
       const { finetune } = this.#options
       if (finetune) {
         if (cut === undefined) await this.#settle()
@@ -131,8 +121,8 @@ export class Run implements AsyncIterable<RunRecord> {
 
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
   async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunRecord, Sparse, void> {
-    const { exampleInputs, regularizer: factory, signal } = this.#options
-    const recording = await this.#model.record(exampleInputs, { signal })
+    const { exampleInputs, methods, regularizer: factory, signal } = this.#options
+    const recording = await this.#model.record(exampleInputs, { signal, methods })
     try {
       const analysis = analyse(recording.record)
       yield { kind: 'analysis', analysis }
@@ -159,9 +149,10 @@ export class Run implements AsyncIterable<RunRecord> {
       }
       yield { kind: 'cutting' }
       const full = this.#model
-      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs, {
-        signal,
-      })
+      const { dropMethods, dropUnreached } = this.#options
+      const around = { signal, dropMethods, dropUnreached }
+      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs, around)
+      const report = cut.interface as InterfaceReport
       this.#model = cut.eval()
       try {
         yield { kind: 'cut', verification }
@@ -177,7 +168,7 @@ export class Run implements AsyncIterable<RunRecord> {
       } finally {
         full.dispose()
       }
-      return { analysis, plan, verification, regularizer: regularizer.state }
+      return { analysis, plan, verification, interface: report, regularizer: regularizer.state }
     } finally {
       recording.dispose()
     }
@@ -240,7 +231,13 @@ export class Run implements AsyncIterable<RunRecord> {
   #saver(
     phase: 'sparse' | 'finetune',
     options: TrainOptions,
-    { analysis, plan, verification, regularizer: last }: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
+    {
+      analysis,
+      plan,
+      verification,
+      interface: report,
+      regularizer: last,
+    }: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
     regularizer: Regularizer | undefined,
   ): TrainOptions['onStep'] {
     const checkpoints = this.#checkpoints
@@ -249,7 +246,8 @@ export class Run implements AsyncIterable<RunRecord> {
     return async (train) => {
       const state = train()
       if (!checkpoints.isDue(state.iteration, iterations, options) && !regularizer?.done) return
-      const cut = verification === undefined ? {} : { cut: { record: analysis.record, verification } }
+      const whole = verification !== undefined && report !== undefined
+      const cut = whole ? { cut: { record: analysis.record, verification, interface: report } } : {}
       const known = {
         phase,
         regularizer: (regularizer?.state ?? last) as RegularizerState,

@@ -5,8 +5,10 @@ import { IMPORTANCE, type Importance } from '../importance/types.js'
 import { BUDGET, PLAN_ENTRIES } from '../plan/schemas.js'
 import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
-import type { ModuleInput, ScriptModule } from '../torch/index.js'
-import { EXAMPLE_INPUTS, MODULE } from '../torch/module.js'
+import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import { INTERFACE_ENTRIES } from '../torch/interface.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/data/dataset.js'
 import type {
@@ -40,7 +42,7 @@ export interface Phase {
   lossScale?: number | undefined
 }
 
-export interface SparsifyOptions {
+export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   exampleInputs: readonly ModuleInput[]
   data: { train: Dataset; validation?: Dataset | undefined }
@@ -97,6 +99,8 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   signal: maybe(signal),
   onRecord: maybe(func<(record: RunRecord) => void>()),
   onWarning: maybe(func<(message: string) => void>()),
+  ...INTERFACE_ENTRIES,
+  methods: METHODS,
 })
 /** @internal */
 export const SPARSIFY = signature('sparsify', ['model', MODULE], ['options', SPARSIFY_OPTIONS])
@@ -127,6 +131,8 @@ export interface SparsifyResult {
   analysis: Analysis
   plan: Plan
   verification: Verification
+  /** What became of other methods than `forward`, and the tensors that it never reads. */
+  interface: InterfaceReport
   /** One record for each epoch of both phases. */
   history: (EpochRecord & { phase: 'sparse' | 'finetune' })[]
   /** By stage; empty without validation data. */

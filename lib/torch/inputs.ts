@@ -1,5 +1,5 @@
 import type { Device } from '../libtorch/binding.js'
-import type { ModuleInput } from './module.js'
+import type { ModuleInput } from './module-calls.js'
 import { Tensor } from './tensor.js'
 
 /** The inputs with `change` of each tensor in its place. */

@@ -1,25 +1,13 @@
 import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
-import {
-  count,
-  dictionary,
-  either,
-  flag,
-  list,
-  maybe,
-  object,
-  path as pathSchema,
-  shown,
-  signature,
-  text,
-  thing,
-} from '../base/schema/index.js'
+import { shown, thing } from '../base/schema/index.js'
 import type { Device, ModuleHandle, NamedHandle, NativeExtraFiles, TrainEvalRepair } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
+import { parseRecord } from '../record/codec.js'
 import type { CutRequest } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
-import { RUN_ENTRIES, RUN_OPTIONS, type RunOptions, SIGNAL_OPTIONS, type SignalOptions, withSignal } from './abort.js'
+import { type RunOptions, type SignalOptions, withSignal } from './abort.js'
 import {
   type ForwardHook,
   forwardHook,
@@ -29,32 +17,28 @@ import {
   registration,
 } from './hooks.js'
 import { onDevice } from './inputs.js'
-import { CUT_REQUEST, RECORDING, type Recording, recordingHandleOf, wrapRecording } from './recording.js'
-import { DEVICE, DTYPE, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
-import { lift, lower, type Value } from './values.js'
-
-/** An input of a module: lists and tuples are arrays, dicts are plain objects or Maps. */
-export type ModuleInput =
-  | Tensor
-  | number
-  | bigint
-  | boolean
-  | string
-  | null
-  | readonly ModuleInput[]
-  | { readonly [key: string]: ModuleInput }
-  | ReadonlyMap<unknown, ModuleInput>
-
-/** An output of a module: lists and tuples are arrays, dicts are plain objects (Maps when a key is no string). */
-export type ModuleOutput = Value
-
-export interface SaveOptions extends SignalOptions {
-  /**
-   * Extra files of the archive, by name, in the place of those that the module has; text is written as UTF-8. Add one with
-   * `{ ...Object.fromEntries(module.extraFiles), 'labels.txt': text }`.
-   */
-  extraFiles?: Readonly<Record<string, string | Uint8Array>> | undefined
-}
+import { type InterfaceReport, methodCounts, withMethods } from './interface.js'
+import {
+  CALL_METHOD,
+  CUT,
+  FORWARD,
+  FORWARD_WITH,
+  MODULE_TO,
+  type ModuleInput,
+  type ModuleOutput,
+  OBSERVE,
+  type Observation,
+  type ObservedPlace,
+  RECORD,
+  type RecordOptions,
+  SAVE,
+  type SaveOptions,
+  TO_BUFFER,
+  TRAIN_MODE,
+} from './module-calls.js'
+import { type Recording, recordingHandleOf, wrapRecording } from './recording.js'
+import { handleOf, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
+import { lift, lower } from './values.js'
 
 function contents(files: SaveOptions['extraFiles']): NativeExtraFiles | undefined {
   if (files === undefined) return undefined
@@ -63,27 +47,12 @@ function contents(files: SaveOptions['extraFiles']): NativeExtraFiles | undefine
   return Object.entries(files).map(([name, content]) => [name, bytes(content)])
 }
 
-/** An input of an operator of a record, to be looked at along one dimension. */
-export interface ObservedPlace {
-  node: number
-  input: number
-  dim: number
-}
-
-/** Of each coordinate of the dimension. */
-export interface Observation {
-  mean: Float64Array
-  /** Largest minus smallest value; 0 for a coordinate that is constant. */
-  spread: Float64Array
-}
-
-export interface RecordOptions extends SignalOptions {
-  /** Run for real in any case; default false. */
-  execute?: boolean | undefined
-}
-
 /** @internal Set once, by the class below. */
-export let wrapModule: (handle: ModuleHandle, repairs?: readonly TrainEvalRepair[]) => ScriptModule
+export let wrapModule: (
+  handle: ModuleHandle,
+  repairs?: readonly TrainEvalRepair[],
+  report?: InterfaceReport,
+) => ScriptModule
 /** @internal @throws ERR_INVALID_ARGUMENT for anything but a module */
 export let moduleHandleOf: (module: ScriptModule) => ModuleHandle
 let isModule: (value: unknown) => boolean
@@ -102,13 +71,17 @@ export class ScriptModule {
   /** What {@link load} repaired in a traced model; empty for a scripted one. */
   readonly repairs: readonly TrainEvalRepair[]
 
-  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[]) {
+  /** What {@link ScriptModule.cut} did to all that is not `forward`; of a module that it made. */
+  readonly interface: InterfaceReport | undefined
+
+  private constructor(handle: ModuleHandle, repairs: readonly TrainEvalRepair[], report: InterfaceReport | undefined) {
     this.#handle = handle
     this.repairs = repairs
+    this.interface = report
   }
 
   static {
-    wrapModule = (handle, repairs = []) => new ScriptModule(handle, repairs)
+    wrapModule = (handle, repairs = [], report = undefined) => new ScriptModule(handle, repairs, report)
     isModule = (value) => typeof value === 'object' && value !== null && #handle in value
     moduleHandleOf = (module) => {
       if (isModule(module)) return module.#handle
@@ -180,6 +153,30 @@ export class ScriptModule {
     return lift(output)
   }
 
+  /** Names of the module's methods, `forward` among them. */
+  methods(): string[] {
+    return binding().moduleMethods(moduleHandleOf(this))
+  }
+
+  /**
+   * Runs another method than `forward`: one that the module exports, or `child.method` of a submodule. Hooks on submodules
+   * aren't called.
+   *
+   * @throws EspalierError as {@link ScriptModule.forward}; ERR_INVALID_ARGUMENT when there is no such method
+   * @example await policy.callMethod('reset_memory')
+   */
+  async callMethod(
+    method: string,
+    inputs: readonly ModuleInput[] = [],
+    options: RunOptions = {},
+  ): Promise<ModuleOutput> {
+    CALL_METHOD.check(method, inputs, options)
+    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
+      binding().moduleCall(moduleHandleOf(this), method, inputs.map(lower), job),
+    )
+    return lift(output)
+  }
+
   /**
    * Calls `hook` with what a submodule gives, and with its inputs, whenever {@link ScriptModule.forward} has run it; what the
    * hook returns, of the same type, takes the output's place. Tensors made in it are disposed of after it, as are those that it
@@ -230,7 +227,7 @@ export class ScriptModule {
     const handle = await withSignal(options, (job) =>
       binding().moduleTo(moduleHandleOf(this), isDevice ? target : null, isDevice ? null : target, job),
     )
-    return wrapModule(handle, this.repairs)
+    return wrapModule(handle, this.repairs, this.interface)
   }
 
   /**
@@ -241,19 +238,27 @@ export class ScriptModule {
    * takes milliseconds, and no memory. A program that branches on what it computes is run for real. All of it happens on the
    * CPU, on a copy where the module is elsewhere: a number that leads beyond a table would end all work on a GPU.
    *
+   * With `methods` others run after `forward`, and everything that is made from the recording is about them, too. Their inputs are
+   * used again when a cut is verified: dispose of them after it.
+   *
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
    */
   async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
     RECORD.check(inputs, options)
+    const { execute = false, methods = {} } = options
     if (this.device !== 'cpu') {
       const copy = await this.to('cpu', options)
-      return copy.record(onDevice(inputs, 'cpu'), options).finally(() => copy.dispose())
+      const moved = Object.entries(methods).map(([name, given]) => [name, onDevice(given, 'cpu')])
+      const there = { ...options, methods: Object.fromEntries(moved) }
+      return copy.record(onDevice(inputs, 'cpu'), there).finally(() => copy.dispose())
     }
-    const { execute = false } = options
-    const { record, handle } = await withSignal(options, (job) =>
-      binding().moduleRecord(moduleHandleOf(this), inputs.map(lower), { ...job, execute }),
+    const all = withMethods(inputs, methods).map(lower)
+    const counts = methodCounts(methods)
+    const { record, forwardOps, handle } = await withSignal(options, (job) =>
+      binding().moduleRecord(moduleHandleOf(this), all, { ...job, execute, methods: counts }),
     )
-    return wrapRecording(record, handle)
+    const parsed = parseRecord(record)
+    return wrapRecording(counts.length > 0 ? { ...parsed, forwardOps } : parsed, handle, methods)
   }
 
   /**
@@ -288,9 +293,10 @@ export class ScriptModule {
 
   /**
    * A smaller module: this one with slices of its tensors cut out and its graph edited as asked. This one does not change.
+   * Other methods are cut along; see {@link ScriptModule.interface}.
    *
    * @param recording a recording of this module
-   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED, ERR_ABORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED also where a method can't be cut along, naming it; ERR_ABORTED
    */
   async cut(recording: Recording, request: CutRequest, options: SignalOptions = {}): Promise<ScriptModule> {
     CUT.check(recording, request, options)
@@ -300,10 +306,10 @@ export class ScriptModule {
       const small = await copy.cut(recording, request, options).finally(() => copy.dispose())
       return small.to(this.device, options).finally(() => small.dispose())
     }
-    const cut = await withSignal(options, (job) =>
+    const { module, report } = await withSignal(options, (job) =>
       binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
     )
-    return wrapModule(cut)
+    return wrapModule(module, [], report)
   }
 
   /**
@@ -360,13 +366,14 @@ export class ScriptModule {
     return this.toString()
   }
 
-  /** One Tensor object for all names of a tensor, the same at every call unless it was disposed of. */
+  /** One Tensor object for all names of a tensor, the same at every call unless it was disposed of, or assigned anew. */
   #named(entries: readonly NamedHandle[]): Map<string, Tensor> {
     const named = new Map<string, Tensor>()
     for (const { names, tensor: handle } of entries) {
       const [first] = names as [string, ...string[]]
       let tensor = this.#owned.get(first)
-      if (tensor === undefined || tensor.disposed) {
+      const held = tensor !== undefined && !tensor.disposed && binding().tensorSame(handleOf(tensor), handle)
+      if (tensor === undefined || !held) {
         tensor = wrapOwned(handle)
         this.#owned.set(first, tensor)
       } else {
@@ -380,59 +387,3 @@ export class ScriptModule {
 
 /** @internal */
 export const MODULE = thing<ScriptModule>('a ScriptModule, as load() gives it', (value) => isModule(value))
-
-/** @internal Whether it fits the model, the native side says. */
-export const MODULE_INPUT = thing<ModuleInput>(
-  'a Tensor, a number, a text, true, false, null, or a list or dict of such',
-  (value) => value !== undefined && typeof value !== 'function' && typeof value !== 'symbol',
-)
-
-/** @internal */
-export const EXAMPLE_INPUTS = list(MODULE_INPUT, 'an array with a value for each input of the model')
-
-/** @internal */
-export const FORWARD = signature('ScriptModule.forward', ['inputs', EXAMPLE_INPUTS])
-/** @internal */
-export const FORWARD_WITH = signature('ScriptModule.forwardWith', ['inputs', EXAMPLE_INPUTS], ['options', RUN_OPTIONS])
-/** @internal */
-export const MODULE_TO = signature(
-  'ScriptModule.to',
-  ['target', either('a device or a dtype', DEVICE, DTYPE)],
-  ['options', SIGNAL_OPTIONS],
-)
-/** @internal */
-export const RECORD = signature(
-  'ScriptModule.record',
-  ['inputs', EXAMPLE_INPUTS],
-  ['options', object<RecordOptions>({ execute: maybe(flag), signal: RUN_ENTRIES.signal })],
-)
-/** @internal */
-export const OBSERVE = signature(
-  'ScriptModule.observe',
-  ['recording', RECORDING],
-  ['inputs', EXAMPLE_INPUTS],
-  ['places', list(object<ObservedPlace>({ node: count(0), input: count(0), dim: count(0) }), 'an array of places')],
-  ['options', SIGNAL_OPTIONS],
-)
-/** @internal */
-export const CUT = signature(
-  'ScriptModule.cut',
-  ['recording', RECORDING],
-  ['request', CUT_REQUEST],
-  ['options', SIGNAL_OPTIONS],
-)
-const CONTENT = either(
-  'a text or a Uint8Array',
-  text(),
-  thing<Uint8Array>('a Uint8Array', (v) => v instanceof Uint8Array),
-)
-const SAVE_OPTIONS = object<SaveOptions>({
-  signal: RUN_ENTRIES.signal,
-  extraFiles: maybe(dictionary(CONTENT, 'an object of contents by name')),
-})
-/** @internal */
-export const SAVE = signature('ScriptModule.save', ['path', pathSchema], ['options', SAVE_OPTIONS])
-/** @internal */
-export const TO_BUFFER = signature('ScriptModule.toBuffer', ['options', SAVE_OPTIONS])
-/** @internal */
-export const TRAIN_MODE = signature('ScriptModule.train', ['mode', flag])

@@ -2,12 +2,12 @@ import { EspalierError } from '../base/errors.js'
 import { array, like, maybe, shown, thing } from '../base/schema/index.js'
 import type { RecordingHandle } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { parseRecord } from '../record/codec.js'
 import type { CutRequest } from '../record/cut-request.js'
 import type { OpRecord } from '../record/record.js'
+import { INTERFACE_ENTRIES, type MethodInputs } from './interface.js'
 
 /** @internal Set once, by the class below. */
-export let wrapRecording: (record: string, handle: RecordingHandle) => Recording
+export let wrapRecording: (record: OpRecord, handle: RecordingHandle, methods: MethodInputs) => Recording
 /** @internal @throws ERR_INVALID_ARGUMENT for anything but a recording */
 export let recordingHandleOf: (recording: Recording) => RecordingHandle
 let isRecording: (value: unknown) => boolean
@@ -16,16 +16,19 @@ let isRecording: (value: unknown) => boolean
 export class Recording {
   /** Every operator that ran, as plain data. */
   readonly record: OpRecord
+  /** With which inputs methods beside `forward` ran after it. */
+  readonly methods: MethodInputs
   readonly #handle: RecordingHandle
   #disposed = false
 
-  private constructor(record: OpRecord, handle: RecordingHandle) {
+  private constructor(record: OpRecord, handle: RecordingHandle, methods: MethodInputs) {
     this.record = record
+    this.methods = methods
     this.#handle = handle
   }
 
   static {
-    wrapRecording = (record, handle) => new Recording(parseRecord(record), handle)
+    wrapRecording = (record, handle, methods) => new Recording(record, handle, methods)
     isRecording = (value) => typeof value === 'object' && value !== null && #handle in value
     recordingHandleOf = (recording) => {
       if (isRecording(recording)) return recording.#handle
@@ -64,4 +67,5 @@ export const CUT_REQUEST = like<CutRequest>('a cut request, as compileCut() give
   tensors: maybe(array('a list')),
   selects: maybe(array('a list')),
   scatters: maybe(array('a list')),
+  ...INTERFACE_ENTRIES,
 })

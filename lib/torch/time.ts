@@ -1,6 +1,7 @@
 import { binding } from '../libtorch/index.js'
 import { type SignalOptions, withSignal } from './abort.js'
-import { type ModuleInput, moduleHandleOf, type ScriptModule } from './module.js'
+import { moduleHandleOf, type ScriptModule } from './module.js'
+import type { ModuleInput } from './module-calls.js'
 import { lower } from './values.js'
 
 /** @internal Milliseconds that one `forward` takes on the native thread, its output thrown away. */

@@ -1,7 +1,9 @@
 import type { Course, TrialHandle } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
 import { type SignalOptions, withSignal } from './abort.js'
-import { type ModuleInput, type ModuleOutput, moduleHandleOf, type ScriptModule } from './module.js'
+import { type MethodInputs, methodCounts } from './interface.js'
+import { moduleHandleOf, type ScriptModule } from './module.js'
+import type { ModuleInput, ModuleOutput } from './module-calls.js'
 import { type Recording, recordingHandleOf } from './recording.js'
 import { type Tensor, wrapTensor } from './tensor.js'
 import { lift, lower } from './values.js'
@@ -15,14 +17,17 @@ export class Trial {
   readonly #handle: TrialHandle
   readonly #options: SignalOptions
 
-  /** @param module in the mode in which it is to run */
-  constructor(module: ScriptModule, options: SignalOptions) {
+  /**
+   * @param module in the mode in which it is to run
+   * @param methods that run after `forward`, as in a recording
+   */
+  constructor(module: ScriptModule, methods: MethodInputs, options: SignalOptions) {
     this.module = module
     this.#options = options
-    this.#handle = binding().trialOpen(moduleHandleOf(module))
+    this.#handle = binding().trialOpen(moduleHandleOf(module), methodCounts(methods))
   }
 
-  /** Runs `forward`, without gradients. */
+  /** Runs all methods, without gradients; where they are several, the output is a list of what each gives. */
   async run(inputs: readonly ModuleInput[], seed: number): Promise<ModuleOutput> {
     return lift(
       await withSignal(this.#options, (job) => binding().trialRun(this.#handle, inputs.map(lower), seed, job)),
@@ -37,7 +42,7 @@ export class Trial {
 
 /**
  * How a recorded program goes on other inputs, asked on shapes alone; `undefined` when it refuses them or needs more than
- * shapes. `module` is that of the recording, or a copy in another dtype.
+ * shapes. `module` is that of the recording, or a copy in another dtype; `inputs` has those of all methods.
  */
 export async function courseOn(
   module: ScriptModule,

@@ -10,38 +10,69 @@
 #include "binding/addon.h"
 #include "binding/deep_thread.h"
 #include "binding/values.h"
+#include "script/install.h"
 #include "script/quiet.h"
 
 namespace espalier {
 
+namespace {
+
+struct MethodOf {
+  torch::jit::Module module;
+  std::string name;
+};
+
+// The submodule and the method that "memory.reset" means.
+MethodOf FindMethod(const torch::jit::Module& root, const std::string& name) {
+  const auto found = script::MethodAt(root, name);
+  if (!found) throw InvalidArgument("the module has no method '" + name + "'");
+  return {script::ModuleAt(root, found->first), found->second};
+}
+
+}  // namespace
+
 // The graph is run as it is, on the plain interpreter: the profiling executor specialises and recompiles during the
 // first runs, which costs seconds on large models.
-c10::IValue ModuleState::Run(std::vector<c10::IValue> inputs) {
-  const auto compile = [this] {
-    auto graph = module.get_method("forward").graph()->copy();
-    torch::jit::Inline(*graph);
-    torch::jit::runRequiredPasses(graph);
-    script::AddGuards(*graph, guard_);
-    code_.emplace(graph, "forward");
-  };
-  if (!code_) OnDeepStack(compile);
+c10::IValue ModuleState::Run(const std::string& method, std::vector<c10::IValue> inputs) {
+  const MethodOf found = FindMethod(module, method);
+  auto code = codes_.find(method);
+  if (code == codes_.end()) {
+    OnDeepStack([&] {
+      auto graph = found.module.get_method(found.name).graph()->copy();
+      torch::jit::Inline(*graph);
+      torch::jit::runRequiredPasses(graph);
+      script::AddGuards(*graph, guard_);
+      code = codes_.emplace(method, torch::jit::Code(graph, found.name)).first;
+    });
+  }
   torch::jit::Stack stack;
   stack.reserve(inputs.size() + 1);
-  stack.emplace_back(module._ivalue());
+  stack.emplace_back(found.module._ivalue());
   for (c10::IValue& input : inputs) stack.push_back(std::move(input));
-  torch::jit::InterpreterState(*code_).run(stack);
+  torch::jit::InterpreterState(code->second).run(stack);
   return std::move(stack.front());
 }
 
-c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks,
-                                 const script::Guard::Check& check) {
+c10::IValue ModuleState::Guarded(const script::Guard::Check& check, const std::function<c10::IValue()>& run) {
   guard_->Set(check);
   try {
-    return hooks == nullptr ? Run(std::move(inputs)) : hooked_.Run(module, std::move(inputs), *hooks);
+    return run();
   } catch (...) {
     check();  // what it throws comes out of the interpreter as text
     throw;
   }
+}
+
+c10::IValue ModuleState::Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks,
+                                 const script::Guard::Check& check) {
+  return Guarded(check, [&] {
+    return hooks == nullptr ? Run("forward", std::move(inputs)) : hooked_.Run(module, std::move(inputs), *hooks);
+  });
+}
+
+c10::IValue ModuleState::Call(const std::string& method, std::vector<c10::IValue> inputs,
+                              const script::Guard::Check& check) {
+  return Guarded(check, [&] { return Run(method, std::move(inputs)); });
 }
 
 std::shared_ptr<const script::PreparedGraph> ModuleState::Prepared() {
@@ -185,6 +216,30 @@ Napi::Value ModuleForwardSync(const Napi::CallbackInfo& info) {
   return FromIValue(info.Env(), locked.Forward(std::move(call.inputs), JsThreadCheck(info.Env())));
 }
 
+// moduleCall(module, method, inputs, job options): Promise<output>
+Napi::Value ModuleCall(const Napi::CallbackInfo& info) {
+  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
+  const std::string name = ToText(info[1], "method");
+  if (!info[2].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[2]));
+  const MethodOf found = FindMethod(native.module(), name);
+  const auto inputs = ToInputs(info[2].As<Napi::Array>(), found.module.get_method(found.name).function().getSchema());
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), JobOptions::From(info[3]),
+                     [use = native.Use(), name, inputs](const JobContext& context) -> Runner::Settle {
+                       c10::IValue output = use.Lock(context).Call(name, inputs, context.Check());
+                       return [output](Napi::Env env) { return FromIValue(env, output); };
+                     });
+}
+
+// moduleMethods(module): names of the methods of the module itself
+Napi::Value ModuleMethods(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const auto* method : FromHandle<NativeModule>(info[0], "module").module().type()->methods()) {
+    names.Set(names.Length(), Napi::String::New(info.Env(), method->name()));
+  }
+  return names;
+}
+
 Napi::Value ModuleDispose(const Napi::CallbackInfo& info) {
   DisposeHandle<NativeModule>(info[0], "module");
   return info.Env().Undefined();
@@ -200,6 +255,8 @@ void RegisterModule(Napi::Env, Napi::Object exports) {
   Export<ModuleForward>(exports, "moduleForward");
   Export<ModuleTime>(exports, "moduleTime");
   Export<ModuleForwardSync>(exports, "moduleForwardSync");
+  Export<ModuleCall>(exports, "moduleCall");
+  Export<ModuleMethods>(exports, "moduleMethods");
   Export<ModuleDispose>(exports, "moduleDispose");
 }
 

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,15 +36,19 @@ class ModuleState {
   // throws to end the run. Under the lock.
   c10::IValue Forward(std::vector<c10::IValue> inputs, const ModuleHooks* hooks, const script::Guard::Check& check);
 
+  // As Forward, another method of the module or ("memory.reset") of a submodule.
+  c10::IValue Call(const std::string& method, std::vector<c10::IValue> inputs, const script::Guard::Check& check);
+
   // `forward` as it is recorded, made at the first call; it holds for any example inputs. Under the lock.
   std::shared_ptr<const script::PreparedGraph> Prepared();
 
  private:
   friend class ModuleUse;
-  c10::IValue Run(std::vector<c10::IValue> inputs);
+  c10::IValue Run(const std::string& method, std::vector<c10::IValue> inputs);
+  c10::IValue Guarded(const script::Guard::Check& check, const std::function<c10::IValue()>& run);
 
   const c10::intrusive_ptr<script::Guard> guard_ = c10::make_intrusive<script::Guard>();
-  std::optional<torch::jit::Code> code_;  // made at the first run
+  std::map<std::string, torch::jit::Code> codes_;  // by method, made at the first run
   HookedForward hooked_{guard_};
   // Whether the thread that has the lock was left behind; null when it is none of the runner's.
   std::atomic<std::shared_ptr<const std::atomic<bool>>> holder_is_left_;
@@ -66,6 +71,9 @@ class ModuleUse {
     torch::jit::Module& module() { return state_.module; }
     c10::IValue Forward(std::vector<c10::IValue> inputs, const script::Guard::Check& check) {
       return state_.Forward(std::move(inputs), hooks_, check);
+    }
+    c10::IValue Call(const std::string& method, std::vector<c10::IValue> inputs, const script::Guard::Check& check) {
+      return state_.Call(method, std::move(inputs), check);
     }
     std::shared_ptr<const script::PreparedGraph> Prepared() { return state_.Prepared(); }
 

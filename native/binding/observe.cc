@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "binding/addon.h"
+#include "binding/entry.h"
 #include "binding/module.h"
 #include "binding/recording.h"
 #include "binding/script.h"
@@ -21,16 +22,19 @@ namespace {
 
 int64_t Count(const Napi::Object& object, const char* key) { return ToInteger(object.Get(key), key, 0, INT32_MAX); }
 
-std::vector<c10::IValue> InputsOf(const Napi::Value& value, const script::Recording& recording) {
-  if (!value.IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(value));
-  return ToInputs(value.As<Napi::Array>(), recording.schema);
+// Of other methods than `forward` those of the recording.
+std::vector<c10::IValue> InputsOfForward(const Napi::Value& value, const script::Recording& recording) {
+  auto inputs = ToInputs(value, script::Entry{recording.entry[0]});
+  const auto& own = recording.inputs;
+  inputs.insert(inputs.end(), own.begin() + static_cast<ptrdiff_t>(inputs.size()), own.end());
+  return inputs;
 }
 
 // moduleObserve(module, recording, inputs, [{node, input, dim}], job options): Promise<[{mean, spread} | null]>
 Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
-  auto inputs = InputsOf(info[2], *recording);
+  auto inputs = InputsOfForward(info[2], *recording);
   if (!info[3].IsArray()) throw InvalidArgument("places must be an array, not " + Describe(info[3]));
   std::vector<script::Watched> watched;
   for (uint32_t i = 0; i < info[3].As<Napi::Array>().Length(); ++i) {
@@ -65,7 +69,7 @@ Napi::Value ModuleObserve(const Napi::CallbackInfo& info) {
 Napi::Value ModuleCapture(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
-  auto inputs = InputsOf(info[2], *recording);
+  auto inputs = ToInputs(info[2], recording->entry);
   const std::vector<int64_t> list = ToShape(info[3], "ops");
   const std::set<int64_t> ops(list.begin(), list.end());
   const auto seed = static_cast<uint64_t>(ToInteger(info[4], "seed", 0, INT32_MAX));
@@ -86,7 +90,7 @@ Napi::Value ModuleCapture(const Napi::CallbackInfo& info) {
 Napi::Value ModuleCourse(const Napi::CallbackInfo& info) {
   ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
   auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
-  auto inputs = InputsOf(info[2], *recording);
+  auto inputs = ToInputs(info[2], recording->entry);
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [use, recording, inputs](const JobContext& context) -> Runner::Settle {
@@ -116,30 +120,27 @@ struct NativeTrial {
   static constexpr const char* kNoun = "trial";
 
   ModuleUse use;
-  c10::FunctionSchema schema;
+  script::Entry entry;
   std::shared_ptr<std::optional<script::Trial>> trial = std::make_shared<std::optional<script::Trial>>();
 };
 
-// trialOpen(module): trial
+// trialOpen(module, methods): trial; `methods` beside `forward`, as moduleRecord takes them
 Napi::Value TrialOpen(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
-  const auto method = native.module().find_method("forward");
-  if (!method) throw Failure("ERR_UNSUPPORTED", "the module has no forward method");
-  return MakeHandle(info.Env(),
-                    std::unique_ptr<NativeTrial>(new NativeTrial{native.Use(), method->function().getSchema()}));
+  const script::Entry entry = ToEntry(native.module(), info[1]);
+  return MakeHandle(info.Env(), std::unique_ptr<NativeTrial>(new NativeTrial{native.Use(), entry}));
 }
 
 // trialRun(trial, inputs, seed, job options): Promise<output>
 Napi::Value TrialRun(const Napi::CallbackInfo& info) {
   const NativeTrial native = FromHandle<NativeTrial>(info[0], "trial");
-  if (!info[1].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[1]));
-  auto inputs = ToInputs(info[1].As<Napi::Array>(), native.schema);
+  auto inputs = ToInputs(info[1], native.entry);
   const auto seed = static_cast<uint64_t>(ToInteger(info[2], "seed", 0, INT32_MAX));
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [native, inputs, seed](const JobContext& context) -> Runner::Settle {
                        auto locked = native.use.Lock(context);
-                       if (!*native.trial) native.trial->emplace(locked.module());
+                       if (!*native.trial) native.trial->emplace(locked.module(), native.entry);
                        c10::IValue output = (*native.trial)->Run(locked.module(), inputs, seed, context.Check());
                        return [output](Napi::Env env) { return FromIValue(env, output); };
                      });

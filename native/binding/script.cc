@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "binding/addon.h"
+#include "binding/entry.h"
 #include "binding/module.h"
 #include "binding/recording.h"
 #include "binding/values.h"
@@ -21,26 +22,26 @@
 namespace espalier {
 namespace {
 
-// moduleRecord(module, inputs, {execute} and job options): Promise<{record, handle}>
+// moduleRecord(module, inputs, {execute, methods} and job options): Promise<{record, handle, forwardOps}>
+// `methods`: beside `forward`, [name, number of inputs] each; `inputs` has theirs behind those of `forward`.
 Napi::Value ModuleRecord(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
-  const auto method = native.module().find_method("forward");
-  if (!method) throw Failure("ERR_UNSUPPORTED", "the module has no forward method");
-  if (!info[1].IsArray()) throw InvalidArgument("inputs must be an array, not " + Describe(info[1]));
+  const script::Entry entry = ToEntry(native.module(), info[2].As<Napi::Object>().Get("methods"));
   ModuleUse use = native.Use();
-  auto inputs = ToInputs(info[1].As<Napi::Array>(), method->function().getSchema());
+  auto inputs = ToInputs(info[1], entry);
   const bool execute = ToFlag(info[2].As<Napi::Object>().Get("execute"), "execute");
   const JobOptions options = JobOptions::From(info[2]);
   return Addon::Of(info.Env())
-      .runner.Submit(info.Env(), options, [use, inputs, execute](const JobContext& context) -> Runner::Settle {
+      .runner.Submit(info.Env(), options, [use, entry, inputs, execute](const JobContext& context) -> Runner::Settle {
         auto locked = use.Lock(context);
         auto [record, recording] =
-            script::RecordModule(locked.module(), locked.Prepared(), inputs, {execute, context.Check()});
+            script::RecordModule(locked.module(), entry, locked.Prepared(), inputs, {execute, context.Check()});
         auto text = std::make_shared<std::string>(script::ToJson(record));
         auto kept = std::make_shared<const script::Recording>(std::move(recording));
         return [text, kept](Napi::Env env) {
           Napi::Object result = Napi::Object::New(env);
           result.Set("record", Napi::String::New(env, *text));
+          result.Set("forwardOps", Napi::Number::New(env, static_cast<double>(kept->forward_ops)));
           result.Set("handle", MakeHandle(env, std::make_unique<NativeRecording>(kept)));
           return result;
         };
@@ -97,7 +98,7 @@ script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
   if (form == "split_with_sizes")
     return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
   if (form == "squeeze") return {node, script::CutRequest::Squeeze{Integers(edit.Get("dims"), "dims")}};
-  if (form == "close") return {node, script::CutRequest::Close{ToInteger(edit.Get("block"), "block", 0, 1)}};
+  if (form == "close") return {node, script::CutRequest::Close{ToInteger(edit.Get("block"), "block", 0, 1), {}}};
   if (form != "index_select") {
     throw InvalidArgument("form must be split_with_sizes, index_select, squeeze or close, not " + form);
   }
@@ -135,6 +136,19 @@ script::CutRequest::Entry ToEntry(const Napi::Object& edit) {
   entry.multiply = Count(edit.Get("multiply"), "multiply");
   entry.divide = ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX);
   return entry;
+}
+
+script::CutRequest::Interface ToInterface(const Napi::Object& request) {
+  script::CutRequest::Interface result;
+  const Napi::Value methods = request.Get("dropMethods"), unreached = request.Get("dropUnreached");
+  if (methods.IsArray()) {
+    const Napi::Array names = methods.As<Napi::Array>();
+    for (uint32_t i = 0; i < names.Length(); ++i) result.drop_methods.insert(ToText(names[i], "dropMethods"));
+  } else if (!methods.IsUndefined()) {
+    result.drop_any_method = ToFlag(methods, "dropMethods");
+  }
+  if (!unreached.IsUndefined()) result.drop_unreached = ToFlag(unreached, "dropUnreached");
+  return result;
 }
 
 script::CutRequest ToRequest(Napi::Value value) {
@@ -177,10 +191,47 @@ script::CutRequest ToRequest(Napi::Value value) {
                                                                 Count(edit.Get("output"), "output"), slice.dim,
                                                                 Count(edit.Get("size"), "size"), slice.keep};
                                    }),
+      ToInterface(request),
   };
 }
 
-// moduleCut(module, recording, request, job options): Promise<module>
+Napi::Array Texts(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) array.Set(i, Napi::String::New(env, texts[i]));
+  return array;
+}
+
+Napi::Object ToReport(Napi::Env env, const script::CutResult& result) {
+  Napi::Object methods = Napi::Object::New(env);
+  methods.Set("kept", Texts(env, result.kept_methods));
+  methods.Set("cut", Texts(env, result.cut_methods));
+  methods.Set("dropped", Texts(env, result.dropped_methods));
+  Napi::Array unreached = Napi::Array::New(env, result.unreached.size());
+  for (size_t i = 0; i < result.unreached.size(); ++i) {
+    const auto& each = result.unreached[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", Napi::String::New(env, each.name));
+    entry.Set("usedBy", Texts(env, each.used_by));
+    entry.Set("dropped", Napi::Boolean::New(env, each.dropped));
+    unreached.Set(i, entry);
+  }
+  Napi::Array closed = Napi::Array::New(env, result.closed.size());
+  for (size_t i = 0; i < result.closed.size(); ++i) {
+    const auto& each = result.closed[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("method", Napi::String::New(env, each.method));
+    entry.Set("reason", Napi::String::New(env, each.reason));
+    entry.Set("whole", Napi::Boolean::New(env, each.whole));
+    closed.Set(i, entry);
+  }
+  Napi::Object report = Napi::Object::New(env);
+  report.Set("methods", methods);
+  report.Set("closed", closed);
+  report.Set("unreached", unreached);
+  return report;
+}
+
+// moduleCut(module, recording, request, job options): Promise<{module, report}>
 Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
   ModuleUse use = native.Use();
@@ -190,8 +241,13 @@ Napi::Value ModuleCut(const Napi::CallbackInfo& info) {
   const JobOptions options = JobOptions::From(info[3]);
   return Addon::Of(info.Env()).runner.Submit(info.Env(), options, [=](const JobContext& context) -> Runner::Settle {
     auto locked = use.Lock(context);
-    auto module = script::Cut(locked.module(), *recording, *request, context.Check());
-    return [=](Napi::Env env) { return WrapModule(env, module, extra_files); };
+    auto result = script::Cut(locked.module(), *recording, *request, context.Check());
+    return [=](Napi::Env env) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("module", WrapModule(env, result.module, extra_files));
+      object.Set("report", ToReport(env, result));
+      return object;
+    };
   });
 }
 

@@ -247,7 +247,7 @@ std::vector<c10::IValue> ToInputs(Napi::Array inputs, const c10::FunctionSchema&
   const auto& arguments = schema.arguments();
   const size_t wanted = arguments.size() - 1;  // without self
   if (inputs.Length() > wanted) {
-    throw InvalidArgument("forward takes at most " + std::to_string(wanted) + " inputs, not " +
+    throw InvalidArgument(schema.name() + " takes at most " + std::to_string(wanted) + " inputs, not " +
                           std::to_string(inputs.Length()));
   }
   std::vector<c10::IValue> values;
@@ -259,7 +259,7 @@ std::vector<c10::IValue> ToInputs(Napi::Array inputs, const c10::FunctionSchema&
     } else if (argument.default_value()) {
       values.push_back(*argument.default_value());
     } else {
-      throw InvalidArgument("forward needs an input '" + argument.name() + "' of type " +
+      throw InvalidArgument(schema.name() + " needs an input '" + argument.name() + "' of type " +
                             argument.type()->annotation_str() + "; " + std::to_string(inputs.Length()) +
                             " inputs were given");
     }

@@ -25,7 +25,7 @@ namespace {
 
 class Editor {
  public:
-  Editor(Graph& graph, const Recording& recording)
+  Editor(Graph& graph, const Recording* recording)
       : graph_(graph), recording_(recording), nodes_(NodesInOrder(graph)) {}
 
   void Set(const CutRequest::Constant& edit) {
@@ -57,7 +57,7 @@ class Editor {
   void Rewrite(const CutRequest::Rewrite& edit) {
     Node* node = nodes_.at(edit.node);
     if (const auto* close = std::get_if<CutRequest::Close>(&edit.form)) {
-      closed_.push_back(node->blocks().at(close->block));
+      closed_.push_back({node->blocks().at(close->block), close->method});
       return;
     }
     torch::jit::WithInsertPoint guard(node);
@@ -126,20 +126,22 @@ class Editor {
   // Nodes that a rewrite replaced go last, so that ids stay good until then.
   void Finish() {
     for (Node* node : replaced_) node->destroy();
-    for (torch::jit::Block* block : closed_) Close(block);
+    for (const auto& [block, method] : closed_) {
+      const std::string branch =
+          method.empty() ? "This branch was closed when the model was cut: its example inputs do"
+                         : "This branch of `" + method + "` was closed when the model was cut: `forward` does";
+      Close(block, block->owningNode(), branch + " not take it");
+    }
   }
 
- private:
-  // What is left of the block raises; blocks within others come first.
-  void Close(torch::jit::Block* block) {
-    Node* origin = block->owningNode();
+  // What is left of the block raises; blocks within others come first. `origin`: where that comes from.
+  void Close(torch::jit::Block* block, Node* origin, const std::string& message) {
     torch::jit::WithInsertPoint guard(block);
     std::vector<Value*> none;
     for (const Value* output : block->outputs()) {
       none.push_back(graph_.insertNode(graph_.createUninitialized(output->type()))->output());
     }
-    Value* why =
-        Insert(origin, IValue("This branch was closed when the model was cut: its example inputs do not take it"));
+    Value* why = Insert(origin, IValue(message));
     Value* type = Insert(origin, IValue("RuntimeError"));
     Node* raise = graph_.insertNode(graph_.create(prim::RaiseException, {why, type}, 0));
     Follow(raise, origin);
@@ -154,6 +156,7 @@ class Editor {
     }
   }
 
+ private:
   // A number computed anew before `user`, for it alone, with the sizes of cut tensors put back to what they were.
   class Restorer {
    public:
@@ -267,8 +270,9 @@ class Editor {
     Node* made = list->node();
     if (made->kind() == prim::ListConstruct && list->uses().size() == 1) return Checked(node, made, *place.element);
     torch::jit::WithInsertPoint guard(node);
-    const auto size = recording_.list_sizes.find({static_cast<int32_t>(place.node), static_cast<int32_t>(place.input)});
-    if (size == recording_.list_sizes.end()) {
+    const auto size =
+        recording_->list_sizes.find({static_cast<int32_t>(place.node), static_cast<int32_t>(place.input)});
+    if (size == recording_->list_sizes.end()) {
       throw Error("ERR_UNSUPPORTED", Describe(node) + ": the length of a list of sizes is not known");
     }
     Node* unpack = graph_.createListUnpack(list, size->second);
@@ -348,18 +352,18 @@ class Editor {
   }
 
   Graph& graph_;
-  const Recording& recording_;
+  const Recording* const recording_;
   std::vector<Node*> nodes_;
   std::vector<Node*> replaced_;
-  std::vector<torch::jit::Block*> closed_;
-  std::unordered_map<std::string, int> made_;     // for a node, by its trail
-  std::unordered_map<Value*, Value*> scattered_;  // by output: what its users read now
+  std::vector<std::pair<torch::jit::Block*, std::string>> closed_;  // with the method that they are of
+  std::unordered_map<std::string, int> made_;                       // for a node, by its trail
+  std::unordered_map<Value*, Value*> scattered_;                    // by output: what its users read now
 };
 
 }  // namespace
 
 void EditGraph(Graph& graph, const Recording& recording, const CutRequest& request) {
-  Editor editor(graph, recording);
+  Editor editor(graph, &recording);
   for (const auto& edit : request.constants) editor.Set(edit);
   for (const auto& edit : request.scaled) editor.Scale(edit);
   for (const auto& edit : request.tensors) editor.Slice(edit);
@@ -367,6 +371,13 @@ void EditGraph(Graph& graph, const Recording& recording, const CutRequest& reque
   for (const auto& edit : request.selects) editor.Select(edit);
   for (const auto& edit : request.scatters) editor.Scatter(edit);
   editor.Finish();
+}
+
+void CloseGraph(Graph& graph, const std::string& method) {
+  Node* first = *graph.nodes().begin();
+  Editor(graph, nullptr)
+      .Close(graph.block(), first,
+             "`" + method + "` was closed when the model was cut: it could not be cut for all of its callers");
 }
 
 }  // namespace espalier::script

@@ -17,7 +17,7 @@ using torch::jit::Module;
 std::vector<Moments> Observe(const Module& module, const Recording& recording, std::vector<IValue> inputs,
                              const std::vector<Watched>& watched, const std::function<void()>& check) {
   const KeepRandomState random;
-  inputs = Normalize(module, recording.schema, std::move(inputs));
+  inputs = Normalize(module, recording.entry, std::move(inputs));
   struct Sums {
     at::Tensor sum, least, most;
     int64_t count = 0;
@@ -68,7 +68,7 @@ std::vector<std::vector<at::Tensor>> Capture(const Module& module, const Recordi
                                              std::vector<IValue> inputs, const std::set<int64_t>& ops, uint64_t seed,
                                              const std::function<void()>& check) {
   const KeepRandomState random(seed);
-  inputs = Normalize(module, recording.schema, std::move(inputs));
+  inputs = Normalize(module, recording.entry, std::move(inputs));
   std::map<int64_t, std::vector<at::Tensor>> seen;
   for (const int64_t op : ops) seen[op];
   const auto look = [&](size_t op, const std::vector<IValue>& results) {

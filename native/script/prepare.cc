@@ -7,12 +7,14 @@
 #include <torch/csrc/jit/passes/inline_fork_wait.h>
 #include <torch/csrc/jit/passes/shape_analysis.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "script/dead_loops.h"
+#include "script/entry.h"
 #include "script/error.h"
 #include "script/inline.h"
 #include "script/open_attention.h"
@@ -44,16 +46,15 @@ bool IsPlain(const IValue& value) {
 }
 
 // Numbers, flags and strings that a module keeps in attributes decide its branches (`if self.downsample is not None`).
-// They are constant for the module unless the program assigns them. `training` stays what it is.
-void FoldAttributes(const Module& module, Graph& graph) {
-  std::set<std::string> assigned = {"training"};
+// They are constant for the module unless one of its methods assigns them. `training` stays what it is.
+void FoldAttributes(const Module& module, Graph& graph, const std::set<std::string>& assigned) {
   std::vector<Node*> reads;
   Walk(graph.block(), [&](Node* node) {
-    if (node->kind() == prim::SetAttr) assigned.insert(node->s(attr::name));
     if (node->kind() == prim::GetAttr) reads.push_back(node);
   });
   for (Node* node : reads) {
-    if (assigned.contains(node->s(attr::name))) continue;
+    const std::string& name = node->s(attr::name);
+    if (name == "training" || assigned.contains(name)) continue;
     const auto value = AttributeOf(module, node->output());
     if (!value || !IsPlain(*value)) continue;
     torch::jit::WithInsertPoint guard(node);
@@ -62,6 +63,22 @@ void FoldAttributes(const Module& module, Graph& graph) {
     node->output()->replaceAllUsesWith(constant);
     node->destroy();
   }
+}
+
+// Names of the attributes that methods set, other than the one that fills a module when it is loaded.
+std::set<std::string> AssignedAttributes(const Module& module) {
+  std::set<std::string> names;
+  std::set<const torch::jit::Function*> seen;
+  for (const Module& each : module.modules()) {
+    for (auto* method : each.type()->methods()) {
+      auto* function = torch::jit::tryToGraphFunction(*method);
+      if (function == nullptr || method->name() == "__setstate__" || !seen.insert(method).second) continue;
+      Walk(function->graph()->block(), [&names](Node* node) {
+        if (node->kind() == prim::SetAttr) names.insert(node->s(attr::name));
+      });
+    }
+  }
+  return names;
 }
 
 // Closes the branches of a block that lead to one of the operators; whether it is reached all the same.
@@ -108,21 +125,40 @@ NodeFacts FactsOf(const Node* node) {
   return facts;
 }
 
-}  // namespace
+// The calls of the root's own methods, by the trails of what they came to: a flat graph from a file knows them, too.
+void AddOwnCalls(PreparedGraph& prepared) {
+  std::set<std::string> known;
+  for (const Node* node : prepared.nodes) {
+    const std::string trail = TrailOf(node);
+    for (size_t at = trail.find('='); at != std::string::npos; at = trail.find('=', at + 1)) {
+      const size_t end = trail.find('/', at);
+      if (end == std::string::npos || !known.insert(trail.substr(0, end + 1)).second) continue;
+      prepared.calls.push_back({"", trail.substr(at + 1, end - at - 1), trail.substr(0, end + 1)});
+    }
+  }
+}
 
-PreparedGraph Prepare(const Module& module) {
-  const auto method = module.find_method("forward");
-  if (!method) throw Error("ERR_UNSUPPORTED", "The module has no method `forward`");
-  auto* function = torch::jit::tryToGraphFunction(method->function());
-  if (function == nullptr) throw Error("ERR_UNSUPPORTED", "The module's `forward` is not TorchScript");
-  function->ensure_defined();
-
+// A graph of a module made flat. `path`: of the module; `own_calls_stay`: those of its own methods; `told`: of each
+// call that was put in its place, with what the trails of its nodes begin with.
+PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std::string& path, bool own_calls_stay,
+                   const std::set<std::string>& assigned,
+                   const std::function<void(const Node* call, const std::string& trail)>& told = {}) {
   PreparedGraph prepared;
-  prepared.graph = function->graph()->copy();
+  prepared.graph = std::move(made);
   Graph& graph = *prepared.graph;
-  InlineCalls(module, graph);
+  std::vector<PreparedGraph::Call> calls;
+  InlineCalls(
+      module, graph,
+      [&](const std::string& at, Node* call) {
+        if (own_calls_stay && at.empty()) return false;
+        const std::string trail = TrailInto(call, at);
+        if (!at.empty()) calls.push_back({at, call->s(attr::name), trail});
+        if (told) told(call, trail);
+        return true;
+      },
+      path.empty());
   torch::jit::InlineForkWait(prepared.graph);
-  FoldAttributes(module, graph);
+  FoldAttributes(module, graph, assigned);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   CloseFastPaths(graph);
@@ -133,11 +169,49 @@ PreparedGraph Prepare(const Module& module) {
   RemoveDeadLoops(graph);
   torch::jit::EliminateDeadCode(prepared.graph);
   torch::jit::EraseShapeInformation(prepared.graph);
-  return Numbered(prepared.graph);
+  prepared = Numbered(prepared.graph);
+  prepared.calls = std::move(calls);
+  AddOwnCalls(prepared);
+  prepared.assigned = assigned;
+  return prepared;
+}
+
+std::shared_ptr<Graph> GraphOf(const Module& module, const std::string& name) {
+  const auto method = module.find_method(name);
+  if (!method) throw Error("ERR_UNSUPPORTED", "The module has no method `" + name + "`");
+  auto* function = torch::jit::tryToGraphFunction(method->function());
+  if (function == nullptr) throw Error("ERR_UNSUPPORTED", "The module's `" + name + "` is not TorchScript");
+  function->ensure_defined();
+  return function->graph()->copy();
+}
+
+}  // namespace
+
+PreparedGraph Prepare(const Module& module) {
+  return Flat(module, GraphOf(module, "forward"), "", false, AssignedAttributes(module));
+}
+
+PreparedGraph PrepareEntry(const Module& module, const Entry& entry, std::vector<std::string>& trails) {
+  std::vector<Node*> calls;
+  auto graph = EntryGraph(module, entry, &calls);
+  return Flat(module, graph, "", false, AssignedAttributes(module), [&](const Node* call, const std::string& trail) {
+    const auto found = std::find(calls.begin(), calls.end(), call);
+    if (found == calls.end()) return;
+    trails.push_back(trail);
+    calls.erase(found);  // its address may become another node's
+  });
+}
+
+PreparedGraph PrepareMethod(const Module& module, const std::string& path, const std::string& method,
+                            const std::set<std::string>& assigned) {
+  const bool is_root = path.empty();
+  PreparedGraph prepared = Flat(module, GraphOf(module, method), path, is_root && method != "forward", assigned);
+  for (Node* node : prepared.nodes) SetScope(node, JoinPath(path, CallOf(node)));
+  return prepared;
 }
 
 PreparedGraph Numbered(std::shared_ptr<Graph> graph) {
-  PreparedGraph prepared{graph, NodesInOrder(*graph), {}, {}};
+  PreparedGraph prepared{graph, NodesInOrder(*graph), {}, {}, {}, {}};
   auto facts = std::make_shared<std::vector<NodeFacts>>();
   for (const Node* node : prepared.nodes) {
     prepared.ids.emplace(node, static_cast<int32_t>(facts->size()));

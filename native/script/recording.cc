@@ -130,13 +130,17 @@ bool IsFrozen(const Module& module, const Record& record) {
 
 }  // namespace
 
-std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<const PreparedGraph> prepared,
-                                          std::vector<IValue> inputs, const RecordOptions& options) {
+std::pair<Record, Recording> RecordModule(const Module& module, const Entry& entry,
+                                          std::shared_ptr<const PreparedGraph> forward, std::vector<IValue> inputs,
+                                          const RecordOptions& options) {
   RegisterShapeKernels();
   KeepRandomState random;
-  const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
-  inputs = Normalize(module, schema, std::move(inputs));
-  Recording recording{prepared, schema, MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); }), {}};
+  inputs = Normalize(module, entry, std::move(inputs));
+  std::vector<std::string> trails;
+  auto prepared = std::move(forward);
+  if (entry.size() > 1) prepared = std::make_shared<const PreparedGraph>(PrepareEntry(module, entry, trails));
+  const auto kept = MapTensors(inputs, [](const at::Tensor& t) { return t.detach().clone(); });
+  Recording recording{prepared, entry, trails, kept, {}};
   std::optional<Record> record;
   std::optional<RunFailure> failure;
   std::optional<Stage> stage;
@@ -163,6 +167,9 @@ std::pair<Record, Recording> RecordModule(const Module& module, std::shared_ptr<
     throw Error("ERR_FROZEN_MODULE", "The module was frozen (torch.jit.freeze): its weights are constants");
   }
   RunSecond(module, *stage, *prepared, inputs, options, *record);
+  const auto first = std::find_if(record->ops.begin(), record->ops.end(),
+                                  [&](const Op& op) { return IsWithin(prepared->nodes[op.node], trails); });
+  recording.forward_ops = first - record->ops.begin();
   for (const Op& op : record->ops) {
     for (size_t i = 0; i < op.inputs.size(); ++i) {
       if (!op.inputs[i].list) continue;

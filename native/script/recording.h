@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "script/entry.h"
 #include "script/prepare.h"
 #include "script/record.h"
 
@@ -18,10 +19,12 @@ namespace espalier::script {
 // What surgery needs of a recorded run.
 struct Recording {
   std::shared_ptr<const PreparedGraph> prepared;
-  c10::FunctionSchema schema;  // of forward
-  std::vector<c10::IValue> inputs;
+  Entry entry;
+  std::vector<std::string> trails;                            // of the methods beside `forward`, see PrepareEntry
+  std::vector<c10::IValue> inputs;                            // of all methods
   std::map<std::pair<int32_t, int32_t>, int64_t> list_sizes;  // (node, input): length of a list argument
-  bool grad = true;  // false: the program does not run where its parameters have gradients
+  bool grad = true;        // false: the program does not run where its parameters have gradients
+  size_t forward_ops = 0;  // how many operators of the record ran in `forward`; those of other methods follow
 };
 
 struct RecordOptions {
@@ -29,10 +32,11 @@ struct RecordOptions {
   std::function<void()> check = [] {};  // called now and then; throws to stop
 };
 
-// Runs `forward` in eval mode on a copy of the module, which itself does not change; on shapes alone where that is
-// enough. `prepared`: of this module. `inputs` without self.
-std::pair<Record, Recording> RecordModule(const torch::jit::Module& module,
-                                          std::shared_ptr<const PreparedGraph> prepared,
-                                          std::vector<c10::IValue> inputs, const RecordOptions& options);
+// Runs `forward`, and the other methods of the entry after it, in eval mode on a copy of the module, which itself does
+// not change; on shapes alone where that is enough. `forward`: as prepared, of this module. `inputs` of all methods,
+// each without self.
+std::pair<Record, Recording> RecordModule(const torch::jit::Module& module, const Entry& entry,
+                                          std::shared_ptr<const PreparedGraph> forward, std::vector<c10::IValue> inputs,
+                                          const RecordOptions& options);
 
 }  // namespace espalier::script

@@ -59,21 +59,6 @@ Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vecto
   return Recorder(prepared, shapes, check, std::move(watch)).Run(stage.module, stage.owners, own);
 }
 
-std::vector<IValue> Normalize(const Module& module, const c10::FunctionSchema& schema, std::vector<IValue> inputs) {
-  inputs.insert(inputs.begin(), module._ivalue());
-  // A copy of the module that was recorded has types of its own.
-  std::vector<c10::Argument> arguments = schema.arguments();
-  arguments[0] = arguments[0].cloneWithType(module.type());
-  try {
-    schema.cloneWithArguments(std::move(arguments)).checkAndNormalizeInputs(inputs);
-  } catch (const std::exception& error) {
-    throw Error("ERR_INVALID_ARGUMENT", "The example inputs don't fit the model's forward: " + FirstLine(error.what()),
-                error.what());
-  }
-  inputs.erase(inputs.begin());
-  return inputs;
-}
-
 std::string Where(const RunFailure& failure) {
   if (failure.node == nullptr) return "";
   const std::string scope = ScopeOf(failure.node);

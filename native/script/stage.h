@@ -30,10 +30,6 @@ Stage StageFor(const torch::jit::Module& module, Way way);
 Record RunOn(const Stage& stage, const PreparedGraph& prepared, const std::vector<c10::IValue>& inputs,
              const std::function<void()>& check, Watch watch = {});
 
-// Defaults filled in and types checked, as a call of `forward` does it.
-std::vector<c10::IValue> Normalize(const torch::jit::Module& module, const c10::FunctionSchema& schema,
-                                   std::vector<c10::IValue> inputs);
-
 // The operator that failed and its scope, in brackets after a blank; empty when neither is known.
 std::string Where(const RunFailure& failure);
 

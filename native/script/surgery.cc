@@ -2,13 +2,12 @@
 
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
-#include <torch/csrc/jit/api/compilation_unit.h>
-#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -17,9 +16,15 @@
 #include "script/attempt.h"
 #include "script/error.h"
 #include "script/graph_edits.h"
+#include "script/inline.h"
+#include "script/install.h"
+#include "script/interfaces.h"
+#include "script/methods.h"
+#include "script/quiet.h"
 #include "script/recorder.h"
 #include "script/scope.h"
 #include "script/tensors.h"
+#include "script/unreached.h"
 
 namespace espalier::script {
 
@@ -89,7 +94,7 @@ IValue With(IValue holder, const std::string& name, size_t begin, const at::Tens
 }
 
 // Cuts the tensors of `copy`, tied ones once: all their names get the very same new tensor.
-void SliceTensors(const Module& module, Module& copy, const std::vector<CutRequest::Slice>& slices) {
+CutTensors SliceTensors(const Module& module, Module& copy, const std::vector<CutRequest::Slice>& slices) {
   std::map<std::string, Keep> wanted;
   for (const auto& slice : slices) wanted[slice.name][slice.dim] = &slice.keep;
   const std::vector<OwnedTensor> originals = OwnedTensors(module);
@@ -106,14 +111,17 @@ void SliceTensors(const Module& module, Module& copy, const std::vector<CutReque
     if (!found.contains(name)) throw Error("ERR_INVALID_ARGUMENT", "The module has no parameter or buffer " + name);
   }
   std::map<TensorKey, at::Tensor> made;
+  CutTensors all;
   for (size_t i = 0; i < originals.size(); ++i) {
     const TensorKey key = KeyOf(originals[i].tensor);
     const auto cut = cuts.find(key);
     if (cut == cuts.end()) continue;
+    for (const auto& [dim, indices] : *cut->second) all[originals[i].name][dim] = *indices;
     auto [it, fresh] = made.try_emplace(key);
     if (fresh) it->second = Sliced(copies[i].tensor, *cut->second, originals[i].name);
     With(copy._ivalue(), originals[i].name, 0, it->second);
   }
+  return all;
 }
 
 void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
@@ -146,12 +154,15 @@ Node* AssertionOf(Node* raise) {
 }
 
 // Checks of the program that were about the old widths now fail. Those that do, and no others, are removed.
-void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, const std::vector<IValue>& inputs,
-                           bool grad, const std::function<void()>& check) {
+std::vector<StaleAssertion> RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph,
+                                                  const std::vector<IValue>& inputs, bool grad,
+                                                  const std::function<void()>& check) {
+  std::vector<StaleAssertion> removed;
   for (int i = 0; i < kMaxStaleAssertions; ++i) {
     const PreparedGraph prepared = Numbered(graph);
     try {
-      return TryRun(module, prepared, inputs, grad, check);
+      TryRun(module, prepared, inputs, grad, check);
+      return removed;
     } catch (const RunFailure& failure) {
       Node* assertion = failure.raised && failure.node ? AssertionOf(const_cast<Node*>(failure.node)) : nullptr;
       if (assertion == nullptr) {
@@ -165,7 +176,9 @@ void RemoveStaleAssertions(const Module& module, std::shared_ptr<Graph> graph, c
       {
         // Gone before the node may be: the guard goes back to where it was.
         torch::jit::WithInsertPoint guard(assertion);
-        assertion->replaceInput(0, graph->insertConstant(!OnlyRaises(assertion->blocks()[0])));
+        const bool condition = !OnlyRaises(assertion->blocks()[0]);
+        assertion->replaceInput(0, graph->insertConstant(condition));
+        removed.push_back({TrailOf(assertion), condition});
       }
       torch::jit::ConstantPropagationImmutableTypes(graph);
     }
@@ -182,38 +195,37 @@ std::vector<IValue> InputsFor(const Module& module, const std::vector<IValue>& i
       inputs, [](const at::Tensor& tensor) { return tensor.is_floating_point() ? tensor.to(at::kDouble) : tensor; });
 }
 
-void CollectModuleTypes(const c10::ivalue::Object& object, std::set<c10::ClassTypePtr>& types, int depth) {
-  if (depth > 500 || !object.type()->is_module()) return;
-  types.insert(object.type());
-  for (size_t i = 0; i < object.type()->numAttributes(); ++i) {
-    const IValue& value = object.getSlot(i);
-    if (value.isObject()) CollectModuleTypes(value.toObjectRef(), types, depth + 1);
-  }
-}
+std::string NameOf(const MethodFate& fate) { return JoinPath(fate.path, fate.name); }
 
-// Only a fresh function runs the new graph: an edit of one that has run is silently ignored.
-void Install(Module& module, const std::shared_ptr<Graph>& graph) {
-  const auto& forward = module.get_method("forward").function();
-  const c10::FunctionSchema schema = forward.getSchema();
-  const c10::QualifiedName name = forward.qualname();
-  const auto unit = module._ivalue()->compilation_unit();
-  std::set<c10::ClassTypePtr> types;
-  CollectModuleTypes(*module._ivalue(), types, 0);
-  for (const auto& type : types) {
-    for (const auto* method : std::vector<torch::jit::Function*>(type->methods())) {
-      const c10::QualifiedName stale = method->qualname();
-      type->unsafeRemoveMethod(method->name());
-      unit->unsafeRemoveMethod(stale);
+// Throws where a method would be wrong that nobody lets go.
+void SortMethods(const std::vector<MethodFate>& fates, const CutRequest::Interface& wanted, CutResult& result) {
+  for (const std::string& name : wanted.drop_methods) {
+    const auto is = [&name](const MethodFate& fate) { return NameOf(fate) == name; };
+    if (std::none_of(fates.begin(), fates.end(), is)) {
+      throw Error("ERR_INVALID_ARGUMENT", "dropMethods: the module has no method '" + name + "'");
     }
   }
-  auto* function = unit->create_function(name, graph);
-  function->setSchema(schema);
-  module.type()->addMethod(function);
+  for (const MethodFate& fate : fates) {
+    const std::string name = NameOf(fate);
+    for (const ClosedBranch& each : fate.closed) result.closed.push_back({name, each.reason, each.whole});
+    if (fate.kind == MethodFate::Kind::kKept) result.kept_methods.push_back(name);
+    if (fate.kind == MethodFate::Kind::kCut) result.cut_methods.push_back(name);
+    if (fate.kind != MethodFate::Kind::kDropped) continue;
+    const std::string obstacle = "The method `" + name + "` can't be cut along with `forward`: " + fate.obstacle;
+    if (fate.given) throw Error("ERR_UNSUPPORTED", obstacle);
+    if (!fate.internal && !wanted.drop_any_method && !wanted.drop_methods.contains(name)) {
+      throw Error("ERR_UNSUPPORTED", obstacle + ". Give methods: { '" + name +
+                                         "': [its example inputs] } to have it recorded, or dropMethods: ['" + name +
+                                         "'] to go without it");
+    }
+    result.dropped_methods.push_back(name);
+  }
 }
 
 }  // namespace
 
 Module CopyModule(const Module& module) {
+  const Quiet quiet;  // it may run a module's own __getstate__ and __setstate__
   std::stringstream stream;
   torch::jit::ExportModule(module, [&stream](const void* data, size_t size) {
     stream.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
@@ -222,22 +234,40 @@ Module CopyModule(const Module& module) {
   return torch::jit::load(stream);
 }
 
-Module Cut(const Module& module, const Recording& recording, const CutRequest& request,
-           const std::function<void()>& check) {
+CutResult Cut(const Module& module, const Recording& recording, const CutRequest& request,
+              const std::function<void()>& check) {
   c10::AutoGradMode no_grad(false);
   Module copy = CopyModule(module);
-  SliceTensors(module, copy, request.slices);
+  MakeConcrete(copy);
+  const CutTensors cut = SliceTensors(module, copy, request.slices);
   auto graph = recording.prepared->graph->copy();
   EditGraph(*graph, recording, request);
   Retype(*graph, copy);
   torch::jit::ConstantPropagationImmutableTypes(graph);
   torch::jit::EliminateDeadCode(graph);
-  RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), recording.grad, check);
-  torch::jit::EliminateDeadCode(graph);
-  graph->lint();
-  KeepScopesInSource(*graph, true);
-  Install(copy, graph);
-  return copy;
+  const auto stale = RemoveStaleAssertions(copy, graph, InputsFor(copy, recording.inputs), recording.grad, check);
+  CutResult result{copy, {}, {}, {}, {}, {}};
+  KeepForward(*graph, recording.entry, recording.trails);
+  const auto fates = FateOfMethods(module, recording, request, cut, stale);
+  SortMethods(fates, request.interface, result);
+  std::vector<NewMethod> methods = {{"", "forward", graph}};
+  for (const MethodFate& fate : fates) {
+    if (fate.kind != MethodFate::Kind::kDropped) methods.push_back({fate.path, fate.name, fate.edited});
+  }
+  for (NewMethod& method : methods) {
+    if (method.graph == nullptr) continue;
+    Retype(*method.graph, ModuleAt(copy, method.path));
+    torch::jit::ConstantPropagationImmutableTypes(method.graph);
+    torch::jit::EliminateDeadCode(method.graph);
+    method.graph->lint();
+    KeepScopesInSource(*method.graph, method.path.empty() && method.name == "forward");
+  }
+  InstallMethods(copy, methods);
+  auto forward = recording.prepared->graph->copy();
+  KeepForward(*forward, recording.entry, recording.trails);
+  result.unreached = Unreached(module, Reads(*forward, ""), fates);
+  if (request.interface.drop_unreached) DropUnreached(copy, result.unreached);
+  return result;
 }
 
 }  // namespace espalier::script

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -75,10 +76,18 @@ struct CutRequest {
   // A block of an `if` that the model does not enter: it only raises.
   struct Close {
     int64_t block = 0;
+    std::string method;  // the one beside `forward` that it is of
   };
   struct Rewrite {
     int64_t node = 0;
     std::variant<SplitWithSizes, IndexSelect, Squeeze, Close> form;
+  };
+
+  // What becomes of all that is not `forward`.
+  struct Interface {
+    bool drop_any_method = false;  // that would be wrong
+    std::set<std::string> drop_methods;
+    bool drop_unreached = false;
   };
 
   std::vector<Slice> slices;
@@ -88,12 +97,34 @@ struct CutRequest {
   std::vector<Tensor> tensors;
   std::vector<Select> selects;
   std::vector<Scatter> scatters;
+  Interface interface;
+};
+
+// Names of methods are qualified: "encoder.reset".
+struct CutResult {
+  torch::jit::Module module;
+  std::vector<std::string> kept_methods;  // they compute with nothing that was cut
+  std::vector<std::string> cut_methods;   // they were cut along with `forward`
+  std::vector<std::string> dropped_methods;
+  struct Closed {
+    std::string method;
+    std::string reason;
+    bool whole = false;  // not only a branch
+  };
+  std::vector<Closed> closed;  // what raises: `forward` calls the method and goes another way
+  struct Unreached {
+    std::string name;                  // of a tensor
+    std::vector<std::string> used_by;  // methods
+    bool dropped = false;
+  };
+  std::vector<Unreached> unreached;  // what `forward` never reads
 };
 
 // A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own;
-// names, order and tying of the state_dict stay. Only `forward` is left of its methods: the others would be stale.
-torch::jit::Module Cut(const torch::jit::Module& module, const Recording& recording, const CutRequest& request,
-                       const std::function<void()>& check);
+// names, order and tying of the state_dict stay. A method that would be wrong is refused (ERR_UNSUPPORTED) unless the
+// request lets it go. What submodules have for `forward` alone is gone: `forward` is one flat graph.
+CutResult Cut(const torch::jit::Module& module, const Recording& recording, const CutRequest& request,
+              const std::function<void()>& check);
 
 // A copy that shares neither tensors nor types.
 torch::jit::Module CopyModule(const torch::jit::Module& module);

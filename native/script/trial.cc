@@ -33,8 +33,23 @@ void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
   }
 }
 
-std::shared_ptr<Graph> QuietForward(const Module& module) {
-  auto graph = module.get_method("forward").graph()->copy();
+// What the other methods leave is what `forward` finds the next time.
+void CallForwardAgain(Graph& graph, const Entry& entry) {
+  Node* all = graph.outputs()[0]->node();
+  const torch::jit::WithInsertPoint guard(all);
+  const auto inputs = graph.inputs().slice(0, entry[0].schema.arguments().size());
+  Node* again = graph.insertNode(graph.create(prim::CallMethod, inputs));
+  again->s_(attr::name, "forward");
+  again->output()->setType(entry[0].schema.returns()[0].real_type());
+  all->addInput(again->output());
+  std::vector<c10::TypePtr> types;
+  for (const torch::jit::Value* each : all->inputs()) types.push_back(each->type());
+  all->output()->setType(c10::TupleType::create(std::move(types)));
+}
+
+std::shared_ptr<Graph> QuietEntry(const Module& module, const Entry& entry) {
+  auto graph = EntryGraph(module, entry);
+  if (entry.size() > 1) CallForwardAgain(*graph, entry);
   torch::jit::Inline(*graph);
   ForEachNode(graph->block(), [](Node* node) {
     if (node->kind() == prim::Print || node->kind() == c10::aten::warn) node->destroy();
@@ -75,7 +90,8 @@ std::shared_ptr<Graph> WithOwnConstants(const Graph& graph) {
 
 }  // namespace
 
-Trial::Trial(const Module& module) : graph_(QuietForward(module)), code_(CodeOf(graph_->copy())) {
+Trial::Trial(const Module& module, const Entry& entry)
+    : graph_(QuietEntry(module, entry)), code_(CodeOf(graph_->copy())) {
   const torch::jit::AliasDb aliases(graph_);
   writes_parameters_ = WritesTo(*graph_, aliases, IsShared);
   writes_constants_ = WritesTo(*graph_, aliases, IsTensorConstant);

@@ -7,18 +7,20 @@
 #include <memory>
 #include <vector>
 
+#include "script/entry.h"
 #include "script/guard.h"
 
 namespace espalier::script {
 
-// A module's `forward`, to be run as often as wanted with the same result: each run starts from the state that the
-// module is in (buffers, attributes, constants of the program) and leaves it, draws its random numbers from a seed, and
-// prints nothing.
+// Methods of a module, one after the other, to be run as often as wanted with the same result: each run starts from the
+// state that the module is in (buffers, attributes, constants of the program) and leaves it, draws its random numbers
+// from a seed, and prints nothing.
 class Trial {
  public:
-  explicit Trial(const torch::jit::Module& module);
+  Trial(const torch::jit::Module& module, const Entry& entry);
 
-  // `module`: the one given above. `inputs` without self, checked against the schema. `check`: see Guard.
+  // `module`: the one given above. `inputs` of all methods, checked against their schemas. Gives a tuple of
+  // what each gives where they are several. `check`: see Guard.
   c10::IValue Run(const torch::jit::Module& module, std::vector<c10::IValue> inputs, uint64_t seed,
                   const Guard::Check& check) const;
 

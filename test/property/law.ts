@@ -1,4 +1,4 @@
-import { define, EspalierError, type Plan, prune, scope, Tensor } from 'espalier'
+import { define, EspalierError, type Plan, prune, type ScriptModule, scope, Tensor } from 'espalier'
 import { Random } from '../../lib/base/random.js'
 import { emit, type Program, type Source } from './program.js'
 
@@ -65,7 +65,9 @@ export async function hold({ source, seed, inputs: shapes, exact }: Network): Pr
     const tensors = inputs.map(({ data, shape }) => Tensor.from(data, shape))
     const example = tensors[0] as Tensor
     try {
-      const { small, plan, analysis } = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact })
+      const around = source.part === 'given' ? { methods: { part: [example] } } : { dropMethods: true as const }
+      const result = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact, ...around })
+      const { small, plan, analysis } = result
       const groups = analysis.groups.map(({ members }) => members.map(({ name }) => name))
       const broken = [...analysis.broken, ...analysis.frozen.flatMap(({ reasons }) => reasons)]
       const defect = broken.find(({ kind }) => DEFECTS.includes(kind))
@@ -73,10 +75,15 @@ export async function hold({ source, seed, inputs: shapes, exact }: Network): Pr
       const removed = 1 - plan.params[1] / plan.params[0]
       if (plan.approximate.length > 0) return { outcome: 'cut', removed, groups }
       const reference = await build(plan)
-      for (const input of tensors) {
-        const error = relativeError((await small.forward(input)) as Tensor, (await reference.forward(input)) as Tensor)
-        if (!(error <= TOLERANCE))
-          return { outcome: 'wrong', why: `differs by ${error} at a batch of ${input.shape[0]}` }
+      if (source.part === 'given' && result.interface.methods.dropped.length > 0)
+        return { outcome: 'wrong', why: 'a method that was given inputs went' }
+      for (const method of small.methods()) {
+        for (const input of tensors) {
+          const run = async (module: ScriptModule) => (await module.callMethod(method, [input])) as Tensor
+          const error = relativeError(await run(small), await run(reference))
+          if (!(error <= TOLERANCE))
+            return { outcome: 'wrong', why: `${method} differs by ${error} at a batch of ${input.shape[0]}` }
+        }
       }
       return { outcome: 'cut', removed, groups }
     } catch (error) {

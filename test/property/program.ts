@@ -22,7 +22,12 @@ export interface Source {
   buffers: Record<string, number[]>
   /** Buffers of indices, with their values. */
   indices?: Record<string, readonly number[]>
+  /** There is a method `part`, of the same input: `given` to the recording, or `left` to what its code shows. */
+  part?: 'given' | 'left'
 }
+
+/** Which networks have a method beside `forward`. */
+const PARTS = [undefined, 'given', undefined, 'left', undefined] as const
 
 const kindOf = (step: Step) => KINDS[step.kind] as Kind
 
@@ -73,10 +78,9 @@ export function isHostile({ steps }: Program): boolean {
 export function emit(program: Program): Source {
   const shapes = shapesOf(program)
   const source: Source = { text: '', parameters: {}, buffers: {} }
-  const lines: string[] = []
-  program.steps.forEach((step, k) => {
+  const code = program.steps.map((step, k) => {
     const name = `s${k}`
-    const code = kindOf(step).emit({
+    return kindOf(step).emit({
       out: `v${k + 1}`,
       reads: step.reads.map((r) => `v${r}`),
       shapes: step.reads.map((r) => shapes[r] as Shape),
@@ -90,22 +94,31 @@ export function emit(program: Program): Source {
         return `self.${name}.${own}`
       },
     })
-    lines.push(...code.split('\n'))
   })
   const last = shapes.length - 1
   const read = new Set(program.steps.flatMap(({ reads }) => reads))
   const unread = shapes.map((_, v) => v).filter((v) => v > 0 && v < last && !read.has(v))
-  const heads = [last, ...unread.slice(-1)].map((v, k) => {
+  const head = (v: number, name: string) => {
     const shape = shapes[v] as Shape
     const channels = (shape.length === 3 ? shape[0] : shape[shape.length - 1]) as number
-    source.parameters[`head${k}.w`] = { shape: [3, channels], zero: false }
+    source.parameters[`${name}.w`] = { shape: [3, channels], zero: false }
     // Not the plain mean, which a norm before it makes constant.
     const bent = `torch.relu(v${v})`
     const pooled = shape.length === 3 ? `${bent}.mean([2, 3])` : shape.length === 2 ? `${bent}.mean(1)` : bent
-    return `torch.linear(${pooled}, self.head${k}.w)`
-  })
-  lines.push(`return ${heads.join(' + ')}`)
-  source.text = `def forward(self, v0: Tensor) -> Tensor:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+    return `torch.linear(${pooled}, self.${name}.w)`
+  }
+  const method = (name: string, steps: number, result: string) => {
+    const lines = [...code.slice(0, steps), `return ${result}`].join('\n').split('\n')
+    source.text += `def ${name}(self, v0: Tensor) -> Tensor:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+  }
+  method('forward', last, [last, ...unread.slice(-1)].map((v, k) => head(v, `head${k}`)).join(' + '))
+  const part = PARTS[program.seed % PARTS.length]
+  if (part) {
+    const until = 1 + (program.seed % last)
+    // One of them reads a head of forward, where the sizes allow it.
+    method('part', until, head(until, until === last ? 'head0' : 'other'))
+    source.part = part
+  }
   return source
 }
 

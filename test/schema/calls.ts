@@ -41,7 +41,7 @@ import { RUN as NEW_RUN, SPARSIFY } from '../../lib/run/types.js'
 import { DEFINE } from '../../lib/torch/define.js'
 import * as functional from '../../lib/torch/functional.js'
 import { LOAD } from '../../lib/torch/load.js'
-import * as modules from '../../lib/torch/module.js'
+import * as modules from '../../lib/torch/module-calls.js'
 import { RUN } from '../../lib/torch/operators.js'
 import { ARMED, SCALE } from '../../lib/torch/penalty-hook.js'
 import { MANUAL_SEED, SET_MEMORY_LIMIT, SET_THREADS } from '../../lib/torch/settings.js'
@@ -92,7 +92,8 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
   const scores = await importance({ groups: analysis, weights: source })
   const plan = espalier.makePlan(analysis, scores)
   const removed = espalier.removedUnits(analysis, plan)
-  const result = { small: model, analysis, plan, verification: { passes: [] } }
+  const around = { methods: { kept: [], cut: [], dropped: [] }, closed: [], unreached: [] }
+  const result = { small: model, analysis, plan, verification: { passes: [] }, interface: around }
   const manifest = espalier.makeManifest(result)
   const inputs = { data: new Float32Array(8), shape: [4, 2] }
   const targets = { data: new BigInt64Array(4), shape: [4] }
@@ -216,6 +217,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     'new Run': of(NEW_RUN, (...args: never) => new espalier.Run(...(args as [never, never])), model, sparsify),
     'PenaltyHook.armed': of(ARMED, setter(hook, 'armed'), true),
     'PenaltyHook.scale': of(SCALE, setter(hook, 'scale'), 1),
+    'ScriptModule.callMethod': of(modules.CALL_METHOD, method(model, 'callMethod'), 'forward', [x], {}),
     'ScriptModule.cut': of(modules.CUT, method(model, 'cut'), recording, espalier.compileCut(analysis, plan), {}),
     'ScriptModule.forwardWith': of(modules.FORWARD_WITH, method(model, 'forwardWith'), [x], {}),
     'ScriptModule.observe': of(modules.OBSERVE, method(model, 'observe'), recording, [x], [], {}),

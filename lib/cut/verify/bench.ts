@@ -17,6 +17,7 @@ export interface Subject {
   model: ScriptModule
   recording: Recording
   analysis: Analysis
+  /** Of all methods that the recording runs. */
   inputs: readonly ModuleInput[]
   plan: Plan
   small: ScriptModule
@@ -234,14 +235,14 @@ function keepsBatch(outputs: readonly Flat[], { record }: Recording): boolean {
 async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules> {
   const { model, recording, analysis, plan, small, options } = subject
   const norms = normsOverKept(analysis, removedUnits(analysis, plan))
-  const edited = { slices: [], scaled: [], rewrites: [], ...norms }
+  const edited = { slices: [], scaled: [], rewrites: [], ...norms, dropMethods: true } as const
   const measure = norms.selects.length > 0 ? await model.cut(recording, edited, options) : model
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {
       const copy = (await copyOf(module, dtype, options)).eval()
       if (dtype === 'float64') await keepSingle(copy, singleTensors(recording.record))
-      modules[name as keyof Modules] = new Run(copy, options)
+      modules[name as keyof Modules] = new Run(copy, recording.methods, options)
     }
     return modules as Modules
   } catch (error) {

@@ -3,6 +3,7 @@ import { removedUnits } from '../../plan/plan.js'
 import { isFloating } from '../../record/record.js'
 import { call, type Recording, type ScriptModule, scope, type Tensor } from '../../torch/index.js'
 import { indicesOf } from '../../torch/indices.js'
+import { splitInputs } from '../../torch/interface.js'
 import { captureOutputs } from '../../torch/trial.js'
 import type { Bench, Subject } from './bench.js'
 import { flatten, relativeDifference } from './compare.js'
@@ -31,7 +32,8 @@ export async function firstDifference({ modules, given }: Bench, subject: Subjec
     try {
       const [masked, cut] = (await Promise.all(
         [modules.masked.module, modules.cut.module].map(async (module) => {
-          const recording = await module.record(inputs, { ...subject.options, execute: true })
+          const { inputs: own, methods } = splitInputs(inputs, subject.recording.methods)
+          const recording = await module.record(own, { ...subject.options, methods, execute: true })
           recordings.push(recording)
           return recording
         }),

@@ -2,6 +2,7 @@ import type { Analysis } from '../../groups/index.js'
 import type { Plan } from '../../plan/plan.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { onDevice } from '../../torch/inputs.js'
+import { withMethods } from '../../torch/interface.js'
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import { Bench, copyOf, type Failure, leastPrecise, Refused, type Subject, type Verdict } from './bench.js'
@@ -34,7 +35,7 @@ export class Judge {
     this.model = model
     this.recording = recording
     this.analysis = analysis
-    this.inputs = onDevice(inputs, 'cpu')
+    this.inputs = onDevice(withMethods(inputs, recording.methods), 'cpu')
     this.options = options
   }
 
@@ -75,7 +76,8 @@ export class Judge {
 
   /** Whether the plan, reduced to some groups, gives a wrong model. */
   async fails(plan: Plan): Promise<boolean> {
-    const small = await this.model.cut(this.recording, compileCut(this.analysis, plan), this.options)
+    const request = { ...compileCut(this.analysis, plan), dropMethods: true } as const
+    const small = await this.model.cut(this.recording, request, this.options)
     try {
       return (await this.judge(plan, small, { locate: false })).failure?.kind === 'wrong'
     } finally {
@@ -86,7 +88,7 @@ export class Judge {
   /** Whether the model itself gives other outputs each time, with the same state and the same random numbers. */
   async isRandom(): Promise<boolean> {
     const copy = await copyOf(this.model, undefined, this.options)
-    const trial = new Trial(copy, this.options)
+    const trial = new Trial(copy, this.recording.methods, this.options)
     try {
       return await scope(async () => {
         const run = async () => flatten(await trial.run(this.inputs, 1))

@@ -1,13 +1,22 @@
 import { EspalierError } from '../../base/errors.js'
-import { signature, thing } from '../../base/schema/index.js'
+import { object, signature, thing } from '../../base/schema/index.js'
 import type { Analysis } from '../../groups/index.js'
 import { ANALYSIS } from '../../groups/schemas.js'
 import type { Plan } from '../../plan/plan.js'
 import { PLAN } from '../../plan/schemas.js'
-import { SIGNAL_OPTIONS } from '../../torch/abort.js'
-import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
+import { RUN_ENTRIES } from '../../torch/abort.js'
+import {
+  type InterfaceOptions,
+  type ModuleInput,
+  type Recording,
+  type ScriptModule,
+  type SignalOptions,
+  scope,
+} from '../../torch/index.js'
 import { onDevice } from '../../torch/inputs.js'
-import { EXAMPLE_INPUTS, MODULE } from '../../torch/module.js'
+import { INTERFACE_ENTRIES, withMethods } from '../../torch/interface.js'
+import { MODULE } from '../../torch/module.js'
+import { EXAMPLE_INPUTS } from '../../torch/module-calls.js'
 import { RECORDING } from '../../torch/recording.js'
 import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
@@ -25,6 +34,9 @@ export const VERIFICATION = thing<Verification>('an object with the passes of a 
   return Array.isArray(passes) && passes.every((pass) => typeof pass?.error === 'number' && pass.error >= 0)
 })
 
+/** What {@link cutAndVerify} may do beside the plan. */
+export interface CutOptions extends InterfaceOptions, SignalOptions {}
+
 /** @internal */
 export const CUT_AND_VERIFY = signature(
   'cutAndVerify',
@@ -33,7 +45,7 @@ export const CUT_AND_VERIFY = signature(
   ['analysis', ANALYSIS],
   ['plan', PLAN],
   ['inputs', EXAMPLE_INPUTS],
-  ['options', SIGNAL_OPTIONS],
+  ['options', object<CutOptions>({ signal: RUN_ENTRIES.signal, ...INTERFACE_ENTRIES })],
 )
 
 /**
@@ -42,6 +54,8 @@ export const CUT_AND_VERIFY = signature(
  * wherever the original accepts them. The model given is not changed, nor is the state that it keeps. All of it runs on the
  * CPU, for a model on another device too, whose cut is run there once at the end.
  *
+ * @param inputs of `forward`; other methods that the recording runs are verified with those of the recording
+ * @param options what may become of all that is not `forward`, told in `small.interface`; a signal
  * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
  * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
  */
@@ -51,15 +65,16 @@ export async function cutAndVerify(
   analysis: Analysis,
   plan: Plan,
   inputs: readonly ModuleInput[],
-  options: SignalOptions = {},
+  options: CutOptions = {},
 ): Promise<{ small: ScriptModule; verification: Verification }> {
   CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs, options)
-  const judge = new Judge(model, recording, analysis, inputs, options)
-  const small = await model.cut(recording, compileCut(analysis, plan), options)
+  const { signal, ...around } = options
+  const judge = new Judge(model, recording, analysis, inputs, { signal })
+  const small = await model.cut(recording, { ...compileCut(analysis, plan), ...around }, { signal })
   try {
     const { passes, failure } = await judge.judge(plan, small, { locate: true })
     if (failure === undefined) {
-      if (small.device !== 'cpu') await mustRunThere(small, inputs, options)
+      if (small.device !== 'cpu') await mustRunThere(small, recording, inputs, { signal })
       return { small, verification: { passes } }
     }
     if (failure.kind === 'inconclusive') {
@@ -88,12 +103,13 @@ export async function cutAndVerify(
 
 async function mustRunThere(
   small: ScriptModule,
+  { methods }: Recording,
   inputs: readonly ModuleInput[],
   options: SignalOptions,
 ): Promise<void> {
-  const trial = new Trial(small, options)
+  const trial = new Trial(small, methods, options)
   try {
-    await scope(() => trial.run(onDevice(inputs, small.device), 1))
+    await scope(() => trial.run(onDevice(withMethods(inputs, methods), small.device), 1))
   } catch (error) {
     if (!(error instanceof EspalierError) || error.code !== 'ERR_TORCH') throw error
     throw new EspalierError('ERR_VERIFICATION', `the cut model does not run on ${small.device}: ${error.message}`, {

@@ -1,7 +1,6 @@
 import type { EspalierError } from '../base/errors.js'
-import type { CutRequest } from '../record/cut-request.js'
+import type { CutRequest, InterfaceReport } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
-import type { InterfaceReport } from '../torch/interface.js'
 
 export type TypedArray =
   | Float32Array

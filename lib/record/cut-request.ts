@@ -51,3 +51,26 @@ export interface CutRequest extends InterfaceOptions {
     | { node: number; form: 'close'; block: 0 | 1 }
   )[]
 }
+
+/** What a cut did to that in a module which is not its `forward`. */
+export interface InterfaceReport {
+  /** By qualified name; of submodules only those that `forward` doesn't call. */
+  readonly methods: {
+    /** They compute with nothing that was cut; they may reset it. */
+    readonly kept: readonly string[]
+    /** They compute with what was cut, as `forward` does: what they take or give may be narrower. */
+    readonly cut: readonly string[]
+    readonly dropped: readonly string[]
+  }
+  /**
+   * What raises from now on in methods that `forward` calls, and why it could not be cut along: branches that `forward` doesn't
+   * take, or (`whole`) all of a method that it calls in ways that are cut apart.
+   */
+  readonly closed: readonly { readonly method: string; readonly reason: string; readonly whole: boolean }[]
+  /** Tensors that `forward` never reads, with the methods that do. They are kept whole unless `dropped`. */
+  readonly unreached: readonly {
+    readonly name: string
+    readonly usedBy: readonly string[]
+    readonly dropped: boolean
+  }[]
+}

@@ -1,5 +1,5 @@
 export type { Device, LoadLimits, TrainEvalRepair, TypedArray } from '../libtorch/binding.js'
-export type { CutRequest, InterfaceOptions } from '../record/cut-request.js'
+export type { CutRequest, InterfaceOptions, InterfaceReport } from '../record/cut-request.js'
 export type { RunOptions, SignalOptions } from './abort.js'
 export { define, type ModuleTensors } from './define.js'
 export {
@@ -14,7 +14,7 @@ export {
   softmax,
 } from './functional.js'
 export type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
-export type { InterfaceReport, MethodInputs, MethodOptions } from './interface.js'
+export type { MethodInputs, MethodOptions } from './interface.js'
 export { type LoadModelOptions, load } from './load.js'
 export { ScriptModule } from './module.js'
 export type {

@@ -5,7 +5,7 @@ import { shown, thing } from '../base/schema/index.js'
 import type { Device, ModuleHandle, NamedHandle, NativeExtraFiles, TrainEvalRepair } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
 import { parseRecord } from '../record/codec.js'
-import type { CutRequest } from '../record/cut-request.js'
+import type { CutRequest, InterfaceReport } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
 import { type RunOptions, type SignalOptions, withSignal } from './abort.js'
 import {
@@ -17,7 +17,7 @@ import {
   registration,
 } from './hooks.js'
 import { onDevice } from './inputs.js'
-import { type InterfaceReport, methodCounts, withMethods } from './interface.js'
+import { methodCounts, withMethods } from './interface.js'
 import {
   CALL_METHOD,
   CUT,

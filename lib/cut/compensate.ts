@@ -50,6 +50,13 @@ export interface CompensationJob {
 }
 
 /** @internal */
+export const INPUT_BATCHES = thing<AsyncIterable<readonly ModuleInput[]>>(
+  'batches of inputs: an async iterable',
+  (value) => {
+    return typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function'
+  },
+)
+/** @internal */
 export const COMPENSATE = signature('compensate', [
   'options',
   object<CompensationJob>({
@@ -59,9 +66,7 @@ export const COMPENSATE = signature('compensate', [
     analysis: ANALYSIS,
     plan: PLAN,
     exampleInputs: EXAMPLE_INPUTS,
-    data: thing<AsyncIterable<readonly ModuleInput[]>>('batches of inputs: an async iterable', (value) => {
-      return typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function'
-    }),
+    data: INPUT_BATCHES,
     signal: RUN_ENTRIES.signal,
   }),
 ])

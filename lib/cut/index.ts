@@ -5,4 +5,4 @@ export { describePlan, makePlan, type Plan, type PlanOptions, removedUnits } fro
 export { analyse } from './analyse.js'
 export { type Compensation, type CompensationJob, compensate, type Uncompensated } from './compensate.js'
 export { compileCut } from './edits.js'
-export { cutAndVerify, type Pass, type Verification } from './verify/index.js'
+export { type CutOptions, cutAndVerify, type Pass, type Verification } from './verify/index.js'

@@ -1,7 +1,9 @@
 /** The jobs: everything in one call. */
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
-export { type PruneOptions, type PruneResult, prune } from './prune.js'
+export { type Compensated, Prunable, type PrunableOptions, type PruneResult, type Units } from './prunable.js'
+export { type PruneOptions, prune } from './prune.js'
+export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'
 export { sparsify } from './sparsify.js'
 export type { Phase, RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'

@@ -1,15 +1,14 @@
-import { untilAborted } from '../base/abort.js'
 import { maybe, object, signature } from '../base/schema/index.js'
-import { analyse, cutAndVerify, makePlan, type Plan, type PlanOptions, type Verification } from '../cut/index.js'
-import type { Analysis } from '../groups/index.js'
-import { assertFiniteScores, groupL2, type Importance, weightsOf } from '../importance/index.js'
+import type { PlanOptions } from '../cut/index.js'
+import { groupL2, type Importance } from '../importance/index.js'
 import { IMPORTANCE } from '../importance/types.js'
 import { PLAN_ENTRIES } from '../plan/schemas.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
-import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import type { InterfaceOptions, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
+import { Prunable, type PruneResult } from './prunable.js'
 
 export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
@@ -36,16 +35,6 @@ export const PRUNE = signature(
   ],
 )
 
-export interface PruneResult {
-  /** The smaller model, in eval mode. The caller disposes it. */
-  small: ScriptModule
-  analysis: Analysis
-  plan: Plan
-  verification: Verification
-  /** What became of other methods than `forward`, and the tensors that it never reads. */
-  interface: InterfaceReport
-}
-
 /**
  * Makes a model smaller in one shot, without training: record, group, score, plan, cut, verify. The model given stays as it
  * is. Expect to lose accuracy: {@link sparsify} is the way to lose none.
@@ -56,22 +45,11 @@ export interface PruneResult {
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)
   const { exampleInputs, importance = groupL2(), signal, methods, dropMethods, dropUnreached, ...planOptions } = options
-  const around = { signal, dropMethods, dropUnreached }
-  const copy = model.clone().eval()
+  const prunable = await Prunable.of(model, { exampleInputs, methods, signal })
   try {
-    const recording = await copy.record(exampleInputs, { signal, methods })
-    try {
-      const analysis = analyse(recording.record)
-      const weights = weightsOf(copy)
-      const scores = await untilAborted(importance({ groups: analysis, weights }), signal)
-      assertFiniteScores(analysis, scores, weights)
-      const plan = makePlan(analysis, scores, planOptions)
-      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, around)
-      return { small: small.eval(), analysis, plan, verification, interface: small.interface as InterfaceReport }
-    } finally {
-      recording.dispose()
-    }
+    const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
+    return await prunable.cut(plan, { signal, dropMethods, dropUnreached })
   } finally {
-    copy.dispose()
+    prunable.dispose()
   }
 }

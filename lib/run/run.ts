@@ -1,11 +1,8 @@
-import { untilAborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
-import { analyse, compensate, cutAndVerify, describePlan, makePlan, type Plan, removedUnits } from '../cut/index.js'
-import type { Analysis } from '../groups/index.js'
-import { assertFiniteScores, groupL2, weightsOf } from '../importance/index.js'
+import { analyse, describePlan, type Plan, removedUnits } from '../cut/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
-import type { InterfaceReport, ModuleInput, ScriptModule } from '../torch/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
   type EvaluateOptions,
@@ -18,6 +15,7 @@ import {
 } from '../train/index.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import { DEFAULT_SCHEDULE } from './job.js'
+import { Prunable } from './prunable.js'
 import { type Phase, RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
 /** Without the options that were left out as `undefined`. */
@@ -122,19 +120,16 @@ export class Run implements AsyncIterable<RunRecord> {
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
   async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunRecord, Sparse, void> {
     const { exampleInputs, methods, regularizer: factory, signal } = this.#options
-    const recording = await this.#model.record(exampleInputs, { signal, methods })
+    const prunable = await Prunable.owning(this.#model, { exampleInputs, methods, signal })
+    const { analysis } = prunable
     try {
-      const analysis = analyse(recording.record)
       yield { kind: 'analysis', analysis }
       if (resumed === undefined) yield* this.#measure('before')
 
       // A plan is made in any case, so that a budget that can't be met is refused before the training.
-      let plan =
-        resumed === undefined
-          ? await this.#plan(analysis)
-          : describePlan(analysis, removedUnits(analysis, { removed: resumed.state.removed }))
+      let plan = resumed === undefined ? await this.#plan(prunable) : prunable.planWithout(resumed.state.removed)
       if (factory.picks === 'start') yield { kind: 'plan', plan }
-      const regularizer = await this.#attach(analysis, plan, resumed?.state.regularizer)
+      const regularizer = await this.#attach(prunable, plan, resumed?.state.regularizer)
       try {
         yield* this.#train('sparse', this.#options.sparse, { analysis, plan }, regularizer, resumed?.train)
       } finally {
@@ -144,51 +139,48 @@ export class Run implements AsyncIterable<RunRecord> {
 
       if (factory.picks !== 'start') {
         const { removed } = regularizer.state
-        plan = removed ? describePlan(analysis, removedUnits(analysis, { removed })) : await this.#plan(analysis)
+        plan = removed ? prunable.planWithout(removed) : await this.#plan(prunable)
         yield { kind: 'plan', plan }
       }
       yield { kind: 'cutting' }
-      const full = this.#model
       const { dropMethods, dropUnreached } = this.#options
-      const around = { signal, dropMethods, dropUnreached }
-      const { small: cut, verification } = await cutAndVerify(full, recording, analysis, plan, exampleInputs, around)
-      const report = cut.interface as InterfaceReport
-      this.#model = cut.eval()
-      try {
-        yield { kind: 'cut', verification }
-        yield* this.#measure('cut')
-        const data = this.#calibration()
-        if (data !== undefined) {
-          const job = { model: full.eval(), small: cut, recording, analysis, plan, exampleInputs, data, signal }
-          const { small, ...rest } = await compensate(job)
-          this.#model = small.eval()
-          yield { kind: 'compensated', ...rest }
-          yield* this.#measure('compensated')
-        }
-      } finally {
-        full.dispose()
+      const cut = await prunable.cut(plan, { signal, dropMethods, dropUnreached })
+      this.#model = cut.small
+      yield { kind: 'cut', verification: cut.verification }
+      yield* this.#measure('cut')
+      const data = this.#calibration()
+      if (data !== undefined) {
+        const { small, ...rest } = await prunable.compensate(cut, data, { signal })
+        this.#model = small
+        yield { kind: 'compensated', ...rest }
+        yield* this.#measure('compensated')
       }
-      return { analysis, plan, verification, interface: report, regularizer: regularizer.state }
+      return {
+        analysis,
+        plan,
+        verification: cut.verification,
+        interface: cut.interface,
+        regularizer: regularizer.state,
+      }
     } finally {
-      recording.dispose()
+      // Until it is cut the copy in training is the caller's, whatever happens.
+      if (this.#model === prunable.model) prunable.release()
+      else prunable.dispose()
     }
   }
 
-  async #plan(analysis: Analysis): Promise<Plan> {
-    const { importance = groupL2(), budget, minKeep, signal } = this.#options
-    const weights = weightsOf(this.#model)
-    const scores = await untilAborted(importance({ groups: analysis, weights }), signal)
-    assertFiniteScores(analysis, scores, weights)
-    return makePlan(analysis, scores, { budget, minKeep })
+  async #plan(prunable: Prunable): Promise<Plan> {
+    const { importance, budget, minKeep, signal } = this.#options
+    return prunable.plan(await prunable.score(importance, { signal }), { budget, minKeep })
   }
 
-  #attach(analysis: Analysis, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
+  #attach(prunable: Prunable, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
     const options = this.#trainOptions('sparse', this.#options.sparse)
     return this.#options.regularizer.attach({
       model: this.#model,
-      groups: analysis,
+      groups: prunable.analysis,
       removed: plan.removed,
-      pick: async () => (await this.#plan(analysis)).removed,
+      pick: async () => (await this.#plan(prunable)).removed,
       validate: this.#validate(),
       iterations: phaseLength(options),
       stepping: largestStepping(options),

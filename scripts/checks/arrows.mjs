@@ -25,12 +25,12 @@ const ARROWS = {
   regularize: ['importance', 'optim'],
   train: ['regularize'],
   manifest: ['cut', 'train'],
-  run: ['cut', 'train'],
   report: ['measure'],
   explain: ['report'],
   draw: ['cut'],
-  cli: ['run', 'manifest', 'explain', 'draw'],
-  'index.ts': ['run', 'manifest', 'explain', 'draw'],
+  run: ['manifest', 'explain', 'draw'],
+  cli: ['run'],
+  'index.ts': ['run'],
 }
 
 /** All that a folder may import. @param {string} folder @returns {Set<string>} */

@@ -1,2 +1,2 @@
 export type { Pass } from './pass.js'
-export { cutAndVerify, type Verification } from './verify.js'
+export { type CutOptions, cutAndVerify, type Verification } from './verify.js'

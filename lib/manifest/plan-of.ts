@@ -1,78 +1,22 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EspalierError } from '../base/errors.js'
-import { object, shown, signature } from '../base/schema/index.js'
-import { analyse, cutAndVerify, describePlan, type Plan, unitCount, type Verification } from '../cut/index.js'
+import { shown } from '../base/schema/index.js'
+import { describePlan, type Plan, unitCount } from '../cut/index.js'
 import type { Analysis, Removed } from '../groups/index.js'
-import { RUN_ENTRIES } from '../torch/abort.js'
-import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
-import { INTERFACE_ENTRIES } from '../torch/interface.js'
-import { MODULE } from '../torch/module.js'
-import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { fingerprintOf, inputShapes } from './fingerprint.js'
 import type { Manifest } from './manifest.js'
-import { checkManifest, MANIFEST } from './read.js'
-
-export interface ReplayOptions extends InterfaceOptions, MethodOptions {
-  /** What the graph is recorded on, and the cut verified. */
-  exampleInputs: readonly ModuleInput[]
-  signal?: AbortSignal | undefined
-}
-
-/** @internal */
-export const REPLAY = signature(
-  'replay',
-  ['model', MODULE],
-  ['manifest', MANIFEST],
-  [
-    'options',
-    object<ReplayOptions>({
-      ...INTERFACE_ENTRIES,
-      methods: METHODS,
-      exampleInputs: EXAMPLE_INPUTS,
-      signal: RUN_ENTRIES.signal,
-    }),
-  ],
-)
-
-export interface ReplayResult {
-  /** The smaller model, in eval mode. The caller disposes it. */
-  small: ScriptModule
-  analysis: Analysis
-  plan: Plan
-  verification: Verification
-  /** What became of other methods than `forward`, and the tensors that it never reads. */
-  interface: InterfaceReport
-}
 
 /**
- * Repeats a cut on another checkpoint of the same network: the same indices go, whatever the weights are. Verified as any
- * cut is. The model given stays as it is.
+ * The plan that a manifest tells of, for the same network.
  *
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
- * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
+ * @throws ERR_INVALID_ARGUMENT when it is of another network, naming the first difference, or keeps what hangs together apart
  */
-export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<ReplayResult> {
-  REPLAY.check(model, manifest, options)
-  const { exampleInputs, signal, methods, dropMethods, dropUnreached } = options
-  const around = { signal, dropMethods, dropUnreached }
-  checkManifest(manifest)
-  const copy = model.clone().eval()
-  try {
-    const recording = await copy.record(exampleInputs, { signal, methods })
-    try {
-      const analysis = analyse(recording.record)
-      mustBeSameNetwork(analysis, manifest)
-      const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
-      mustKeepTheSame(plan, manifest)
-      mustClaimTheSame(analysis, plan, manifest)
-      const { small, verification } = await cutAndVerify(copy, recording, analysis, plan, exampleInputs, around)
-      return { small: small.eval(), analysis, plan, verification, interface: small.interface as InterfaceReport }
-    } finally {
-      recording.dispose()
-    }
-  } finally {
-    copy.dispose()
-  }
+export function planOf(manifest: Manifest, analysis: Analysis): Plan {
+  mustBeSameNetwork(analysis, manifest)
+  const plan = describePlan(analysis, removedBy(analysis, manifest.keep))
+  mustKeepTheSame(plan, manifest)
+  mustClaimTheSame(analysis, plan, manifest)
+  return plan
 }
 
 function mustBeSameNetwork({ record }: Analysis, manifest: Manifest): void {

@@ -1,0 +1,263 @@
+import { untilAborted } from '../base/abort.js'
+import { EspalierError } from '../base/errors.js'
+import { like, maybe, object, shown, signature } from '../base/schema/index.js'
+import { INPUT_BATCHES } from '../cut/compensate.js'
+import {
+  analyse,
+  type Compensation,
+  type CutOptions,
+  compensate,
+  cutAndVerify,
+  describePlan,
+  makePlan,
+  type Plan,
+  type PlanOptions,
+  removedUnits,
+  type Uncompensated,
+  type Verification,
+} from '../cut/index.js'
+import { type DrawOptions, draw } from '../draw/index.js'
+import { type Explanation, explain, type Question } from '../explain/index.js'
+import type { Analysis } from '../groups/index.js'
+import { assertFiniteScores, groupL2, type Importance, type Scores, weightsOf } from '../importance/index.js'
+import { IMPORTANCE } from '../importance/types.js'
+import { countSize, type Size } from '../measure/count.js'
+import { PLAN, REMOVED_UNITS } from '../plan/schemas.js'
+import type { OpRecord } from '../record/record.js'
+import { RUN_ENTRIES, SIGNAL_OPTIONS } from '../torch/abort.js'
+import type {
+  InterfaceReport,
+  MethodOptions,
+  ModuleInput,
+  Recording,
+  ScriptModule,
+  SignalOptions,
+} from '../torch/index.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
+
+export interface PrunableOptions extends MethodOptions {
+  /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
+  exampleInputs: readonly ModuleInput[]
+  signal?: AbortSignal | undefined
+}
+
+/** A cut that holds, and what it was made of. */
+export interface PruneResult {
+  /** The smaller model, in eval mode. The caller disposes it. */
+  small: ScriptModule
+  analysis: Analysis
+  plan: Plan
+  verification: Verification
+  /** What became of other methods than `forward`, and the tensors that it never reads. */
+  interface: InterfaceReport
+}
+
+/** What a compensation did: see {@link Prunable.compensate}. */
+export interface Compensated {
+  small: ScriptModule
+  compensations: readonly Compensation[]
+  uncompensated: readonly Uncompensated[]
+}
+
+/** The units of groups: what a plan removes. */
+export type Units = Plan['removed']
+
+/** @internal */
+export const PRUNABLE_OF = signature(
+  'Prunable.of',
+  ['model', MODULE],
+  ['options', object<PrunableOptions>({ exampleInputs: EXAMPLE_INPUTS, methods: METHODS, signal: RUN_ENTRIES.signal })],
+)
+/** @internal */
+export const PRUNABLE_SCORE = signature(
+  'Prunable.score',
+  ['importance', maybe(IMPORTANCE)],
+  ['options', maybe(SIGNAL_OPTIONS)],
+)
+/** @internal */
+export const PRUNABLE_COMPENSATE = signature(
+  'Prunable.compensate',
+  [
+    'cut',
+    like<Pick<PruneResult, 'small' | 'plan'>>('a cut, as Prunable.cut() gives it', { small: MODULE, plan: PLAN }),
+  ],
+  ['data', INPUT_BATCHES],
+  ['options', maybe(SIGNAL_OPTIONS)],
+)
+/** @internal */
+export const PRUNABLE_WITHOUT = signature('Prunable.planWithout', ['units', REMOVED_UNITS])
+/** @internal */
+export const PRUNABLE_COUNT = signature('Prunable.count', ['units', maybe(REMOVED_UNITS)])
+
+let mustBePrunable: (value: unknown) => void
+
+/**
+ * A model with its example inputs, recorded and analysed: what a cut is made from. Its parts belong together, so that none of
+ * another model can be mixed in.
+ *
+ *     using model = await Prunable.of(await load('model.pt'), { exampleInputs: [x] })
+ *     const plan = model.plan(await model.score(groupL2()), { budget: { macs: 0.5 } })
+ *     const { small } = await model.cut(plan)
+ *
+ * {@link prune}, {@link sparsify} and {@link replay} are made of it.
+ */
+export class Prunable {
+  readonly #model: ScriptModule
+  readonly #inputs: readonly ModuleInput[]
+  readonly #recording: Recording
+  readonly #analysis: Analysis
+
+  static {
+    mustBePrunable = (value) => {
+      if (typeof value === 'object' && value !== null && #model in value) return
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `a Prunable was expected, not ${shown(value)}`)
+    }
+  }
+
+  private constructor(model: ScriptModule, inputs: readonly ModuleInput[], recording: Recording) {
+    this.#model = model
+    this.#inputs = inputs
+    this.#recording = recording
+    this.#analysis = analyse(recording.record)
+  }
+
+  /**
+   * Records a copy of the model, in eval mode, and finds its groups. The model given stays as it is.
+   *
+   * @throws ERR_INVALID_ARGUMENT, ERR_TORCH when it doesn't run on these inputs, ERR_ABORTED
+   */
+  static async of(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
+    PRUNABLE_OF.check(model, options)
+    const copy = model.clone().eval()
+    try {
+      return await Prunable.owning(copy, options)
+    } catch (error) {
+      copy.dispose()
+      throw error
+    }
+  }
+
+  /** @internal Of the module itself, which is in eval mode, and which goes with it. */
+  static async owning(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
+    const { exampleInputs, methods, signal } = options
+    const recording = await model.record(exampleInputs, { signal, methods })
+    try {
+      return new Prunable(model, exampleInputs, recording)
+    } catch (error) {
+      recording.dispose()
+      throw error
+    }
+  }
+
+  /** The module that is cut: training it changes the weights that are scored and cut. */
+  get model(): ScriptModule {
+    mustBePrunable(this)
+    return this.#model
+  }
+
+  get record(): OpRecord {
+    mustBePrunable(this)
+    return this.#analysis.record
+  }
+
+  /** The groups, what is frozen and why, and which units each coordinate of a value needs. */
+  get analysis(): Analysis {
+    mustBePrunable(this)
+    return this.#analysis
+  }
+
+  /**
+   * One score for each unit of each group, by the weights as they are now.
+   *
+   * @throws ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED
+   */
+  async score(importance: Importance = groupL2(), options: SignalOptions = {}): Promise<Scores> {
+    mustBePrunable(this)
+    PRUNABLE_SCORE.check(importance, options)
+    const weights = weightsOf(this.#model)
+    const scores = await untilAborted(importance({ groups: this.#analysis, weights }), options.signal)
+    assertFiniteScores(this.#analysis, scores, weights)
+    return scores
+  }
+
+  /**
+   * Which units go: see {@link makePlan}.
+   *
+   * @throws ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT
+   */
+  plan(scores: Scores, options: PlanOptions = {}): Plan {
+    mustBePrunable(this)
+    return makePlan(this.#analysis, scores, options)
+  }
+
+  /** The plan that removes these units, whatever their scores. */
+  planWithout(units: Units): Plan {
+    mustBePrunable(this)
+    PRUNABLE_WITHOUT.check(units)
+    return describePlan(this.#analysis, removedUnits(this.#analysis, { removed: units }))
+  }
+
+  /**
+   * Cuts the model as it is now, and proves the cut: see {@link cutAndVerify}.
+   *
+   * @throws ERR_VERIFICATION; ERR_UNSUPPORTED, also naming a method that the cut would break; ERR_ABORTED
+   */
+  async cut(plan: Plan, options: CutOptions = {}): Promise<PruneResult> {
+    mustBePrunable(this)
+    const [model, analysis] = [this.#model, this.#analysis]
+    const { small, verification } = await cutAndVerify(model, this.#recording, analysis, plan, this.#inputs, options)
+    return { small: small.eval(), analysis, plan, verification, interface: small.interface as InterfaceReport }
+  }
+
+  /** Puts what removed channels still gave into the biases of a cut: see {@link compensate}. */
+  async compensate(
+    cut: Pick<PruneResult, 'small' | 'plan'>,
+    data: AsyncIterable<readonly ModuleInput[]>,
+    options: SignalOptions = {},
+  ): Promise<Compensated> {
+    mustBePrunable(this)
+    PRUNABLE_COMPENSATE.check(cut, data, options)
+    const known = { recording: this.#recording, analysis: this.#analysis, exampleInputs: this.#inputs }
+    const { small, plan } = cut
+    const made = await compensate({ model: this.#model.eval(), small, plan, data, ...options, ...known })
+    return { ...made, small: made.small.eval() }
+  }
+
+  /** Parameters and MACs, once these units are gone. */
+  count(units: Units = []): Size {
+    mustBePrunable(this)
+    PRUNABLE_COUNT.check(units)
+    return countSize(this.#analysis, removedUnits(this.#analysis, { removed: units }))
+  }
+
+  /** Why coordinates hang together or are frozen: see {@link explain}. */
+  explain(question: Question): Explanation[] {
+    mustBePrunable(this)
+    return explain(this.#analysis, question)
+  }
+
+  /** The graph with its groups as a picture: see {@link draw}. */
+  draw(options: DrawOptions = {}): string {
+    mustBePrunable(this)
+    return draw(this.#analysis, options)
+  }
+
+  /** @internal Lets go of the recording; the module is the caller's. */
+  release(): void {
+    mustBePrunable(this)
+    this.#recording.dispose()
+  }
+
+  /** Lets go of the copy and its recording; analysis and plans stay. May be called again. */
+  dispose(): void {
+    mustBePrunable(this)
+    this.#recording.dispose()
+    this.#model.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    mustBePrunable(this)
+    this.dispose()
+  }
+}

@@ -1,0 +1,52 @@
+import { object, signature } from '../base/schema/index.js'
+import type { Manifest } from '../manifest/manifest.js'
+import { planOf } from '../manifest/plan-of.js'
+import { checkManifest, MANIFEST } from '../manifest/read.js'
+import { RUN_ENTRIES } from '../torch/abort.js'
+import type { InterfaceOptions, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import { INTERFACE_ENTRIES } from '../torch/interface.js'
+import { MODULE } from '../torch/module.js'
+import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
+import { Prunable, type PruneResult } from './prunable.js'
+
+export interface ReplayOptions extends InterfaceOptions, MethodOptions {
+  /** What the graph is recorded on, and the cut verified. */
+  exampleInputs: readonly ModuleInput[]
+  signal?: AbortSignal | undefined
+}
+
+/** @internal */
+export const REPLAY = signature(
+  'replay',
+  ['model', MODULE],
+  ['manifest', MANIFEST],
+  [
+    'options',
+    object<ReplayOptions>({
+      ...INTERFACE_ENTRIES,
+      methods: METHODS,
+      exampleInputs: EXAMPLE_INPUTS,
+      signal: RUN_ENTRIES.signal,
+    }),
+  ],
+)
+
+/**
+ * Repeats a cut on another checkpoint of the same network: the same indices go, whatever the weights are. Verified as any
+ * cut is. The model given stays as it is.
+ *
+ * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
+ * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
+ */
+export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<PruneResult> {
+  REPLAY.check(model, manifest, options)
+  const { dropMethods, dropUnreached, ...recorded } = options
+  checkManifest(manifest)
+  const prunable = await Prunable.of(model, recorded)
+  try {
+    const plan = planOf(manifest, prunable.analysis)
+    return await prunable.cut(plan, { signal: recorded.signal, dropMethods, dropUnreached })
+  } finally {
+    prunable.dispose()
+  }
+}

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { doctorCommand } from './doctor.js'
+import { doctorCommand } from './commands/doctor.js'
+import { inspectCommand } from './commands/inspect.js'
+import { installLibtorchCommand } from './commands/install-libtorch.js'
 import { printError } from './error.js'
-import { inspectCommand } from './inspect.js'
-import { installLibtorchCommand } from './install-libtorch.js'
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 

@@ -1,4 +1,6 @@
 /** The jobs: everything in one call. */
+
+export type { Phase } from '../train/loop.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
 export { type Compensated, Prunable, type PrunableOptions, type PruneResult, type Units } from './prunable.js'
@@ -6,4 +8,4 @@ export { type PruneOptions, prune } from './prune.js'
 export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'
 export { sparsify } from './sparsify.js'
-export type { Phase, RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'
+export type { RunRecord, SparsifyOptions, SparsifyResult, Stage } from './types.js'

@@ -4,7 +4,8 @@ import { groupL2 } from '../importance/index.js'
 import { BUDGET_NAMES } from '../plan/budgets/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import { constant, cosine, type Dataset } from '../train/index.js'
-import type { Phase, SparsifyOptions } from './types.js'
+import { PHASE_DEFAULTS, type Phase } from '../train/loop.js'
+import type { SparsifyOptions } from './types.js'
 
 /** The schedule of a phase that names none. */
 export const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
@@ -38,10 +39,11 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
 }
 
 function phaseOf(name: 'sparse' | 'finetune', phase: Phase): Description {
-  const { epochs, optimizer, schedule = DEFAULT_SCHEDULE[name], batchSize = 64, dropLast = false } = phase
-  const { microBatches = 1, clipNorm = null, lossScale = 1 } = phase
+  const { optimizer, schedule = DEFAULT_SCHEDULE[name], ...numbers } = phase
+  const given = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined))
   return {
-    ...{ epochs, batchSize, dropLast, microBatches, clipNorm, lossScale },
+    ...PHASE_DEFAULTS,
+    ...given,
     optimizer: descriptionOf(optimizer),
     schedule: descriptionOf(schedule),
   }

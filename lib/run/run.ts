@@ -13,10 +13,11 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
+import type { Phase } from '../train/loop.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import { DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
-import { type Phase, RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
+import { RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
 /** Without the options that were left out as `undefined`. */
 const defined = (options: Phase): Phase =>

@@ -11,36 +11,10 @@ import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/data/dataset.js'
-import type {
-  Augment,
-  Dataset,
-  EpochRecord,
-  Evaluation,
-  Loss,
-  LrSchedule,
-  OptimizerFactory,
-  TrainRecord,
-} from '../train/index.js'
-import { DATA, PHASE_ENTRIES } from '../train/loop.js'
+import type { Augment, Dataset, EpochRecord, Evaluation, Loss, TrainRecord } from '../train/index.js'
+import { DATA, PHASE_ENTRIES, type Phase } from '../train/loop.js'
 import { LOSS } from '../train/losses/index.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
-
-/** One phase of training. */
-export interface Phase {
-  /** 1 or more. */
-  epochs: number
-  optimizer: OptimizerFactory
-  /** Constant in the regularized phase, half a cosine in fine-tuning by default. */
-  schedule?: LrSchedule | undefined
-  /** 64 by default. */
-  batchSize?: number | undefined
-  /** Leave out a last batch that is not full; false by default. */
-  dropLast?: boolean | undefined
-  /** As in the options of `train`, as are the two that follow. */
-  microBatches?: number | undefined
-  clipNorm?: number | undefined
-  lossScale?: number | undefined
-}
 
 export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */

@@ -26,13 +26,10 @@ import { type Evaluation, evaluate } from './evaluate.js'
 import { LOSS, type Loss } from './losses/index.js'
 import { Stepper } from './stepper.js'
 
-export interface TrainOptions {
-  data: { train: Dataset; validation?: Dataset | undefined }
-  loss: Loss
-  /** As in the options of {@link evaluate}. */
-  classAxis?: ClassAxis | undefined
+/** What a training is, apart from the data and what it is for: `sparsify` takes one for each of its phases. */
+export interface Phase {
   optimizer: OptimizerFactory
-  /** {@link constant} by default. */
+  /** {@link constant} by default; half a {@link cosine} in the fine-tuning of `sparsify`. */
   schedule?: LrSchedule | undefined
   /** 1 or more. */
   epochs: number
@@ -49,6 +46,13 @@ export interface TrainOptions {
   clipNorm?: number | undefined
   /** The loss is multiplied by this before, and the gradients divided by it after the backward pass; for float16. 1 by default. */
   lossScale?: number | undefined
+}
+
+export interface TrainOptions extends Phase {
+  data: { train: Dataset; validation?: Dataset | undefined }
+  loss: Loss
+  /** As in the options of {@link evaluate}. */
+  classAxis?: ClassAxis | undefined
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
@@ -84,13 +88,11 @@ export interface TrainState {
 /** @internal */
 export const DATA = object<TrainOptions['data']>({ train: DATASET, validation: maybe(DATASET) })
 
-/** @internal The options that a phase of `sparsify` has, too. */
-export const PHASE_ENTRIES: Entries<
-  Pick<
-    TrainOptions,
-    'optimizer' | 'schedule' | 'epochs' | 'batchSize' | 'dropLast' | 'microBatches' | 'clipNorm' | 'lossScale'
-  >
-> = {
+/** @internal What a phase has that doesn't name it; the schedule is the caller's. */
+export const PHASE_DEFAULTS = { batchSize: 64, dropLast: false, microBatches: 1, clipNorm: null, lossScale: 1 } as const
+
+/** @internal */
+export const PHASE_ENTRIES: Entries<Phase> = {
   optimizer: OPTIMIZER,
   schedule: maybe(SCHEDULE),
   epochs: count(),

@@ -1,14 +1,14 @@
 import { basename, extname } from 'node:path'
 import { Command, Option } from 'commander'
-import { EspalierError } from '../base/errors.js'
-import { writeFileAtomic } from '../base/files.js'
-import { Random } from '../base/random.js'
-import { analyse } from '../cut/index.js'
-import { type DrawOptions, draw } from '../draw/index.js'
-import { explain, type Question } from '../explain/index.js'
-import type { Analysis } from '../groups/index.js'
-import { coverageLines, frozenTable, groupsTable } from '../report/index.js'
-import { load, Tensor } from '../torch/index.js'
+import { EspalierError } from '../../base/errors.js'
+import { writeFileAtomic } from '../../base/files.js'
+import { Random } from '../../base/random.js'
+import { analyse } from '../../cut/index.js'
+import { type DrawOptions, draw } from '../../draw/index.js'
+import { explain, type Question } from '../../explain/index.js'
+import type { Analysis } from '../../groups/index.js'
+import { coverageLines, frozenTable, groupsTable } from '../../report/index.js'
+import { load, Tensor } from '../../torch/index.js'
 
 interface InspectOptions {
   input: string[]

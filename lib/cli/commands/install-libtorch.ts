@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
-import { installLibtorch, VARIANTS, type Variant } from '../libtorch/install/index.js'
-import { LIBTORCH_VERSION } from '../libtorch/version.js'
-import { showProgress } from './progress.js'
+import { installLibtorch, VARIANTS, type Variant } from '../../libtorch/install/index.js'
+import { LIBTORCH_VERSION } from '../../libtorch/version.js'
+import { showProgress } from '../progress.js'
 
 export function installLibtorchCommand(): Command {
   return new Command('install-libtorch')

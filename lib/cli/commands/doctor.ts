@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { checkSums } from '../libtorch/checksums.js'
+import { checkSums } from '../../libtorch/checksums.js'
 import {
   findNative,
   formatAttempts,
@@ -11,10 +11,10 @@ import {
   realHost,
   trustedFiles,
   tryResolveLibtorch,
-} from '../libtorch/index.js'
-import { platformName } from '../libtorch/native.js'
-import { formatError } from './error.js'
-import type { ProbeReport } from './probe.js'
+} from '../../libtorch/index.js'
+import { platformName } from '../../libtorch/native.js'
+import { formatError } from '../error.js'
+import type { ProbeReport } from '../probe.js'
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -66,7 +66,7 @@ function doctor(libtorch: string | undefined, print: (text: string) => void): bo
 
 /** A library that doesn't fit can end the process, so it is loaded in one that may end. A string says what went wrong. */
 function probeInChild(libtorch: string): ProbeReport | string {
-  const script = fileURLToPath(new URL('./probe.js', import.meta.url))
+  const script = fileURLToPath(new URL('../probe.js', import.meta.url))
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [script, libtorch], { encoding: 'utf8' })
   if (status === 0) return JSON.parse(stdout) as ProbeReport
   return `${stderr.trim()}\n(the child ended with ${signal ?? `exit code ${status}`})`

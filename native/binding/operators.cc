@@ -3,8 +3,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
 #include <napi.h>
+#include <torch/csrc/jit/runtime/operator.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "binding/addon.h"
 #include "binding/values.h"
@@ -21,8 +23,10 @@ struct Reference {
 };
 
 struct Call {
-  explicit Call(c10::OperatorHandle op) : op(std::move(op)) {}
+  explicit Call(c10::OperatorHandle op)
+      : op(std::move(op)), checked(torch::jit::findOperatorFor(this->op.operator_name())) {}
   c10::OperatorHandle op;
+  std::shared_ptr<torch::jit::Operator> checked;  // as programs call it, with its checks; null where they can not
   std::vector<c10::IValue> arguments;
   std::vector<Reference> references;
 };
@@ -119,8 +123,12 @@ Call ToCall(Napi::Value name, Napi::Value given, int64_t calls_before) {
   return call;
 }
 
-c10::IValue Invoke(const c10::OperatorHandle& op, std::vector<c10::IValue> stack) {
-  op.callBoxed(&stack);
+c10::IValue Invoke(const Call& call, std::vector<c10::IValue> stack) {
+  if (call.checked != nullptr) {
+    call.checked->getOperation()(stack);
+  } else {
+    call.op.callBoxed(&stack);
+  }
   if (stack.empty()) return {};
   if (stack.size() == 1) return std::move(stack.front());
   return c10::ivalue::Tuple::create(std::move(stack));
@@ -178,7 +186,7 @@ class Program {
       context.ThrowIfCancelled();
       Call& call = calls_[i];
       Fill(call, results);
-      results[i] = Invoke(call.op, std::move(call.arguments));
+      results[i] = Invoke(call, std::move(call.arguments));
       call.arguments.clear();
       for (const Reference& reference : call.references) {
         if (last_use_[reference.result] == static_cast<int64_t>(i)) results[reference.result] = {};
@@ -218,7 +226,7 @@ class Program {
 Napi::Value CallOperator(const Napi::CallbackInfo& info) {
   Call call = ToCall(info[0], info[1], 0);
   at::AutoGradMode grad(ToFlag(info[2], "grad"));
-  return FromIValue(info.Env(), Invoke(call.op, std::move(call.arguments)));
+  return FromIValue(info.Env(), Invoke(call, std::move(call.arguments)));
 }
 
 // run(program, job options, returns | undefined)

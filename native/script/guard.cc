@@ -1,12 +1,9 @@
 #include "script/guard.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
 
 #include <string>
-
-#include "script/unchecked.h"
 
 namespace espalier::script {
 
@@ -38,26 +35,13 @@ Operation MakeAsk(const Node* node) {
   return [guard](Stack&) { guard->Ask(); };
 }
 
-// The inputs of an operator, whose name the node holds.
-Operation MakeCheck(const Node* node) {
-  const auto checked =
-      c10::Dispatcher::singleton().findSchemaOrThrow(node->s(attr::name).c_str(), node->s(attr::overload_name).c_str());
-  return [checked, count = node->inputs().size()](Stack& stack) {
-    CheckSizes(checked.schema(), torch::jit::pop(stack, count));
-  };
-}
-
 void Visit(Block* block, const c10::intrusive_ptr<Guard>& guard) {
   static const c10::Symbol ask = OwnOperator("ask", MakeAsk);
-  static const c10::Symbol check = OwnOperator("check", MakeCheck);
   Graph& graph = *block->owningGraph();
   for (Node* node : block->nodes()) {
     if (node->kind() == prim::Loop) {
       Node* asks = graph.create(ask, 0)->ival_(attr::value, IValue::make_capsule(guard));
       node->blocks()[0]->prependNode(asks);
-    } else if (const auto* schema = node->maybeSchema(); schema != nullptr && NeedsCheck(*schema)) {
-      Node* checks = graph.create(check, node->inputs(), 0)->insertBefore(node);
-      checks->s_(attr::name, schema->name())->s_(attr::overload_name, schema->overload_name());
     } else if (node->kind() == prim::fork) {
       // A copy of a graph shares the graphs that its nodes hold.
       const auto forked = node->g(attr::Subgraph)->copy();

@@ -27,8 +27,8 @@ class Guard final : public torch::CustomClassHolder {
   std::atomic<std::shared_ptr<const Check>> check_;
 };
 
-// For a graph that is about to become code and is seen by nobody else: the guard is asked at each round of each loop,
-// and arguments are checked where LibTorch does not (unchecked.h). Calls within what is forked are inlined.
+// For a graph that is about to become code and is seen by nobody else: the guard is asked at each round of each loop.
+// Calls within what is forked are inlined.
 void AddGuards(torch::jit::Graph& graph, const c10::intrusive_ptr<Guard>& guard);
 
 }  // namespace espalier::script

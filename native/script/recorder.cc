@@ -13,7 +13,6 @@
 #include "script/error.h"
 #include "script/out_of_memory.h"
 #include "script/scope.h"
-#include "script/unchecked.h"
 
 namespace espalier::script {
 
@@ -413,7 +412,6 @@ void Recorder::Operator(Node* node, Env& env) {
     stack.push_back(slot.value);
   }
   if (watch_.before && speculation_ == nullptr) watch_.before(op.node, stack);
-  if (const auto* schema = node->maybeSchema()) CheckSizes(*schema, stack);
   if (shapes_) shapes_->Enter(node->maybeSchema(), stack);
   std::vector<IValue> results = Execute(node, stack);
   if (shapes_) shapes_->Leave(results);

@@ -1,38 +1,14 @@
+#include <ATen/Functions.h>
+
+#include <limits>
+
 #include "script/unchecked.h"
-
-#include <ATen/core/Tensor.h>
-
-#include <string>
-#include <unordered_map>
 
 namespace espalier::script {
 
 using c10::IValue;
 
 namespace {
-
-class Call {
- public:
-  Call(const c10::FunctionSchema& schema, const std::vector<IValue>& arguments)
-      : schema_(schema), arguments_(arguments) {}
-
-  const IValue& At(const char* name) const {
-    const auto index = schema_.argumentIndexWithName(name);
-    TORCH_CHECK(index.has_value() && *index < static_cast<int>(arguments_.size()), schema_.name(), " has no argument ",
-                name);
-    return arguments_[*index];
-  }
-  bool Has(const char* name) const { return schema_.argumentIndexWithName(name).has_value(); }
-  // A list of tensors, or a single one.
-  std::vector<at::Tensor> Tensors(const char* name) const {
-    const IValue& value = At(name);
-    return value.isTensor() ? std::vector<at::Tensor>{value.toTensor()} : value.toTensorVector();
-  }
-
- private:
-  const c10::FunctionSchema& schema_;
-  const std::vector<IValue>& arguments_;
-};
 
 void NeedShape(const char* what, const at::Tensor& tensor, at::IntArrayRef shape) {
   TORCH_CHECK(tensor.defined() && tensor.sizes() == shape, "a ", what, " of shape ",
@@ -45,6 +21,7 @@ void WeightNorm(const Call& call) {
   const int64_t dim = call.At("dim").toInt();
   TORCH_CHECK(dim >= -1 && dim < v.dim(), "a weight norm along dimension ", dim, " of ", v.dim());
   const int64_t slices = dim < 0 ? 1 : v.size(dim);
+  TORCH_CHECK(v.numel() > 0, "a weight norm of nothing");
   TORCH_CHECK(g.numel() == slices, "a weight norm of ", slices, " slices with ", g.numel(), " scales");
 }
 
@@ -87,24 +64,47 @@ void Recurrent(const Call& call) {
     NeedShape("recurrent state", states[k], {cells, batch, k == 0 ? out : hidden});
 }
 
-using Check = void (*)(const Call&);
-
-const std::unordered_map<std::string, Check>& Checks() {
-  static const auto* checks = new std::unordered_map<std::string, Check>{
-      {"aten::_weight_norm", WeightNorm}, {"aten::_weight_norm_interface", WeightNorm},
-      {"aten::lstm", Recurrent<4>},       {"aten::gru", Recurrent<3>},
-      {"aten::rnn_tanh", Recurrent<1>},   {"aten::rnn_relu", Recurrent<1>},
-  };
-  return *checks;
+// Of integers, where the quotient is one more than the largest: the processor itself ends the process.
+void Truncation(const Call& call) {
+  if (!call.Has("rounding_mode") || !call.At("rounding_mode").isString()) return;
+  if (call.At("rounding_mode").toStringRef() != "trunc") return;
+  const at::Tensor a = call.Place(0).toTensor();
+  const IValue& divisor = call.Place(1);
+  const at::Tensor b = divisor.isTensor() ? divisor.toTensor() : at::scalar_tensor(divisor.toScalar());
+  if (!a.defined() || !b.defined() || a.is_meta() || b.is_meta()) return;
+  const at::ScalarType type = divisor.isTensor() ? at::result_type(a, b) : at::result_type(a, divisor.toScalar());
+  const bool wide = type == at::kLong;
+  if (!wide && type != at::kInt) return;
+  const at::Tensor minus = b.eq(-1);
+  if (!minus.any().item<bool>()) return;
+  const int64_t least = wide ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int32_t>::min();
+  TORCH_CHECK(!a.eq(least).logical_and(minus).any().item<bool>(), "integer division of ", least,
+              " by -1: the result is too large");
 }
 
 }  // namespace
 
-bool NeedsCheck(const c10::FunctionSchema& schema) { return Checks().contains(schema.name()); }
+const IValue& Call::At(const char* name) const {
+  const auto index = schema_.argumentIndexWithName(name);
+  TORCH_CHECK(index.has_value() && *index < static_cast<int>(arguments_.size()), schema_.name(), " has no argument ",
+              name);
+  return arguments_[*index];
+}
 
-void CheckSizes(const c10::FunctionSchema& schema, const std::vector<IValue>& arguments) {
-  const auto check = Checks().find(schema.name());
-  if (check != Checks().end()) check->second(Call(schema, arguments));
+std::vector<at::Tensor> Call::Tensors(const char* name) const {
+  const IValue& value = At(name);
+  return value.isTensor() ? std::vector<at::Tensor>{value.toTensor()} : value.toTensorVector();
+}
+
+const Checks& ChecksOfTensors() {
+  static const auto* checks = new Checks{
+      {"aten::_weight_norm", WeightNorm}, {"aten::_weight_norm_interface", WeightNorm},
+      {"aten::lstm", Recurrent<4>},       {"aten::gru", Recurrent<3>},
+      {"aten::rnn_tanh", Recurrent<1>},   {"aten::rnn_relu", Recurrent<1>},
+      {"aten::div", Truncation},          {"aten::div_", Truncation},
+      {"aten::divide", Truncation},       {"aten::divide_", Truncation},
+  };
+  return *checks;
 }
 
 }  // namespace espalier::script

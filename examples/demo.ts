@@ -18,7 +18,7 @@ import {
   load,
   measureLatency,
   percent,
-  type RunRecord,
+  type RunEvent,
   randomShift,
   type ScriptModule,
   type SparsifyResult,
@@ -52,12 +52,12 @@ export async function demo(options: DemoOptions, print: (text: string) => void):
 
   const x = Tensor.from((await data.validation.batch(Int32Array.of(0))).inputs[0]!.data, [1, 1, 8, 8])
   const result = await sparsify(model, {
-    exampleInputs: [x],
+    inputs: [x],
     data,
     loss: 'cross-entropy',
     budget: { macs: 0.5 },
     minKeep: 0.05,
-    regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+    regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
     sparse: { epochs: options.sparseEpochs, optimizer: sgd({ lr: 0.01, momentum: 0.9, weightDecay: 5e-4 }) },
     finetune: { epochs: options.finetuneEpochs, optimizer: sgd({ lr: 0.02, momentum: 0.9, weightDecay: 5e-4 }) },
     augment: randomShift({ pixels: 1, fill: -1 }),
@@ -83,7 +83,7 @@ export async function demo(options: DemoOptions, print: (text: string) => void):
   return result
 }
 
-function inWords(record: RunRecord): string | undefined {
+function inWords(record: RunEvent): string | undefined {
   switch (record.kind) {
     case 'analysis':
       return [

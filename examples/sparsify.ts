@@ -7,11 +7,11 @@ const { train, validation } = digits()
 const { signal } = new AbortController()
 
 const { small, plan, evaluations } = await sparsify(model, {
-  exampleInputs: [x],
+  inputs: [x],
   data: { train, validation },
   loss: 'cross-entropy',
   budget: { macs: 0.5 },
-  regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+  regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
   sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
   finetune: { epochs: 12, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
   seed: 1,

@@ -43,7 +43,7 @@ export interface CompensationJob {
   recording: Recording
   analysis: Analysis
   plan: Plan
-  exampleInputs: readonly ModuleInput[]
+  inputs: readonly ModuleInput[]
   /** Inputs of the model to measure on, batch after batch. */
   data: AsyncIterable<readonly ModuleInput[]>
   signal?: AbortSignal | undefined
@@ -65,7 +65,7 @@ export const COMPENSATE = signature('compensate', [
     recording: RECORDING,
     analysis: ANALYSIS,
     plan: PLAN,
-    exampleInputs: EXAMPLE_INPUTS,
+    inputs: EXAMPLE_INPUTS,
     data: INPUT_BATCHES,
     signal: RUN_ENTRIES.signal,
   }),
@@ -206,12 +206,12 @@ const mayHaveNewBias = (small: ScriptModule) => (small.interface?.methods.cut.le
 
 /** Gives consumers without a bias one, as a constant of the graph. */
 async function withNewBiases(
-  { small, exampleInputs, signal }: CompensationJob,
+  { small, inputs, signal }: CompensationJob,
   shifts: readonly Shift[],
 ): Promise<ScriptModule> {
   const missing = new Map(shifts.filter(({ into }) => into === 'new-bias').map((shift) => [shift.weight, shift]))
   if (missing.size === 0) return small
-  const own = await small.record(exampleInputs, { signal })
+  const own = await small.record(inputs, { signal })
   try {
     const constants = own.record.ops.flatMap((op) => {
       const id = op.inputs[op.argNames.indexOf('weight')]

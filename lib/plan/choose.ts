@@ -11,7 +11,7 @@ import { unreachable } from './refusals.js'
 /** The units to remove: a part of each group, a part of all in one ranking, or as many as a budget asks for. */
 export function chooseUnits(analysis: Analysis, scores: Scores, options: PlanOptions): Removed {
   const offsets = unitOffsets(analysis)
-  const choose = options.budget ? withinBudget : options.scope === 'global' ? globalRatio : localRatio
+  const choose = options.budget ? withinBudget : options.ranking === 'global' ? globalRatio : localRatio
   return keepEveryAxis(analysis, choose(analysis, scores, options, offsets), scores, offsets)
 }
 

@@ -11,13 +11,13 @@ import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 
 export interface PlanOptions {
   /**
-   * Fraction of units to remove, in [0, 1): `floor(ratio * n)` of each group (`scope: 'local'`) or of all units in one
+   * Fraction of units to remove, in [0, 1): `floor(ratio * n)` of each group (`ranking: 'local'`) or of all units in one
    * ranking (`'global'`). A function gives each group its own; `undefined` leaves the group alone. Outer units (heads,
    * convolution groups) are only removed where a function asks for it. Default 0.5 when there is no budget.
    */
   ratio?: number | ((group: ChannelGroup) => number | undefined) | undefined
   /** Default `'local'`; a budget always ranks globally. */
-  scope?: 'local' | 'global' | undefined
+  ranking?: 'local' | 'global' | undefined
   /** Target as a fraction in (0, 1] of the model's MACs or parameters; met at or below, within one unit. */
   budget?: BudgetOption | undefined
   /** Fraction of each group that always stays, in (0, 1]; at least one unit does. Default 0.1. */

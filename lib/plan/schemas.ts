@@ -44,7 +44,7 @@ export const PLAN_ENTRIES: Entries<PlanOptions> = {
       func<(group: ChannelGroup) => number | undefined>(),
     ),
   ),
-  scope: maybe(oneOf('local', 'global')),
+  ranking: maybe(oneOf('local', 'global')),
   budget: maybe(BUDGET),
   minKeep: maybe(PART),
   exact: maybe(flag),

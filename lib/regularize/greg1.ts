@@ -9,11 +9,11 @@ import type { RegularizerContext, RegularizerFactory } from './types.js'
 
 export interface GReg1Options {
   /** Penalty at the end of the growth, above 0; 1 by default. The unit of weight decay. */
-  finalReg?: number | undefined
+  ceiling?: number | undefined
   /** Optimizer steps between two growth steps, 1 or more; 5 by default. */
   updateEvery?: number | undefined
   /**
-   * Part of the regularized phase in which the penalty grows to `finalReg`, in (0, 1]; 0.6 by default. Then it is held.
+   * Part of the regularized phase in which the penalty grows to `ceiling`, in (0, 1]; 0.6 by default. Then it is held.
    * Not together with `granularity`.
    */
   growFraction?: number | undefined
@@ -38,7 +38,7 @@ export interface GReg1Options {
 export const GREG1 = signature('greg1', [
   'options',
   object<GReg1Options>({
-    finalReg: maybe(number({ above: 0 })),
+    ceiling: maybe(number({ above: 0 })),
     updateEvery: maybe(count()),
     growFraction: maybe(number({ above: 0, max: 1 })),
     granularity: maybe(number({ above: 0 })),
@@ -56,7 +56,7 @@ export const GREG1 = signature('greg1', [
  * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), section 4 and the authors' settings.
  */
 export const GREG1_PUBLISHED = {
-  finalReg: 1,
+  ceiling: 1,
   granularity: 1e-4,
   updateEvery: 5,
   ratio: 1000,
@@ -65,7 +65,7 @@ export const GREG1_PUBLISHED = {
 
 /**
  * GReg-1 at the level of groups: the units to remove are chosen at the start, and only their penalty grows, by default
- * linearly from 0 to `finalReg` over the first `growFraction` of the regularized phase; then it is held. It acts on every
+ * linearly from 0 to `ceiling` over the first `growFraction` of the regularized phase; then it is held. It acts on every
  * parameter slice of these units, so that nothing is left of them to lose at the cut.
  *
  * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 1.
@@ -74,7 +74,7 @@ export const GREG1_PUBLISHED = {
  */
 export function greg1(options: GReg1Options = {}): RegularizerFactory {
   GREG1.check(options)
-  const { finalReg: ceiling = 1, updateEvery = 5, growFraction = 0.6, granularity, warmup = 0, coupling } = options
+  const { ceiling = 1, updateEvery = 5, growFraction = 0.6, granularity, warmup = 0, coupling } = options
   const { ratio, stabilize, closedLoop } = options
   if (options.granularity !== undefined && options.growFraction !== undefined) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', "greg1: 'granularity' and 'growFraction' exclude each other")
@@ -87,7 +87,7 @@ export function greg1(options: GReg1Options = {}): RegularizerFactory {
   return scheduled<PushMemory>({
     ...{ name: 'greg-1', picks: 'start', updateEvery, coupling },
     description: {
-      ...{ name: 'greg-1', finalReg: ceiling, updateEvery, warmup, coupling: coupling ?? null },
+      ...{ name: 'greg-1', ceiling, updateEvery, warmup, coupling: coupling ?? null },
       ...(granularity === undefined ? { growFraction } : { granularity }),
       ...describePush({ ratio, stabilize, closedLoop }),
     },

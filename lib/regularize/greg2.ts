@@ -17,7 +17,7 @@ export interface GReg2Options {
   /** Growth per step of the chosen units after it, above 0; 1e-4 by default. */
   granularity?: number | undefined
   /** Penalty of the chosen units at which a group is done, above `pickCeiling`; 1 by default. */
-  finalReg?: number | undefined
+  ceiling?: number | undefined
   /** What the kept units get back after the choice, 0 or more, at most the optimizer's weight decay; 1e-4 by default. */
   recover?: number | undefined
   /** Optimizer steps before the growth starts, 0 or more; 0 by default. */
@@ -39,7 +39,7 @@ export const GREG2 = signature('greg2', [
     pickGranularity: maybe(number({ above: 0 })),
     pickCeiling: maybe(number({ above: 0 })),
     granularity: maybe(number({ above: 0 })),
-    finalReg: maybe(number({ above: 0 })),
+    ceiling: maybe(number({ above: 0 })),
     recover: maybe(number({ min: 0 })),
     warmup: maybe(count(0)),
     ratio: maybe(number({ min: 1 })),
@@ -55,7 +55,7 @@ export const GREG2_PUBLISHED = {
   pickGranularity: 1e-5,
   pickCeiling: 1e-2,
   granularity: 1e-4,
-  finalReg: 1,
+  ceiling: 1,
   recover: 1e-4,
   ratio: 1000,
   stabilize: 10_000,
@@ -73,16 +73,16 @@ export const GREG2_PUBLISHED = {
 export function greg2(options: GReg2Options = {}): RegularizerFactory {
   GREG2.check(options)
   const { updateEvery = 5, pickGranularity = 1e-5, pickCeiling = 1e-2, granularity = 1e-4 } = options
-  const { finalReg: ceiling = 1, recover = 1e-4, warmup = 0, coupling, ratio, stabilize, closedLoop } = options
+  const { ceiling = 1, recover = 1e-4, warmup = 0, coupling, ratio, stabilize, closedLoop } = options
   if (ceiling < pickCeiling) {
-    const words = `greg2: 'finalReg' must be a number of at least 'pickCeiling', ${pickCeiling}, not ${ceiling}`
+    const words = `greg2: 'ceiling' must be a number of at least 'pickCeiling', ${pickCeiling}, not ${ceiling}`
     throw new EspalierError('ERR_INVALID_ARGUMENT', words)
   }
   const rule = push({ ceiling, ratio, stabilize, closedLoop })
   return scheduled<PushMemory>({
     ...{ name: 'greg-2', picks: 'during', updateEvery, coupling },
     description: {
-      ...{ name: 'greg-2', updateEvery, pickGranularity, pickCeiling, granularity, finalReg: ceiling, recover, warmup },
+      ...{ name: 'greg-2', updateEvery, pickGranularity, pickCeiling, granularity, ceiling, recover, warmup },
       ...{ coupling: coupling ?? null, ...describePush({ ratio, stabilize, closedLoop }) },
     },
     start: ({ groups }) => ({

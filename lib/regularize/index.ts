@@ -20,13 +20,13 @@ export {
 } from './simple.js'
 export type {
   ApplyOptions,
-  GroupRecord,
+  GroupEvent,
   Quantiles,
   Reg,
   Regularizer,
   RegularizerContext,
+  RegularizerEvent,
   RegularizerFactory,
-  RegularizerRecord,
   RegularizerState,
   RemovedUnits,
   Stage as RegularizerStage,

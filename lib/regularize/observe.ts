@@ -1,11 +1,11 @@
-import type { GroupRecord, Quantiles, RegularizerRecord, RegularizerState } from './types.js'
+import type { GroupEvent, Quantiles, RegularizerEvent, RegularizerState } from './types.js'
 
 /** A record of a state, from the sums of w² and of |w| over each unit's weights. */
 export function observe(
   state: RegularizerState,
   squares: readonly Float32Array[],
   absolutes: readonly Float32Array[],
-): RegularizerRecord {
+): RegularizerEvent {
   const chosen = new Map(state.removed?.map(({ group, units }) => [group, new Set(units)]))
   return {
     kind: 'regularizer',
@@ -14,8 +14,8 @@ export function observe(
     iteration: state.iteration,
     updates: state.updates,
     skipped: state.skipped.reduce((a, b) => a + b, 0),
-    groups: state.reg.map((reg, group): GroupRecord => {
-      const own: GroupRecord = { group, reg: quantiles(reg) }
+    groups: state.reg.map((reg, group): GroupEvent => {
+      const own: GroupEvent = { group, reg: quantiles(reg) }
       const picked = chosen.get(group)
       if (picked === undefined) return own
       const size = Array.from(squares[group]!, Math.sqrt)

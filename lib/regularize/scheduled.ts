@@ -19,8 +19,8 @@ import {
   REMOVED,
   type Regularizer,
   type RegularizerContext,
+  type RegularizerEvent,
   type RegularizerFactory,
-  type RegularizerRecord,
   type RegularizerState,
 } from './types.js'
 
@@ -174,7 +174,7 @@ class Scheduled<Memory> implements Regularizer {
     }
   }
 
-  async observe(): Promise<RegularizerRecord> {
+  async observe(): Promise<RegularizerEvent> {
     const [squares, l1] = [await this.#units.sums('square'), await this.#units.sums('abs')]
     return observe(this.state, squares, l1)
   }

@@ -79,7 +79,7 @@ export interface Regularizer {
   /** Forces one growth step now, whatever the schedule says. */
   update(): Promise<void>
   /** Measures where it is; reads the weights once. */
-  observe(): Promise<RegularizerRecord>
+  observe(): Promise<RegularizerEvent>
   /** Frees the regularizer's tensors; the model and its gradients stay. */
   dispose(): void
 }
@@ -87,8 +87,8 @@ export interface Regularizer {
 /** Smallest value, quartiles, largest. */
 export type Quantiles = readonly [number, number, number, number, number]
 
-/** One group of a {@link RegularizerRecord}. */
-export interface GroupRecord {
+/** One group of a {@link RegularizerEvent}. */
+export interface GroupEvent {
   group: number
   reg: Quantiles
   /** Root of the summed squares of a unit's weights, mean over the units kept and chosen; absent where there are none. */
@@ -101,7 +101,7 @@ export interface GroupRecord {
 }
 
 /** A point of a trajectory. */
-export interface RegularizerRecord {
+export interface RegularizerEvent {
   kind: 'regularizer'
   name: string
   stage: Stage
@@ -109,7 +109,7 @@ export interface RegularizerRecord {
   updates: number
   /** Growth steps that were skipped, over all groups. */
   skipped: number
-  groups: readonly GroupRecord[]
+  groups: readonly GroupEvent[]
 }
 
 export interface RegularizerContext {

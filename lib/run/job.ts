@@ -14,12 +14,12 @@ type Job = Readonly<Record<string, Description>>
 
 /** What has to be the same in a run that goes on: the network, and every option that changes the result, as plain data. */
 export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
-  const { exampleInputs, data, loss, classAxis = null, budget, minKeep = 0.1, importance = groupL2() } = options
+  const { inputs, data, loss, classAxis = null, budget, minKeep = 0.1, importance = groupL2() } = options
   const { regularizer, sparse, finetune, compensate = false, augment, seed = 0 } = options
   const { methods = {}, dropMethods = [], dropUnreached = false } = options
   return {
     model: networkOf(model),
-    exampleInputs: exampleInputs.map(inputOf),
+    inputs: inputs.map(inputOf),
     methods: Object.entries(methods).map(([name, inputs]) => [name, inputs.map(inputOf)]),
     dropMethods: dropMethods === true || [...dropMethods],
     dropUnreached,

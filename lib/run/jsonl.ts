@@ -1,7 +1,7 @@
 import { appendText } from '../base/files.js'
 import { toJson } from '../base/json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../base/schema/index.js'
-import type { RunRecord } from './types.js'
+import type { RunEvent } from './types.js'
 
 export interface JsonLinesOptions {
   /** Also a line for each optimizer step; false by default. */
@@ -25,7 +25,7 @@ export const JSON_LINES = signature(
  * @throws EspalierError ERR_WRITE with the system's reason
  * @example await sparsify(model, { ...options, onRecord: jsonLines('run.jsonl') })
  */
-export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunRecord) => void {
+export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunEvent) => void {
   JSON_LINES.check(path, options)
   const start = performance.now()
   appendText(path, '', { fresh: options.append !== true })
@@ -37,7 +37,7 @@ export function jsonLines(path: string, options: JsonLinesOptions = {}): (record
 }
 
 /** A record without what is no plain data, or is large. */
-function plain(record: RunRecord): object {
+function plain(record: RunEvent): object {
   switch (record.kind) {
     case 'analysis': {
       const { groups, coverage } = record.analysis

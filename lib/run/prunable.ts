@@ -38,7 +38,7 @@ import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 
 export interface PrunableOptions extends MethodOptions {
   /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
-  exampleInputs: readonly ModuleInput[]
+  inputs: readonly ModuleInput[]
   signal?: AbortSignal | undefined
 }
 
@@ -67,7 +67,7 @@ export type Units = Plan['removed']
 export const PRUNABLE_OF = signature(
   'Prunable.of',
   ['model', MODULE],
-  ['options', object<PrunableOptions>({ exampleInputs: EXAMPLE_INPUTS, methods: METHODS, signal: RUN_ENTRIES.signal })],
+  ['options', object<PrunableOptions>({ inputs: EXAMPLE_INPUTS, methods: METHODS, signal: RUN_ENTRIES.signal })],
 )
 /** @internal */
 export const PRUNABLE_SCORE = signature(
@@ -96,7 +96,7 @@ let mustBePrunable: (value: unknown) => void
  * A model with its example inputs, recorded and analysed: what a cut is made from. Its parts belong together, so that none of
  * another model can be mixed in.
  *
- *     using model = await Prunable.of(await load('model.pt'), { exampleInputs: [x] })
+ *     using model = await Prunable.of(await load('model.pt'), { inputs: [x] })
  *     const plan = model.plan(await model.score(groupL2()), { budget: { macs: 0.5 } })
  *     const { small } = await model.cut(plan)
  *
@@ -140,10 +140,10 @@ export class Prunable {
 
   /** @internal Of the module itself, which is in eval mode, and which goes with it. */
   static async owning(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
-    const { exampleInputs, methods, signal } = options
-    const recording = await model.record(exampleInputs, { signal, methods })
+    const { inputs, methods, signal } = options
+    const recording = await model.record(inputs, { signal, methods })
     try {
-      return new Prunable(model, exampleInputs, recording)
+      return new Prunable(model, inputs, recording)
     } catch (error) {
       recording.dispose()
       throw error
@@ -218,7 +218,7 @@ export class Prunable {
   ): Promise<Compensated> {
     mustBePrunable(this)
     PRUNABLE_COMPENSATE.check(cut, data, options)
-    const known = { recording: this.#recording, analysis: this.#analysis, exampleInputs: this.#inputs }
+    const known = { recording: this.#recording, analysis: this.#analysis, inputs: this.#inputs }
     const { small, plan } = cut
     const made = await compensate({ model: this.#model.eval(), small, plan, data, ...options, ...known })
     return { ...made, small: made.small.eval() }

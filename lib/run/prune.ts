@@ -12,7 +12,7 @@ import { Prunable, type PruneResult } from './prunable.js'
 
 export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
-  exampleInputs: readonly ModuleInput[]
+  inputs: readonly ModuleInput[]
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
   signal?: AbortSignal | undefined
@@ -28,7 +28,7 @@ export const PRUNE = signature(
       ...PLAN_ENTRIES,
       ...INTERFACE_ENTRIES,
       methods: METHODS,
-      exampleInputs: EXAMPLE_INPUTS,
+      inputs: EXAMPLE_INPUTS,
       importance: maybe(IMPORTANCE),
       signal: RUN_ENTRIES.signal,
     }),
@@ -44,8 +44,8 @@ export const PRUNE = signature(
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)
-  const { exampleInputs, importance = groupL2(), signal, methods, dropMethods, dropUnreached, ...planOptions } = options
-  const prunable = await Prunable.of(model, { exampleInputs, methods, signal })
+  const { inputs, importance = groupL2(), signal, methods, dropMethods, dropUnreached, ...planOptions } = options
+  const prunable = await Prunable.of(model, { inputs, methods, signal })
   try {
     const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
     return await prunable.cut(plan, { signal, dropMethods, dropUnreached })

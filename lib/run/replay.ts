@@ -11,7 +11,7 @@ import { Prunable, type PruneResult } from './prunable.js'
 
 export interface ReplayOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified. */
-  exampleInputs: readonly ModuleInput[]
+  inputs: readonly ModuleInput[]
   signal?: AbortSignal | undefined
 }
 
@@ -25,7 +25,7 @@ export const REPLAY = signature(
     object<ReplayOptions>({
       ...INTERFACE_ENTRIES,
       methods: METHODS,
-      exampleInputs: EXAMPLE_INPUTS,
+      inputs: EXAMPLE_INPUTS,
       signal: RUN_ENTRIES.signal,
     }),
   ],

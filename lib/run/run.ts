@@ -17,7 +17,7 @@ import type { Phase } from '../train/loop.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import { DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
-import { RUN, type RunRecord, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
+import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
 /** Without the options that were left out as `undefined`. */
 const defined = (options: Phase): Phase =>
@@ -45,7 +45,7 @@ let mustBeRun: (value: unknown) => void
  * The module given stays as it is: a copy is trained. After an error or an abort `run.model` holds that copy with the
  * weights of its last complete step, or the small module once it was cut. {@link sparsify} is the same in one call.
  */
-export class Run implements AsyncIterable<RunRecord> {
+export class Run implements AsyncIterable<RunEvent> {
   readonly #options: SparsifyOptions
   #model: ScriptModule
   #result: SparsifyResult | undefined
@@ -81,7 +81,7 @@ export class Run implements AsyncIterable<RunRecord> {
     return this.#result
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<RunRecord, void, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, void> {
     mustBeRun(this)
     const resumed = await this.#checkpoints?.read()
     if (resumed !== undefined) {
@@ -119,9 +119,9 @@ export class Run implements AsyncIterable<RunRecord> {
   }
 
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
-  async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunRecord, Sparse, void> {
-    const { exampleInputs, methods, regularizer: factory, signal } = this.#options
-    const prunable = await Prunable.owning(this.#model, { exampleInputs, methods, signal })
+  async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunEvent, Sparse, void> {
+    const { inputs, methods, regularizer: factory, signal } = this.#options
+    const prunable = await Prunable.owning(this.#model, { inputs, methods, signal })
     const { analysis } = prunable
     try {
       yield { kind: 'analysis', analysis }
@@ -206,7 +206,7 @@ export class Run implements AsyncIterable<RunRecord> {
     known: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
     regularizer?: Regularizer,
     resume?: TrainState,
-  ): AsyncGenerator<RunRecord, void, void> {
+  ): AsyncGenerator<RunEvent, void, void> {
     const train = { ...this.#trainOptions(phase, options), regularizer, resume }
     const onStep = this.#saver(phase, train, known, regularizer)
     for await (const record of trainLoop(this.#model, { ...train, onStep })) {
@@ -258,7 +258,7 @@ export class Run implements AsyncIterable<RunRecord> {
     return { schedule: DEFAULT_SCHEDULE[phase], ...defined(options), data, loss, classAxis, augment, seed, signal }
   }
 
-  async *#measure(stage: Stage): AsyncGenerator<RunRecord, void, void> {
+  async *#measure(stage: Stage): AsyncGenerator<RunEvent, void, void> {
     const { validation } = this.#options.data
     if (validation === undefined) return
     const phase = stage === 'finetuned' ? 'finetune' : 'sparse'

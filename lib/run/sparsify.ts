@@ -8,8 +8,8 @@ import { SPARSIFY, type SparsifyOptions, type SparsifyResult } from './types.js'
  *
  *     const model = await load('resnet8.pt')
  *     const { small } = await sparsify(model, {
- *       exampleInputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 },
- *       regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+ *       inputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 },
+ *       regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
  *       sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
  *       finetune: { epochs: 12, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
  *     })

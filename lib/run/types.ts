@@ -3,7 +3,7 @@ import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } fro
 import type { Analysis } from '../groups/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
 import { BUDGET, PLAN_ENTRIES } from '../plan/schemas.js'
-import type { RegularizerFactory, RegularizerRecord, RegularizerState } from '../regularize/index.js'
+import type { RegularizerEvent, RegularizerFactory, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
 import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
@@ -11,14 +11,14 @@ import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/data/dataset.js'
-import type { Augment, Dataset, EpochRecord, Evaluation, Loss, TrainRecord } from '../train/index.js'
+import type { Augment, Dataset, EpochEvent, Evaluation, Loss, TrainEvent } from '../train/index.js'
 import { DATA, PHASE_ENTRIES, type Phase } from '../train/loop.js'
 import { LOSS } from '../train/losses/index.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
 export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
-  exampleInputs: readonly ModuleInput[]
+  inputs: readonly ModuleInput[]
   data: { train: Dataset; validation?: Dataset | undefined }
   loss: Loss
   /** The dimension of the classes, where shapes leave both: 1, or -1 for the last. */
@@ -48,13 +48,13 @@ export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
   signal?: AbortSignal | undefined
-  onRecord?: ((record: RunRecord) => void) | undefined
+  onRecord?: ((record: RunEvent) => void) | undefined
   onWarning?: ((message: string) => void) | undefined
 }
 
 const PHASE = object<Phase>(PHASE_ENTRIES)
 const SPARSIFY_OPTIONS = object<SparsifyOptions>({
-  exampleInputs: EXAMPLE_INPUTS,
+  inputs: EXAMPLE_INPUTS,
   data: DATA,
   loss: LOSS,
   classAxis: maybe(CLASS_AXIS),
@@ -71,7 +71,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   augment: maybe(AUGMENT),
   seed: maybe(count(0)),
   signal: maybe(signal),
-  onRecord: maybe(func<(record: RunRecord) => void>()),
+  onRecord: maybe(func<(record: RunEvent) => void>()),
   onWarning: maybe(func<(message: string) => void>()),
   ...INTERFACE_ENTRIES,
   methods: METHODS,
@@ -84,14 +84,14 @@ export const RUN = signature('new Run', ['model', MODULE], ['options', SPARSIFY_
 /** Where a run is when it measures. */
 export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetuned'
 
-export type RunRecord =
+export type RunEvent =
   | { kind: 'analysis'; analysis: Analysis }
   | { kind: 'plan'; plan: Plan }
   /** Only with validation data. `regularized` is measured with the weights as trained: nothing zeroed or compensated. */
   | { kind: 'evaluation'; stage: Stage; evaluation: Evaluation }
-  | (TrainRecord & { phase: 'sparse' | 'finetune' })
+  | (TrainEvent & { phase: 'sparse' | 'finetune' })
   /** After each epoch of the regularized phase. */
-  | RegularizerRecord
+  | RegularizerEvent
   /** The schedule came to its end before the phase did: `saved` iterations of the phase are not made. */
   | { kind: 'early'; iteration: number; saved: number }
   /** The cut and its verification start; on a large model they take a while. */
@@ -108,7 +108,7 @@ export interface SparsifyResult {
   /** What became of other methods than `forward`, and the tensors that it never reads. */
   interface: InterfaceReport
   /** One record for each epoch of both phases. */
-  history: (EpochRecord & { phase: 'sparse' | 'finetune' })[]
+  history: (EpochEvent & { phase: 'sparse' | 'finetune' })[]
   /** By stage; empty without validation data. */
   evaluations: Partial<Record<Stage, Evaluation>>
   /** As it was at the end of the regularized phase. */

@@ -20,12 +20,12 @@ export type { ArrayData, Augment, Batch, Dataset } from './data/dataset.js'
 export { inMemory } from './data/in-memory.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
 export {
-  type BatchRecord,
-  type EpochRecord,
+  type BatchEvent,
+  type EpochEvent,
   largestStepping,
   phaseLength,
+  type TrainEvent,
   type TrainOptions,
-  type TrainRecord,
   type TrainState,
   train,
 } from './loop.js'

@@ -128,7 +128,7 @@ export const PHASE_LENGTH = signature('phaseLength', ['options', TRAIN_OPTIONS])
 export const LARGEST_STEPPING = signature('largestStepping', ['options', TRAIN_OPTIONS])
 
 /** One optimizer step was made. */
-export interface BatchRecord {
+export interface BatchEvent {
   kind: 'batch'
   /** From 1, as is `iteration`. */
   epoch: number
@@ -140,7 +140,7 @@ export interface BatchRecord {
 }
 
 /** One pass over the training data was made, or the last one was ended by the regularizer. */
-export interface EpochRecord {
+export interface EpochEvent {
   kind: 'epoch'
   /** From 1, as is `iteration`. */
   epoch: number
@@ -156,7 +156,7 @@ export interface EpochRecord {
   validation?: Evaluation
 }
 
-export type TrainRecord = BatchRecord | EpochRecord
+export type TrainEvent = BatchEvent | EpochEvent
 
 /** Number of optimizer steps that {@link train} makes with these options. */
 export function phaseLength(options: TrainOptions): number {
@@ -181,7 +181,7 @@ export function largestStepping(options: TrainOptions): Stepping {
  * @throws ERR_NOT_FINITE for a NaN or infinite loss or gradient, naming the iteration, before the step that it would spoil;
  *   ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range
  */
-export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainRecord, void, void> {
+export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   TRAIN.check(model, options)
   const { data, loss: lossOf, classAxis, schedule = constant(), batchSize = 64, dropLast, augment, signal } = options
   const { epochs, seed = 0 } = options
@@ -230,7 +230,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
         if (regularizer?.done) break
       }
       const seconds = (performance.now() - start) / 1000
-      const record: EpochRecord = {
+      const record: EpochEvent = {
         ...{ kind: 'epoch', epoch, epochs, iteration, iterations },
         ...{ loss: loss / examples, lr: stepper.lr, seconds },
       }

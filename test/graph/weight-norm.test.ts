@@ -94,7 +94,7 @@ describe('weights that are divided by a number of their own', () => {
   it('directions are cut, but neither zeroed nor penalised, and count for nothing', async () => {
     await scope(async () => {
       const model = await network(VOCODER.source, VOCODER.parameters)
-      const { plan, analysis } = await prune(model, { exampleInputs: signal(), ratio: 0.5 })
+      const { plan, analysis } = await prune(model, { inputs: signal(), ratio: 0.5 })
       expect(plan.directions).toEqual({ v: [0], uv: [0], rv: [0] })
       const ones = analysis.groups.map(({ size }) => new Float32Array(size).fill(1))
       const penalised = [...dimensionCoefficients(analysis, ones)].map(([name, dims]) => [name, dims.map((d) => d.dim)])
@@ -114,7 +114,7 @@ describe('weights that are divided by a number of their own', () => {
   it('tensors of the small network make the large one compute the same, put back', async () => {
     await scope(async () => {
       const model = await network(VOCODER.source, VOCODER.parameters)
-      const result = await prune(model, { exampleInputs: signal(), ratio: 0.5 })
+      const result = await prune(model, { inputs: signal(), ratio: 0.5 })
       const large = expandTensors(makeManifest(result), result.small.parameters())
       const restored = await define(VOCODER.source, { parameters: Object.fromEntries(large) })
       const [x] = signal() as [Tensor]

@@ -25,8 +25,7 @@ function summary(analysis: Analysis): string[] {
 export async function checkCase({ source, parameters, buffers, inputs, groups, frozen = [] }: Case): Promise<void> {
   await scope(async () => {
     const model = await network(source.replace(/^ {4}/gm, ''), parameters, buffers?.())
-    const exampleInputs = inputs()
-    const recording = await model.record(exampleInputs)
+    const recording = await model.record(inputs())
     const analysis = analyse(recording.record)
     recording.dispose()
     expect(analysis.broken).toEqual([])
@@ -41,7 +40,7 @@ export async function checkCase({ source, parameters, buffers, inputs, groups, f
       ).toContain(reason)
     }
     if (groups.length === 0) return
-    const { plan } = await prune(model, { exampleInputs, ratio: () => 0.5 })
+    const { plan } = await prune(model, { inputs: inputs(), ratio: () => 0.5 })
     expect(plan.removed.map(({ group }) => group)).toEqual(analysis.groups.map(({ id }) => id))
   })
 }

@@ -35,7 +35,7 @@ let manifest: Manifest
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'espalier-manifest-'))
   model = await network(SOURCE, SHAPES)
-  manifest = makeManifest(await prune(model, { exampleInputs: [example()], ratio: 0.5 }))
+  manifest = makeManifest(await prune(model, { inputs: [example()], ratio: 0.5 }))
 })
 afterAll(() => {
   model.dispose()
@@ -54,7 +54,7 @@ describe('a manifest', () => {
     expect(Object.keys(manifest.keep)).toEqual(['a', 'b', 'c', 'd'])
     expect(manifest.sizes).toEqual(SHAPES)
     const path = join(folder, 'cut.json')
-    await saveManifest(path, await prune(model, { exampleInputs: [example()], ratio: 0.5 }))
+    await saveManifest(path, await prune(model, { inputs: [example()], ratio: 0.5 }))
     expect(await loadManifest(path)).toEqual(JSON.parse(readFileSync(path, 'utf8')))
     expect((await loadManifest(path)).keep).toEqual(manifest.keep)
   })
@@ -86,7 +86,7 @@ describe('a manifest', () => {
 describe('replay', () => {
   it('cuts another checkpoint at the same indices', async () => {
     const other = await sibling()
-    const { small, plan } = await replay(other, manifest, { exampleInputs: [example()] })
+    const { small, plan } = await replay(other, manifest, { inputs: [example()] })
     expect(plan.keep).toEqual(manifest.keep)
     const [kept] = [manifest.keep.d?.[1] as readonly number[]]
     const whole = other.parameters().get('d') as Tensor
@@ -101,17 +101,17 @@ describe('replay', () => {
   q, k, v = qkv.unbind(0)
   return torch.linear(torch.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2), self.proj)`
     const attention = await network(source, { qkv: [24, 6], proj: [5, 8] })
-    const exampleInputs = [uniform([2, 5, 6])]
-    const cut = makeManifest(await prune(attention, { exampleInputs, ratio: () => 0.5 }))
+    const inputs = [uniform([2, 5, 6])]
+    const cut = makeManifest(await prune(attention, { inputs, ratio: () => 0.5 }))
     expect(cut.removed.map(({ kind }) => kind).sort()).toEqual(['head-dims', 'heads'])
-    const { plan } = await replay(attention, cut, { exampleInputs })
+    const { plan } = await replay(attention, cut, { inputs })
     expect(plan.keep).toEqual(cut.keep)
     expect(plan.removed.map(({ units }) => units)).toEqual(cut.removed.map(({ units }) => units))
   })
 
   it('refuses another network, naming the first tensor that differs', async () => {
     const other = await sibling({ ...SHAPES, c: [5, 8, 1, 1], d: [4, 5] })
-    await expect(replay(other, manifest, { exampleInputs: [example()] })).rejects.toThrow(
+    await expect(replay(other, manifest, { inputs: [example()] })).rejects.toThrow(
       /of another network: c is \[5,8,1,1\], not \[6,8,1,1\]/,
     )
     other.dispose()
@@ -119,7 +119,7 @@ describe('replay', () => {
 
   it('refuses a manifest that cuts apart what hangs together', async () => {
     const apart = { ...manifest, keep: { ...manifest.keep, b: { 0: [0, 1, 2, 3, 4] } } }
-    await expect(replay(model, apart, { exampleInputs: [example()] })).rejects.toThrow(
+    await expect(replay(model, apart, { inputs: [example()] })).rejects.toThrow(
       /apart from what hangs together with it/,
     )
   })
@@ -128,7 +128,7 @@ describe('replay', () => {
 describe('tensors across a cut', () => {
   it('come back with zeros where they were cut, and shrink to the same again', async () => {
     await scope(async () => {
-      const { small } = await prune(model, { exampleInputs: [example()], ratio: 0.5 })
+      const { small } = await prune(model, { inputs: [example()], ratio: 0.5 })
       const large = expandTensors(manifest, small.parameters())
       expect(Object.fromEntries([...large].map(([name, { shape }]) => [name, [...shape]]))).toEqual(SHAPES)
       const bias = Array.from((large.get('b') as Tensor).data(), Number)
@@ -162,7 +162,7 @@ describe('the state of an optimizer', () => {
       withGradients(parameters.values())
       await optimizer.step()
       const carried = carryState(manifest, optimizer.state())
-      const { small } = await replay(trained, manifest, { exampleInputs: [example()] })
+      const { small } = await replay(trained, manifest, { inputs: [example()] })
       // One more step on either side, with the same gradients: the small weights are those of the large ones.
       const after = factory.bind(small.parameters(), carried)
       withGradients(small.parameters().values())

@@ -66,7 +66,7 @@ export async function hold({ source, seed, inputs: shapes, exact }: Network): Pr
     const example = tensors[0] as Tensor
     try {
       const around = source.part === 'given' ? { methods: { part: [example] } } : { dropMethods: true as const }
-      const result = await prune(model, { exampleInputs: [example], ratio: () => 0.5, exact, ...around })
+      const result = await prune(model, { inputs: [example], ratio: () => 0.5, exact, ...around })
       const { small, plan, analysis } = result
       const groups = analysis.groups.map(({ members }) => members.map(({ name }) => name))
       const broken = [...analysis.broken, ...analysis.frozen.flatMap(({ reasons }) => reasons)]

@@ -17,7 +17,7 @@ const SOURCE = `def forward(self, x: Tensor) -> Tensor:
 it('a branch that only another kind of input takes raises in the cut model, and in its file', async () => {
   await scope(async () => {
     const model = await network(SOURCE, { i: [8, 6], o: [3, 8] })
-    const { small } = await prune(model, { exampleInputs: [uniform([2, 5, 6])], ratio: 0.5 })
+    const { small } = await prune(model, { inputs: [uniform([2, 5, 6])], ratio: 0.5 })
     const path = join(folder, 'small.pt')
     await small.save(path)
     for (const cut of [small, (await load(path)) as ScriptModule]) {

@@ -54,7 +54,7 @@ async function distances(lines: string[], shapes: Shapes, { gamma = 0 } = {}) {
   const { small } = await cutAndVerify(model, recording, analysis, plan, inputs)
   const original = await output(model)
   const before = distance(await output(small), original)
-  const job = { model, small, recording, analysis, plan, exampleInputs: inputs, data: batchesOf(4) }
+  const job = { model, small, recording, analysis, plan, inputs, data: batchesOf(4) }
   const { small: changed, compensations, uncompensated } = await compensate(job)
   const after = distance(await output(changed), original)
   recording.dispose()
@@ -196,7 +196,7 @@ it('nothing is compensated for without data', async () => {
     const analysis = analyse(recording.record)
     const plan = describePlan(analysis, removedUnits(analysis, { removed: [{ group: 0, units: [1] }] }))
     const { small } = await cutAndVerify(model, recording, analysis, plan, [example()])
-    const job = { model, small, recording, analysis, plan, exampleInputs: [example()], data: batchesOf(0) }
+    const job = { model, small, recording, analysis, plan, inputs: [example()], data: batchesOf(0) }
     expect((await compensate(job)).compensations).toEqual([])
   })
 })

@@ -130,14 +130,14 @@ describe('counting', () => {
     await scope(async () => {
       const source = body('torch.conv2d(torch.relu(torch.conv2d(x, self.a, self.b)), self.c)')
       const model = await network(source, { a: [8, 3, 3, 3], b: [8], c: [5, 8, 1, 1] })
-      const exampleInputs = [uniform([2, 3, 6, 6])]
-      const { small, plan, analysis } = await prune(model, { exampleInputs, ratio: 0.5 })
+      const inputs = [uniform([2, 3, 6, 6])]
+      const { small, plan, analysis } = await prune(model, { inputs, ratio: 0.5 })
       const after = countOperators(analysis, removedUnits(analysis, plan)).map(({ params, macs }) => [params, macs])
       expect(after).toEqual([
         [4 * 27 + 4, 2 * 16 * 4 * 27],
         [5 * 4, 2 * 16 * 5 * 4],
       ])
-      const again = analyse((await small.record(exampleInputs as Tensor[])).record)
+      const again = analyse((await small.record(inputs as Tensor[])).record)
       expect(countOperators(again).map(({ params, macs }) => [params, macs])).toEqual(after)
     })
   })

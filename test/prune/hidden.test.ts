@@ -13,7 +13,7 @@ const cutKinds = (plan: Plan, groups: readonly { id: number; kind: string }[]) =
   [...new Set(plan.removed.map(({ group }) => groups[group]!.kind))].sort()
 
 async function halved(network: ScriptModule, inputs: readonly Tensor[]) {
-  return prune(network, { exampleInputs: inputs, ratio: () => 0.5 })
+  return prune(network, { inputs, ratio: () => 0.5 })
 }
 
 // A trace taken without gradients holds the fused operators themselves.
@@ -59,7 +59,7 @@ describe.each(['script', 'trace'])('attention that hides its weights in one oper
   it('can be trained after the cut, and recorded and pruned again', async () => {
     const network = (await load(file)).eval()
     const x = tokens(4)
-    const { small, plan } = await prune(network, { exampleInputs: [x], ratio: 0.5 })
+    const { small, plan } = await prune(network, { inputs: [x], ratio: 0.5 })
     const target = Tensor.zeros([4, 3])
     const optimizer = sgd({ lr: 0.05 }).bind(small.parameters())
     const losses: number[] = []
@@ -72,7 +72,7 @@ describe.each(['script', 'trace'])('attention that hides its weights in one oper
       optimizer.zeroGrad()
     }
     expect(losses.at(-1)!).toBeLessThan(0.3 * losses[0]!)
-    const again = await prune(small.eval(), { exampleInputs: [x], ratio: 0.5 })
+    const again = await prune(small.eval(), { inputs: [x], ratio: 0.5 })
     expect(again.plan.params[0]).toBe(plan.params[1])
     expect(again.plan.params[1]).toBeLessThan(0.8 * plan.params[1])
   })
@@ -85,7 +85,7 @@ describe('tensors that a module keeps in a dict and in a tuple', () => {
       Float32Array.from({ length: 12 }, (_, i) => Math.cos(i)),
       [3, 4],
     )
-    const { small, plan, verification } = await prune(network, { exampleInputs: [x], ratio: 0.5 })
+    const { small, plan, verification } = await prune(network, { inputs: [x], ratio: 0.5 })
     expect(plan.keep).toMatchObject({
       'first.weight': { 0: expect.any(Array) },
       'last.weight': { 1: expect.any(Array) },

@@ -31,7 +31,7 @@ describe('a program that runs without gradients alone', () => {
       const tensors = parameters()
       const x = uniform([2, 6])
       const model = await define(program(line), { parameters: tensors })
-      const { small, plan, verification } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+      const { small, plan, verification } = await prune(model, { inputs: [x], ratio: 0.5 })
       expect(plan.params).toEqual([8 * 6 + 5 * 8 + 1, 4 * 6 + 5 * 4 + 1])
       expect(verification.passes.length).toBeGreaterThan(1)
       const a = masked(tensors.a as Tensor, plan.keep.a![0]!)
@@ -52,7 +52,7 @@ describe('a program that runs without gradients alone', () => {
       async function* data() {
         yield [uniform([4, 6])]
       }
-      const job = { model, small, recording, analysis, plan, exampleInputs: [x], data: data() }
+      const job = { model, small, recording, analysis, plan, inputs: [x], data: data() }
       const { compensations } = await compensate(job)
       expect(compensations.map(({ weight, into }) => ({ weight, into }))).toEqual([{ weight: 'b', into: 'new-bias' }])
     })

@@ -48,7 +48,7 @@ describe('a plan by ratio', () => {
   it('ranks all units together when asked to', () => {
     const analysis = twoLayers()
     // group 0 scores 0..9, group 1 scores 0.1, 1.1, 2.1, 3.1: the seven weakest of fourteen
-    const plan = makePlan(analysis, ascending(analysis), { ratio: 0.5, scope: 'global' })
+    const plan = makePlan(analysis, ascending(analysis), { ratio: 0.5, ranking: 'global' })
     expect(plan.removed).toEqual([
       { group: 0, units: [0, 1, 2, 3] },
       { group: 1, units: [0, 1, 2] },

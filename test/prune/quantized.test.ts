@@ -17,7 +17,7 @@ describe('a quantization-aware network', () => {
       const buffers = { scale: Tensor.from(SCALES, [8]), zero: integers([0, 1, 2, 3, 0, 1, 2, 3]) }
       const x = uniform([2, 6])
       const model = await define(PROGRAM, { parameters, buffers })
-      const { small, plan, verification } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+      const { small, plan, verification } = await prune(model, { inputs: [x], ratio: 0.5 })
       expect(new Set(verification.passes.map(({ dtype }) => dtype))).toEqual(new Set(['float64']))
       const kept = plan.keep.a![0]!
       expect(kept).toHaveLength(4)

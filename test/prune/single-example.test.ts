@@ -18,7 +18,7 @@ it('a network that takes a batch or one example, cut on a batch, gives for one e
       { a: [8, 3, 1, 1], b: [5, 8, 1, 1] },
     )
     const data = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i))
-    const { small } = await prune(model, { exampleInputs: [uniform([2, 3, 4, 4])], ratio: 0.5 })
+    const { small } = await prune(model, { inputs: [uniform([2, 3, 4, 4])], ratio: 0.5 })
     const batched = (await small.forward(Tensor.from(data, [1, 3, 4, 4]))) as Tensor
     expectClose((await small.forward(Tensor.from(data, [3, 4, 4]))) as Tensor, numbers(batched), 1e-6)
     expect(small.parameters().get('b')?.shape).toEqual([5, 4, 1, 1])

@@ -39,17 +39,17 @@ const inputs = (shapes: number[][]) =>
     )
   })
 
-async function planned(network: ScriptModule, exampleInputs: Tensor[]) {
-  const recording = await network.record(exampleInputs)
+async function planned(network: ScriptModule, inputs: Tensor[]) {
+  const recording = await network.record(inputs)
   const analysis = analyse(recording.record)
   const scores = await groupL2()({ groups: analysis, weights: weightsOf(network) })
   return { recording, analysis, plan: makePlan(analysis, scores, { ratio: 0.5 }) }
 }
 
 describe.each(MODELS)('%s', (file, shapes) => {
-  it.each(['local', 'global'] as const)('equals the masked original when half of its units go, %s', async (scope) => {
+  it.each(['local', 'global'] as const)('equals the masked original when half of its units go, %s', async (ranking) => {
     const network = await load(model(file))
-    const { small, plan, verification } = await prune(network, { exampleInputs: inputs(shapes), ratio: 0.5, scope })
+    const { small, plan, verification } = await prune(network, { inputs: inputs(shapes), ratio: 0.5, ranking })
     expect(verification.passes.map((p) => `${p.weights} ${p.inputs} ${p.dtype}`)).toEqual([
       'own example float64',
       'refilled example float64',
@@ -93,7 +93,7 @@ it('names example inputs that are missing', async () => {
   const tied = await load(model('tied.script.pt'))
   const error = await failure(() => prune(tied, {} as never))
   expect(error.code).toBe('ERR_INVALID_ARGUMENT')
-  expect(error.message).toContain("prune: 'exampleInputs' is missing: it must be an array with a value for each input")
+  expect(error.message).toContain("prune: 'inputs' is missing: it must be an array with a value for each input")
 })
 
 /** One input, two layers between which units go; the rest is said by what stands between and after them. */
@@ -105,7 +105,7 @@ const twoLayers = (between: string, after = 'y') => `def forward(self, x: Tensor
 const LAYERS = { a: [6, 4], c: [6], b: [3, 6] }
 const row = () => Tensor.from(Float32Array.of(1, -2, 3, -4), [1, 4])
 const passesOf = async (network: ScriptModule, example: Tensor) => {
-  const { verification, small } = await prune(network, { exampleInputs: [example], ratio: 0.5 })
+  const { verification, small } = await prune(network, { inputs: [example], ratio: 0.5 })
   small.dispose()
   return verification.passes
 }
@@ -118,7 +118,7 @@ describe('random numbers', () => {
 
   it('of a width stay as many, and the operator says so', async () => {
     const random = await network(twoLayers('y = y * torch.rand_like(y)'), LAYERS)
-    const error = await failure(() => prune(random, { exampleInputs: [row()], ratio: 0.5 }))
+    const error = await failure(() => prune(random, { inputs: [row()], ratio: 0.5 }))
     expect(error.code).toBe('ERR_NOTHING_PRUNABLE')
     expect(error.detail).toContain('random numbers by aten::rand_like')
   })
@@ -174,7 +174,7 @@ describe('another length', () => {
   it('is found and verified', async () => {
     const reader = await network(source, { table: [32, 4], a: [6, 4], b: [3, 6] })
     const ratio = ({ members }: ChannelGroup) => (members.some(({ name }) => name === 'table') ? 0 : 0.5)
-    const { passes } = (await prune(reader, { exampleInputs: [tokens()], ratio })).verification
+    const { passes } = (await prune(reader, { inputs: [tokens()], ratio })).verification
     expect(passes.at(-1)).toMatchObject({ inputs: 'resized', shapes: [[1, 14, 4]] })
   })
 
@@ -195,8 +195,8 @@ describe('another length', () => {
   return torch.linear(y, self.b)`,
       { a: [6, 4], b: [3, 6] },
     )
-    const exampleInputs = [tokens(), Tensor.full([1, 7], 1)]
-    const { verification } = await prune(masked, { exampleInputs, ratio: 0.5 })
+    const inputs = [tokens(), Tensor.full([1, 7], 1)]
+    const { verification } = await prune(masked, { inputs, ratio: 0.5 })
     expect(verification.passes.at(-1)).toMatchObject({
       shapes: [
         [1, 14, 4],
@@ -233,7 +233,7 @@ describe('a model with a state', () => {
   self.seen.add_(1.0)
   return torch.linear(y, self.b)`
     const counting = await network(source, { a: [6, 4], b: [3, 6] }, { seen: Tensor.full([1], 3) })
-    const { small, verification } = await prune(counting, { exampleInputs: [row()], ratio: 0.5 })
+    const { small, verification } = await prune(counting, { inputs: [row()], ratio: 0.5 })
     for (const { error } of verification.passes) expect(error).toBeLessThan(1e-12)
     expect(numbers(small.buffers().get('seen')!)).toEqual([3])
     expect(numbers(counting.buffers().get('seen')!)).toEqual([3])
@@ -244,7 +244,7 @@ describe('a model that cannot be pruned', () => {
   it('is refused with what froze it', async () => {
     const bound = await load(model('raises.script.pt'))
     const x = Tensor.from(Float32Array.of(1, 2), [2])
-    const error = await failure(() => prune(bound, { exampleInputs: [x], ratio: 0.5 }))
+    const error = await failure(() => prune(bound, { inputs: [x], ratio: 0.5 }))
     expect(error.code).toBe('ERR_NOTHING_PRUNABLE')
     expect(error.detail).toContain('model input')
   })

@@ -44,7 +44,7 @@ describe('greg1', () => {
   it('raises the penalty linearly over the first part of the phase, every so many iterations, then holds it', async () => {
     const { context } = small()
     const regularizer = await attached(
-      greg1({ finalReg: 2, updateEvery: 5, growFraction: 0.4 }).attach({ ...context, removed }),
+      greg1({ ceiling: 2, updateEvery: 5, growFraction: 0.4 }).attach({ ...context, removed }),
     )
     const reg: number[] = []
     for (let i = 0; i < 100; i++) {
@@ -61,7 +61,7 @@ describe('greg1', () => {
   it('adds reg * w to every parameter slice of the chosen units, exactly once per call', async () => {
     const { context, parameters, clear } = small()
     const regularizer = await attached(
-      greg1({ finalReg: 0.5, updateEvery: 100, growFraction: 1 }).attach({ ...context, removed }),
+      greg1({ ceiling: 0.5, updateEvery: 100, growFraction: 1 }).attach({ ...context, removed }),
     )
     await regularizer.update()
     clear()
@@ -102,8 +102,8 @@ describe('greg1', () => {
     const { context } = small()
     const warnings: string[] = []
     const stepping = { lr: 0.1, momentum: 0.9 }
-    const attach = (finalReg: number) =>
-      attached(greg1({ finalReg }).attach({ ...context, removed, stepping, onWarning: (text) => warnings.push(text) }))
+    const attach = (ceiling: number) =>
+      attached(greg1({ ceiling }).attach({ ...context, removed, stepping, onWarning: (text) => warnings.push(text) }))
     await attach(18)
     expect(warnings).toEqual([])
     await attach(20)

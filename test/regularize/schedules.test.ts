@@ -41,7 +41,7 @@ async function updates(regularizer: Regularizer, times: number) {
 describe('greg-1', () => {
   it('grows by a granularity up to the ceiling, then holds', async () => {
     const { context } = small()
-    const regularizer = await attached(greg1({ granularity: 0.25, finalReg: 0.6 }).attach({ ...context, removed }))
+    const regularizer = await attached(greg1({ granularity: 0.25, ceiling: 0.6 }).attach({ ...context, removed }))
     expect(await updates(regularizer, 4)).toEqual({
       reg: [float(0.25, 0), float(0.5, 0), float(0.6, 0), float(0.6, 0)],
       stages: ['push', 'push', 'stabilize', 'stabilize'],
@@ -97,7 +97,7 @@ describe('greg-1', () => {
 
   it('takes either a granularity or a part of the phase, and only numbers in range', () => {
     expect(() => greg1({ granularity: 0.1, growFraction: 0.5 })).toThrow(refused(/exclude each other/))
-    for (const wrong of [{ ratio: 0.5 }, { stabilize: -1 }, { warmup: 0.5 }, { granularity: 0 }, { finalReg: 0 }]) {
+    for (const wrong of [{ ratio: 0.5 }, { stabilize: -1 }, { warmup: 0.5 }, { granularity: 0 }, { ceiling: 0 }]) {
       expect(() => greg1(wrong)).toThrow(refused(new RegExp(`'${Object.keys(wrong)[0]}' must be`)))
     }
     for (const wrong of [{ slack: -1 }, { checkEvery: 0 }, { most: 0.5 }]) {
@@ -117,7 +117,7 @@ describe('greg-2', () => {
       return removed
     }
     const stepping = { lr: 0.01, weightDecay: 1e-3 }
-    const factory = greg2({ pickGranularity: 0.25, pickCeiling: 0.5, granularity: 0.25, finalReg: 1, recover: 1e-4 })
+    const factory = greg2({ pickGranularity: 0.25, pickCeiling: 0.5, granularity: 0.25, ceiling: 1, recover: 1e-4 })
     const regularizer = await attached(factory.attach({ ...context, pick, stepping }))
     expect(await updates(regularizer, 5)).toEqual({
       reg: [float(0.25, 0.25), float(0.5, 0.5), float(0.75, -1e-4), float(1, -1e-4), float(1, -1e-4)],
@@ -164,9 +164,9 @@ describe('greg-2', () => {
 })
 
 it('the published presets say all that the paper says', () => {
-  expect(GREG1_PUBLISHED).toEqual({ finalReg: 1, granularity: 1e-4, updateEvery: 5, ratio: 1000, stabilize: 10_000 })
+  expect(GREG1_PUBLISHED).toEqual({ ceiling: 1, granularity: 1e-4, updateEvery: 5, ratio: 1000, stabilize: 10_000 })
   expect(GREG2_PUBLISHED).toEqual({
-    ...{ updateEvery: 5, pickGranularity: 1e-5, pickCeiling: 1e-2, granularity: 1e-4, finalReg: 1 },
+    ...{ updateEvery: 5, pickGranularity: 1e-5, pickCeiling: 1e-2, granularity: 1e-4, ceiling: 1 },
     ...{ recover: 1e-4, ratio: 1000, stabilize: 10_000 },
   })
 })

@@ -59,8 +59,8 @@ function digits(espalier) {
 
 /** @type {Record<string, (espalier: Espalier) => import('espalier').RegularizerFactory>} */
 const REGULARIZERS = {
-  greg1: (espalier) => espalier.greg1({ finalReg: 1, updateEvery: 2 }),
-  greg2: (espalier) => espalier.greg2({ finalReg: 1, updateEvery: 2 }),
+  greg1: (espalier) => espalier.greg1({ ceiling: 1, updateEvery: 2 }),
+  greg2: (espalier) => espalier.greg2({ ceiling: 1, updateEvery: 2 }),
   growing: (espalier) => espalier.growing({ target: 'plan', reg: 0, deltaReg: 0.2, updateEvery: 2 }),
   lasso: (espalier) => espalier.groupLasso({ reg: 1e-3, updateEvery: 3 }),
 }
@@ -79,7 +79,7 @@ export async function job(espalier, regularizer, path, over = {}) {
   if (regularize === undefined) throw new Error(`no regularizer ${regularizer}`)
   /** @type {import('espalier').SparsifyOptions} */
   const options = {
-    exampleInputs: [espalier.Tensor.zeros([1, 1, 8, 8])],
+    inputs: [espalier.Tensor.zeros([1, 1, 8, 8])],
     data: digits(espalier),
     loss: 'cross-entropy',
     budget: { macs: 0.6 },

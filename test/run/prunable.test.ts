@@ -5,11 +5,11 @@ const FILE = new URL('../../examples/data/resnet8.script.pt', import.meta.url).p
 
 describe('a recorded model', () => {
   let model: Prunable
-  const exampleInputs = [Tensor.zeros([1, 1, 8, 8])]
+  const inputs = [Tensor.zeros([1, 1, 8, 8])]
 
   beforeAll(async () => {
     using given = await load(FILE)
-    model = await Prunable.of(given, { exampleInputs })
+    model = await Prunable.of(given, { inputs })
   })
   afterAll(() => model.dispose())
 
@@ -22,7 +22,7 @@ describe('a recorded model', () => {
   it('is cut as prune() cuts it', async () => {
     using given = await load(FILE)
     const options = { budget: { macs: 0.5 } } as const
-    const whole = await prune(given, { exampleInputs, ...options })
+    const whole = await prune(given, { inputs, ...options })
     const { small, plan, verification } = await model.cut(model.plan(await model.score(groupL2()), options))
     expect(plan).toEqual(whole.plan)
     expect(verification.passes.length).toBe(whole.verification.passes.length)

@@ -10,7 +10,7 @@ import {
   load,
   prune,
   Run,
-  type RunRecord,
+  type RunEvent,
   type ScriptModule,
   type SparsifyOptions,
   sgd,
@@ -42,11 +42,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const options = (over: Partial<SparsifyOptions> = {}): SparsifyOptions => ({
-  exampleInputs: [x],
+  inputs: [x],
   data: { train, validation },
   loss: 'cross-entropy',
   budget: { macs: 0.5 },
-  regularizer: greg1({ finalReg: 1, updateEvery: 5 }),
+  regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
   sparse: { epochs: 1, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
   seed: 1,
   ...over,
@@ -57,8 +57,8 @@ describe('sparsify', () => {
     const model = await load(dataFile(file))
     const { signal } = new AbortController()
     const { small, plan, history, evaluations, verification } = await sparsify(model, {
-      ...{ exampleInputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 } },
-      ...{ regularizer: greg1({ finalReg: 1, updateEvery: 5 }) },
+      ...{ inputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 } },
+      ...{ regularizer: greg1({ ceiling: 1, updateEvery: 5 }) },
       ...{ sparse: { epochs: 4, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) } },
       ...{ finetune: { epochs: 1, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) }, seed: 1, signal },
     })
@@ -136,8 +136,8 @@ describe('sparsify', () => {
   })
 
   it('ends the phase when the schedule has come to its end, and says what that saved', async () => {
-    const records: RunRecord[] = []
-    const regularizer = greg1({ granularity: 0.5, finalReg: 1, updateEvery: 2, stabilize: 4 })
+    const records: RunEvent[] = []
+    const regularizer = greg1({ granularity: 0.5, ceiling: 1, updateEvery: 2, stabilize: 4 })
     const { small, history } = await sparsify(model, {
       ...options({ regularizer, finetune: { epochs: 1, optimizer: sgd({ lr: 0.01 }) } }),
       onRecord: (record) => records.push(record),
@@ -152,7 +152,7 @@ describe('sparsify', () => {
   })
 
   it('compensates for what the removed channels still emit, after the accuracy at the cut was measured', async () => {
-    const records: RunRecord[] = []
+    const records: RunEvent[] = []
     const { small, evaluations } = await sparsify(model, {
       ...options({ compensate: { batches: 2 } }),
       onRecord: (record) => records.push(record),
@@ -176,7 +176,7 @@ describe('sparsify', () => {
   it('trains with AdamW, the penalty decoupled', async () => {
     const { small, evaluations } = await sparsify(model, {
       ...options({ sparse: { epochs: 4, optimizer: adamw({ lr: 1e-3 }) } }),
-      regularizer: greg1({ finalReg: 100, updateEvery: 5 }),
+      regularizer: greg1({ ceiling: 100, updateEvery: 5 }),
     })
     expect(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!).toBeLessThanOrEqual(0.005)
     expect(evaluations.cut!.accuracy).toBeGreaterThan(0.9)
@@ -223,7 +223,7 @@ describe('sparsify', () => {
   })
 
   it('refuses a budget that can’t be met before it trains, and says the best possible', async () => {
-    const records: RunRecord[] = []
+    const records: RunEvent[] = []
     const job = sparsify(model, { ...options({ budget: { macs: 0.001 } }), onRecord: (record) => records.push(record) })
     await expect(job).rejects.toMatchObject({ code: 'ERR_BUDGET', message: expect.stringMatching(/\d/) })
     expect(records.some(({ kind }) => kind === 'batch')).toBe(false)
@@ -238,7 +238,7 @@ describe('sparsify', () => {
     await run([{ op: 'aten::copy_', args: [weight, Tensor.from(values, weight.shape)] }], { returns: [] })
     const refusal = { code: 'ERR_NOT_FINITE', message: expect.stringContaining(name) }
     await expect(sparsify(broken, options())).rejects.toMatchObject(refusal)
-    await expect(prune(broken, { exampleInputs: [x] })).rejects.toMatchObject(refusal)
+    await expect(prune(broken, { inputs: [x] })).rejects.toMatchObject(refusal)
     broken.dispose()
   })
 
@@ -246,7 +246,7 @@ describe('sparsify', () => {
     ['shape', () => Tensor.zeros([1, 3, 8, 8])],
     ['dtype', () => Tensor.zeros([1, 1, 8, 8], { dtype: 'int64' })],
   ])('refuses an example input of a wrong %s', async (_, wrong) => {
-    await expect(sparsify(model, options({ exampleInputs: [wrong()] }))).rejects.toMatchObject({
+    await expect(sparsify(model, options({ inputs: [wrong()] }))).rejects.toMatchObject({
       code: expect.stringMatching(/^ERR_(TORCH|INVALID_ARGUMENT)$/),
     })
   })
@@ -261,7 +261,7 @@ describe('sparsify', () => {
     })
     await expect(job).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     expect(fingerprint(model)).toBe(before)
-    const { small } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+    const { small } = await prune(model, { inputs: [x], ratio: 0.5 })
     small.dispose()
   })
 })
@@ -286,7 +286,7 @@ describe('a run', () => {
 
 describe('prune', () => {
   it('cuts in one shot by ratio, and leaves the model as it was', async () => {
-    const { small, plan } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+    const { small, plan } = await prune(model, { inputs: [x], ratio: 0.5 })
     for (const { group, units } of plan.removed) expect(units.length, `group ${group}`).toBeGreaterThan(0)
     expect(plan.params[1]).toBeLessThan(plan.params[0] / 2)
     expect(fingerprint(model)).toBe(before)
@@ -294,6 +294,6 @@ describe('prune', () => {
   })
 
   it.each([-0.1, 1, Number.NaN])('refuses the ratio %d', async (ratio) => {
-    await expect(prune(model, { exampleInputs: [x], ratio })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    await expect(prune(model, { inputs: [x], ratio })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
   })
 })

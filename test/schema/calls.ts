@@ -84,8 +84,8 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
   }
   const model = await espalier.define(SOURCE, { parameters })
   const x = Tensor.from([1, 2], [1, 2])
-  const exampleInputs = [x]
-  const recording = await model.record(exampleInputs)
+  const inputs = [x]
+  const recording = await model.record(inputs)
   const analysis = espalier.analyse(recording.record)
   const importance = espalier.groupL2()
   const source = espalier.weightsOf(model)
@@ -95,13 +95,13 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
   const around = { methods: { kept: [], cut: [], dropped: [] }, closed: [], unreached: [] }
   const result = { small: model, analysis, plan, verification: { passes: [] }, interface: around }
   const manifest = espalier.makeManifest(result)
-  const inputs = { data: new Float32Array(8), shape: [4, 2] }
+  const examples = { data: new Float32Array(8), shape: [4, 2] }
   const targets = { data: new BigInt64Array(4), shape: [4] }
-  const train = espalier.inMemory(inputs, targets)
+  const train = espalier.inMemory(examples, targets)
   const phase = { epochs: 1, optimizer: espalier.sgd({ lr: 0.1 }) }
   const options = { ...phase, data: { train }, loss: 'cross-entropy' as const }
   const sparsify = {
-    ...{ exampleInputs, data: { train }, loss: 'cross-entropy' as const, budget: { macs: 0.5 } },
+    ...{ inputs, data: { train }, loss: 'cross-entropy' as const, budget: { macs: 0.5 } },
     ...{ regularizer: espalier.greg1(), sparse: phase, finetune: phase, checkpoint: { path: '/dev/null/none' } },
   }
   const random = new espalier.Random(1)
@@ -139,7 +139,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     checkManifest: of(CHECK_MANIFEST, espalier.checkManifest, manifest, 'it'),
     checkStability: of(CHECK_STABILITY, espalier.checkStability, 0.1, { lr: 0.1 }, undefined, 'gradient'),
     compensate: of(COMPENSATE, espalier.compensate, {
-      ...{ model, small: result.small, recording, analysis, plan, exampleInputs },
+      ...{ model, small: result.small, recording, analysis, plan, inputs },
       data: (async function* () {})(),
     }),
     compileCut: of(COMPILE_CUT, espalier.compileCut, analysis, plan),
@@ -150,7 +150,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     coverageLines: of(groupsReport.COVERAGE_LINES, espalier.coverageLines, analysis),
     crossEntropy: of(functional.CROSS_ENTROPY, espalier.crossEntropy, x, labels, {}),
     crossEntropySync: of(functional.CROSS_ENTROPY_SYNC, espalier.crossEntropySync, x, labels, {}),
-    cutAndVerify: of(CUT_AND_VERIFY, espalier.cutAndVerify, model, recording, analysis, plan, exampleInputs, {}),
+    cutAndVerify: of(CUT_AND_VERIFY, espalier.cutAndVerify, model, recording, analysis, plan, inputs, {}),
     define: of(DEFINE, espalier.define, SOURCE, { parameters }),
     describePlan: of(DESCRIBE_PLAN, espalier.describePlan, analysis, removed),
     diffManifests: of(DIFF_MANIFESTS, espalier.diffManifests, manifest, manifest),
@@ -170,7 +170,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     growChosen: of(GROW_CHOSEN, espalier.growChosen, new Float32Array(1), [1], new Set(), 0.1, 0, 1),
     growGroup: of(GROW_GROUP, espalier.growGroup, new Float32Array(1), [1], 0.1, 1),
     growing: of(GROWING, espalier.growing, {}),
-    inMemory: of(IN_MEMORY, espalier.inMemory, inputs, targets, [0, 1]),
+    inMemory: of(IN_MEMORY, espalier.inMemory, examples, targets, [0, 1]),
     integer: of(INTEGER, espalier.integer, 5),
     jsonLines: of(JSON_LINES, espalier.jsonLines, 'none/run.jsonl', {}),
     keptCoordinates: of(SIGNATURES.keptCoordinates, espalier.keptCoordinates, axis, removed),
@@ -191,11 +191,11 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     mseLossSync: of(functional.MSE_LOSS_SYNC, espalier.mseLossSync, x, x, {}),
     percent: of(PERCENT, espalier.percent, 0.5, 1),
     phaseLength: of(PHASE_LENGTH, espalier.phaseLength, options),
-    prune: of(PRUNE, espalier.prune, model, { exampleInputs }),
+    prune: of(PRUNE, espalier.prune, model, { inputs }),
     randomShift: of(RANDOM_SHIFT, espalier.randomShift, {}),
     reasonInWords: of(groupsReport.REASON_IN_WORDS, espalier.reasonInWords, { kind: 'model output' }),
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
-    replay: of(REPLAY, espalier.replay, model, manifest, { exampleInputs }),
+    replay: of(REPLAY, espalier.replay, model, manifest, { inputs }),
     run: of(RUN, espalier.run, [{ op: 'aten::neg', args: [x] }], {}),
     saveManifest: of(SAVE_MANIFEST, espalier.saveManifest, 'none/manifest.json', result),
     scheduled: of(SCHEDULED, espalier.scheduled, schedule),

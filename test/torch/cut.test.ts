@@ -103,7 +103,7 @@ describe.each(['script', 'trace'])('a cut of a %s by hand', (form) => {
       const recording = await each.record([x])
       expect(scopes(recording.record.ops)).toEqual(scopes(original.record.ops))
       expect(analyse(recording.record).groups.map((g) => g.size)).toContain(10)
-      const { small: smaller, verification } = await prune(each, { exampleInputs: [x], ratio: 0.5 })
+      const { small: smaller, verification } = await prune(each, { inputs: [x], ratio: 0.5 })
       expect(smaller.parameters().get('layer1.0.conv1.weight')?.shape[0]).toBe(5)
       expect(Math.max(...verification.passes.map((p) => p.error))).toBeLessThan(1e-9)
     }

@@ -49,7 +49,7 @@ describe('a device that a program names is the one where the model is', () => {
       const model = await load(bytes)
       const wanted = (await (await network(onCpu(program(line)), SHAPES)).forward(x)) as Tensor
       expectClose((await model.forward(x)) as Tensor, numbers(wanted), 1e-6)
-      const { small, plan } = await prune(model, { exampleInputs: [x], ratio: () => 0.5 })
+      const { small, plan } = await prune(model, { inputs: [x], ratio: () => 0.5 })
       expect(plan.params[1]).toBeLessThan(plan.params[0])
       expect(((await small.forward(x)) as Tensor).shape).toEqual([2, 4, 5])
       // What is saved runs without a GPU elsewhere, too.

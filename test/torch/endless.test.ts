@@ -51,7 +51,7 @@ describe('a signal ends a program that runs without end', () => {
     ['forward with gradients', (network, signal) => network.forwardWith([x], { signal, grad: true })],
     ['record', (network, signal) => network.record([x], { signal })],
     ['record for real', (network, signal) => network.record([x], { signal, execute: true })],
-    ['prune', (network, signal) => prune(network, { exampleInputs: [x], ratio: 0.5, signal })],
+    ['prune', (network, signal) => prune(network, { inputs: [x], ratio: 0.5, signal })],
     ['evaluate', (network, signal) => evaluate(network, data, { loss: 'mse', signal })],
     ['measureLatency', (network, signal) => measureLatency([network], [x], { signal })],
     [

@@ -19,7 +19,7 @@ const REST = 'torch.linear(torch.relu(torch.linear(h, self.b.weight)), self.c.we
 /** Cut to half, as it is and from its file, and the original with what was removed at zero. */
 async function cut(source: string, options: Partial<PruneOptions> = {}, rows = 4) {
   const model = await network(source, SHAPES)
-  const result = await prune(model, { exampleInputs: [x], ratio: 0.5, ...options })
+  const result = await prune(model, { inputs: [x], ratio: 0.5, ...options })
   expect(result.small.parameters().get('a.weight')!.shape).toEqual([rows, 6])
   const zeroed = await masked(model, result.plan.keep as never)
   const modules = [result.small, await load(await result.small.toBuffer())]
@@ -151,7 +151,7 @@ def forward(self, x: Tensor) -> Tensor:
 `
     const model = await network(source, SHAPES)
     const ratio: PruneOptions['ratio'] = ({ members }) => (members.some(({ name }) => name === 'a.weight') ? 0.5 : 0.25)
-    const { small, interface: report } = await prune(model, { exampleInputs: [x], ratio })
+    const { small, interface: report } = await prune(model, { inputs: [x], ratio })
     expect(report.closed).toEqual([
       { method: 'shape', reason: '`forward` calls it several times, and each is cut apart', whole: true },
     ])
@@ -186,7 +186,7 @@ def features(self, x: Tensor) -> None:
 
   it('what raises does so in a model that is cut again', async () => {
     const { modules } = await cut(POOL)
-    const { small, interface: report } = await prune(modules[1]!, { exampleInputs: [x], ratio: 0.5 })
+    const { small, interface: report } = await prune(modules[1]!, { inputs: [x], ratio: 0.5 })
     expect(small.parameters().get('a.weight')!.shape).toEqual([2, 6])
     expect(report.methods.cut).toEqual(['pool'])
     expect(((await small.callMethod('pool', [x])) as Tensor).shape).toEqual([5, 2])

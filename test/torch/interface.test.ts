@@ -23,7 +23,7 @@ describe('a policy with methods beside forward', () => {
   let zeroed: ScriptModule
   beforeEach(async () => {
     policy = (await load(model('policy.script.pt'))).eval()
-    const result = await prune(policy, { exampleInputs: [x], ratio: 0.5 })
+    const result = await prune(policy, { inputs: [x], ratio: 0.5 })
     small = result.small
     zeroed = await masked(policy, result.plan.keep as never)
     expect(small.parameters().get('body.weight')!.shape).toEqual([4, 6])
@@ -79,7 +79,7 @@ describe('a policy with methods beside forward', () => {
 
   it('removes it on demand, but nothing that a method uses', async () => {
     const { small: less, interface: report } = await prune(policy, {
-      ...{ exampleInputs: [x], ratio: 0.5, dropUnreached: true },
+      ...{ inputs: [x], ratio: 0.5, dropUnreached: true },
     })
     const gone = ['spare.weight', 'spare.bias']
     expect(report.unreached.filter((each) => each.dropped).map((each) => each.name)).toEqual(gone)
@@ -93,7 +93,7 @@ describe('a policy with methods beside forward', () => {
   })
 
   it('its manifest lists every change', async () => {
-    const result = await prune(policy, { exampleInputs: [x], ratio: 0.5 })
+    const result = await prune(policy, { inputs: [x], ratio: 0.5 })
     expect(JSON.parse(JSON.stringify(makeManifest(result))).interface).toEqual(result.small.interface)
   })
 
@@ -128,7 +128,7 @@ describe('a method that knows a width', () => {
   })
 
   it('refuses the cut, with its name and what it uses', async () => {
-    const error = await failure(() => prune(widths, { exampleInputs: [x], ratio: 0.5 }))
+    const error = await failure(() => prune(widths, { inputs: [x], ratio: 0.5 }))
     expect(error.code).toBe('ERR_UNSUPPORTED')
     expect(error.message).toBe(
       "The method `halves` can't be cut along with `forward`: aten::view of body.weight. " +
@@ -137,7 +137,7 @@ describe('a method that knows a width', () => {
   })
 
   it.each([[['halves']], [true]] as const)('goes where dropMethods is %j', async (dropMethods) => {
-    const { small } = await prune(widths, { exampleInputs: [x], ratio: 0.5, dropMethods })
+    const { small } = await prune(widths, { inputs: [x], ratio: 0.5, dropMethods })
     expect(small.interface!.methods.dropped).toEqual(['halves'])
     expect(small.methods()).not.toContain('halves')
     expect(small.methods()).toContain('logits')
@@ -145,7 +145,7 @@ describe('a method that knows a width', () => {
   })
 
   it('a name that is no method is refused', async () => {
-    const error = await failure(() => prune(widths, { exampleInputs: [x], dropMethods: ['halfs'] }))
+    const error = await failure(() => prune(widths, { inputs: [x], dropMethods: ['halfs'] }))
     expect(error.code).toBe('ERR_INVALID_ARGUMENT')
     expect(error.message).toMatch("no method 'halfs'")
   })
@@ -160,7 +160,7 @@ describe('methods of a small network', () => {
   ]
   const cut = async (method: string[]) => {
     const made = await network([...forward, ...method].join('\n'), shapes)
-    return prune(made, { exampleInputs: [x], ratio: 0.5 })
+    return prune(made, { inputs: [x], ratio: 0.5 })
   }
 
   it.each([
@@ -202,11 +202,11 @@ describe('methods of a small network', () => {
     ].join('\n')
     const { 'a.weight': a, 'b.weight': b } = shapes
     const made = await network(source, { 'a.weight': a, 'b.weight': b }, { state: Tensor.full([8], 0.25) })
-    const error = await failure(() => prune(made, { exampleInputs: [x], ratio: 0.5 }))
+    const error = await failure(() => prune(made, { inputs: [x], ratio: 0.5 }))
     expect(error.message).toMatch('the assignment of state')
     const like = source.replace('torch.zeros([8])', 'torch.zeros_like(self.state)')
     const other = await network(like, { 'a.weight': a, 'b.weight': b }, { state: Tensor.full([8], 0.25) })
-    const { small } = await prune(other, { exampleInputs: [x], ratio: 0.5 })
+    const { small } = await prune(other, { inputs: [x], ratio: 0.5 })
     await small.callMethod('fresh')
     expect(numbers(small.buffers().get('state')!)).toEqual([0, 0, 0, 0])
   })
@@ -223,7 +223,7 @@ it('an attribute that a method sets is no constant of forward', async () => {
     '  self.gain = self.gain * 2',
   ].join('\n')
   const made = await network(source, { 'a.weight': [8, 6], 'b.weight': [3, 8] }, { gain: Tensor.full([1], 1) })
-  const { small } = await prune(made, { exampleInputs: [x], ratio: 0.5 })
+  const { small } = await prune(made, { inputs: [x], ratio: 0.5 })
   const before = numbers((await small.forward(x)) as Tensor)
   await small.callMethod('louder')
   expectClose(

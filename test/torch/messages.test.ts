@@ -39,7 +39,7 @@ describe('a program that asks for what its operators refuse', () => {
       },
     ],
     ['record', () => network.record([x()])],
-    ['prune', () => prune(network, { exampleInputs: [x()], ratio: 0.5 })],
+    ['prune', () => prune(network, { inputs: [x()], ratio: 0.5 })],
     [
       'load',
       async () => load(await runsWhenLoaded(weight().parameters.weight, 'self.weight = torch.mm(state[0], state[0])')),

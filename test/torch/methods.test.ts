@@ -24,7 +24,7 @@ def forward(self, x: Tensor) -> Tensor:
 /** Cut to half with these methods, and the original with what was removed at zero. */
 async function cut(source: string, options: Partial<PruneOptions>, buffers: Record<string, Tensor> = {}) {
   const model = await network(source, SHAPES, buffers)
-  const result = await prune(model, { exampleInputs: [x], ratio: 0.5, ...options })
+  const result = await prune(model, { inputs: [x], ratio: 0.5, ...options })
   return { model, ...result, zeroed: await masked(model, result.plan.keep as never) }
 }
 
@@ -126,7 +126,7 @@ def state(self) -> Tensor:
     await saveManifest(path, result)
     const manifest = await loadManifest(path)
     expect(manifest.interface!.methods.cut).toContain('sums')
-    const again = await replay(model, manifest, { exampleInputs: [x], methods: { sums: [x] } })
+    const again = await replay(model, manifest, { inputs: [x], methods: { sums: [x] } })
     const wanted = (await small.callMethod('sums', [x])) as Tensor
     expectClose((await again.small.callMethod('sums', [x])) as Tensor, numbers(wanted), 1e-6)
   })
@@ -161,9 +161,9 @@ def state(self) -> Tensor:
   it('one without end stops at a signal', async () => {
     const source = `${FORWARD}def wait(self, n: int) -> int:\n  while n > 0:\n    n = n + 1\n  return n\n`
     const model = await network(source, SHAPES)
-    const options = { exampleInputs: [x], methods: { wait: [1] }, signal: AbortSignal.timeout(100) }
+    const options = { inputs: [x], methods: { wait: [1] }, signal: AbortSignal.timeout(100) }
     expect((await failure(() => prune(model, options))).code).toBe('ERR_ABORTED')
-    expect((await prune(model, { exampleInputs: [x], ratio: 0.5 })).interface.methods.kept).toContain('wait')
+    expect((await prune(model, { inputs: [x], ratio: 0.5 })).interface.methods.kept).toContain('wait')
   }, 30_000)
 
   it.skipIf(python === undefined)(

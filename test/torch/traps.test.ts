@@ -53,7 +53,7 @@ async function refusedEverywhere(model: ScriptModule, words: string) {
     ['forward', () => model.forward(x)],
     ['forwardSync', () => model.forwardSync(x)],
     ['record', () => model.record([x])],
-    ['prune', () => prune(model, { exampleInputs: [x], ratio: 0.5 })],
+    ['prune', () => prune(model, { inputs: [x], ratio: 0.5 })],
     [
       'forward with a hook',
       () => {
@@ -121,7 +121,7 @@ def forward(self, x: Tensor) -> Tensor:
     const names = recording.record.ops.map(({ name }) => name)
     expect(names).toEqual(expect.arrayContaining(['aten::floordiv', 'aten::remainder']))
     expect(analyse(recording.record).groups).toHaveLength(1)
-    const { small } = await prune(model, { exampleInputs: [x], ratio: 0.5 })
+    const { small } = await prune(model, { inputs: [x], ratio: 0.5 })
     const again = await load(await small.toBuffer())
     const ops = (await again.record([x])).record.ops.map(({ name }) => name)
     expect(ops).toEqual(names)

@@ -37,7 +37,7 @@ test('gives the tensors of a file, with tied names, as load does', async () => {
 
 test('gives the op record on example inputs, as record does', async () => {
   const x = smallInput()
-  const { record } = await loadUntrusted(readFileSync(model('small.script.pt')), { exampleInputs: [x] })
+  const { record } = await loadUntrusted(readFileSync(model('small.script.pt')), { inputs: [x] })
   const trusted = (await (await load(model('small.script.pt'))).eval().record([x])).record
   expect(record).toEqual(trusted)
   expect(analyse(record!).groups.length).toBe(analyse(trusted).groups.length)

@@ -57,15 +57,15 @@ describe('a signal ends the wait', () => {
       'for a batch to compensate with',
       async (signal) =>
         sparsify(await load(model('small.script.pt')), {
-          ...{ exampleInputs: [x], data: { train: silent(2) }, loss: 'cross-entropy', budget: { params: 0.8 } },
-          ...{ regularizer: greg1({ finalReg: 1, updateEvery: 1 }), sparse: phase, compensate: true, signal },
+          ...{ inputs: [x], data: { train: silent(2) }, loss: 'cross-entropy', budget: { params: 0.8 } },
+          ...{ regularizer: greg1({ ceiling: 1, updateEvery: 1 }), sparse: phase, compensate: true, signal },
         }),
     ],
     [
       'for the scores of an importance',
       async (signal) =>
         prune(await load(model('small.script.pt')), {
-          exampleInputs: [x],
+          inputs: [x],
           ratio: 0.5,
           importance: () => never,
           signal,
@@ -90,7 +90,7 @@ describe('a signal ends the wait', () => {
       return pending
     }
     const network = await load(model('small.script.pt'))
-    const options = { exampleInputs: [x], ratio: 0.5, importance, signal: controller.signal }
+    const options = { inputs: [x], ratio: 0.5, importance, signal: controller.signal }
     expect((await failure(() => prune(network, options))).code).toBe('ERR_ABORTED')
     fail(new Error('too late'))
     await new Promise((resolve) => setTimeout(resolve, 20))

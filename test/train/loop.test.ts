@@ -3,13 +3,13 @@ import { dataFile, digits } from '../../examples/digits.js'
 import { load, type ScriptModule, type Tensor } from '../../lib/torch/index.js'
 import {
   type Dataset,
-  type EpochRecord,
+  type EpochEvent,
   evaluate,
   randomShift,
   sgd,
   step,
+  type TrainEvent,
   type TrainOptions,
-  type TrainRecord,
   train,
 } from '../../lib/train/index.js'
 
@@ -33,8 +33,8 @@ const options = (over: Partial<TrainOptions> = {}): TrainOptions => ({
   ...over,
 })
 
-async function collect(records: AsyncIterable<TrainRecord>): Promise<TrainRecord[]> {
-  const all: TrainRecord[] = []
+async function collect(records: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
+  const all: TrainEvent[] = []
   for await (const record of records) all.push(record)
   return all
 }
@@ -83,7 +83,7 @@ describe('train', () => {
     expect(records.map(({ kind }) => kind).join(' ')).toBe(
       'batch batch batch batch epoch batch batch batch batch epoch',
     )
-    const epochs = records.filter((record): record is EpochRecord => record.kind === 'epoch')
+    const epochs = records.filter((record): record is EpochEvent => record.kind === 'epoch')
     expect(epochs.map(({ epoch, iteration, iterations, lr }) => [epoch, iteration, iterations, lr])).toEqual([
       [1, 4, 8, 0.01],
       [2, 8, 8, 0.005],
@@ -156,7 +156,7 @@ describe('train', () => {
       )
       return sum as Tensor
     }
-    const records: TrainRecord[] = []
+    const records: TrainEvent[] = []
     const training = (async () => {
       for await (const record of train(model, options({ loss: spoiled }))) records.push(record)
     })()
@@ -193,7 +193,7 @@ describe('train', () => {
     const model = source.clone().eval()
     const same = source.clone().eval()
     const controller = new AbortController()
-    const seen: TrainRecord[] = []
+    const seen: TrainEvent[] = []
     const training = (async () => {
       for await (const record of train(model, options({ signal: controller.signal }))) {
         seen.push(record)

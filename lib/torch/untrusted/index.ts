@@ -15,7 +15,7 @@ import { pack, takeArrays, unpack, unreadable, type WireTensor } from './wire.js
 
 export interface LoadUntrustedOptions {
   /** Runs the model on them, once, to record its operators. Default: it is loaded only. */
-  exampleInputs?: readonly Tensor[] | undefined
+  inputs?: readonly Tensor[] | undefined
   /** As those of {@link load}. */
   limits?: LoadLimits | undefined
   /** Bytes that the process may take beside LibTorch itself. Default 4 GiB. */
@@ -30,7 +30,7 @@ export interface UntrustedModel {
   /** By qualified name; tied names give the same Tensor. The caller disposes of them. */
   readonly parameters: ReadonlyMap<string, Tensor>
   readonly buffers: ReadonlyMap<string, Tensor>
-  /** With `exampleInputs`: what {@link analyse} takes. */
+  /** With `inputs`: what {@link analyse} takes. */
   readonly record?: OpRecord
 }
 
@@ -46,7 +46,7 @@ export interface Request {
 export const LOAD_UNTRUSTED = signature('loadUntrusted', SOURCE, [
   'options',
   object<LoadUntrustedOptions>({
-    exampleInputs: maybe(
+    inputs: maybe(
       list(
         thing<Tensor>('a Tensor', (value) => value instanceof Tensor),
         'a list of Tensors',
@@ -67,27 +67,25 @@ export const LOAD_UNTRUSTED = signature('loadUntrusted', SOURCE, [
  * @param source path of a `.pt` file, or its bytes
  * @throws EspalierError as {@link load} and `record`; ERR_LIMIT when its time is over; ERR_MODEL_FILE when its process ends
  * without an answer, as for want of memory; ERR_UNSUPPORTED where the platform has no such process
- * @example const { record } = await loadUntrusted('stranger.pt', { exampleInputs: [x] })
+ * @example const { record } = await loadUntrusted('stranger.pt', { inputs: [x] })
  */
 export async function loadUntrusted(
   source: string | Uint8Array,
   options: LoadUntrustedOptions = {},
 ): Promise<UntrustedModel> {
   LOAD_UNTRUSTED.check(source, options)
-  const { exampleInputs, memory = 2 ** 32, timeout = 60_000, limits } = options
-  const inputs = (exampleInputs ?? []).map(
-    ({ shape, dtype }): WireTensor => ({ names: [], role: 'input', shape, dtype }),
-  )
+  const { inputs, memory = 2 ** 32, timeout = 60_000, limits } = options
+  const described = (inputs ?? []).map(({ shape, dtype }): WireTensor => ({ names: [], role: 'input', shape, dtype }))
   const { root: libtorch } = loadRuntime().libtorch
   const request: Request = {
     libtorch,
-    inputs,
-    record: exampleInputs !== undefined,
+    inputs: described,
+    record: inputs !== undefined,
     memory,
     ...(limits !== undefined && { limits }),
   }
   const file = typeof source === 'string' ? await readBytes(source) : source
-  const data = (exampleInputs ?? []).map((tensor) => tensor.data())
+  const data = (inputs ?? []).map((tensor) => tensor.data())
   return read(await ask([...pack(request, data), file], timeout, options.signal))
 }
 

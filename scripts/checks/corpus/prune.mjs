@@ -95,12 +95,12 @@ async function pruneIn(mode, analysis) {
   }
   try {
     const model = await load(task.path)
-    const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+    const inputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
     /** @param {import('espalier').ChannelGroup} group */
     const ofKinds = (group) => (kinds?.includes(group.kind) ? task.ratio : undefined)
     const scope = mode === 'global' ? 'global' : 'local'
     const result = await prune(model, {
-      exampleInputs,
+      inputs,
       ratio: kinds ? ofKinds : task.ratio,
       scope,
       exact: mode === 'exact',
@@ -129,8 +129,8 @@ setThreads(1)
 const started = Date.now()
 try {
   const model = await load(task.path)
-  const exampleInputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
-  const analysis = analyse((await model.record(exampleInputs)).record)
+  const inputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
+  const analysis = analyse((await model.record(inputs)).record)
   const attention = task.attention && hasAttention(analysis) ? Object.keys(ATTENTION_KINDS) : []
   await tell({ ...describe(analysis), modes: [...task.modes, ...attention] })
   model.dispose()

@@ -24,7 +24,7 @@ async function run({ path, shapes, io }) {
     const recording = await model.record(inputs, { signal })
     analyse(recording.record)
     recording.dispose()
-    const { small } = await prune(model, { exampleInputs: inputs, ratio: 0.5, signal })
+    const { small } = await prune(model, { inputs, ratio: 0.5, signal })
     small.dispose()
   } finally {
     model.dispose()

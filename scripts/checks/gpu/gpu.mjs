@@ -111,7 +111,7 @@ async function trainAndCut() {
   const { train, validation } = digits()
   const start = performance.now()
   const { small, evaluations, plan } = await espalier.sparsify(model, {
-    exampleInputs: [espalier.Tensor.zeros([1, 1, 8, 8]).to('cuda:0')],
+    inputs: [espalier.Tensor.zeros([1, 1, 8, 8]).to('cuda:0')],
     data: { train, validation },
     loss: 'cross-entropy',
     budget: { macs: 0.5 },

@@ -43,7 +43,7 @@ async function checkModel(path, arrays, to) {
   const moved = inputs.map((input) => input.to('cuda:0'))
   const apart = differenceOf(await there.forward(...moved), await model.forward(...inputs))
   if (!(apart < TOLERANCE)) throw new Error(`the device computes something else: ${apart}`)
-  const { small, plan } = await prune(there, { exampleInputs: moved, ratio: () => 0.5 })
+  const { small, plan } = await prune(there, { inputs: moved, ratio: () => 0.5 })
   await small.save(to)
   const own = differenceOf(await small.forward(...moved), await (await load(to, { device: 'cpu' })).forward(...inputs))
   if (!(own < TOLERANCE)) throw new Error(`the file of the cut computes something else on the CPU: ${own}`)

@@ -48,15 +48,15 @@ export const METHODS = {
     regularizer: () => growing({ reg: 0, deltaReg: 0.3, updateEvery: 5, target: 'plan' }),
     schedule: annealed,
   },
-  'greg-1': { spends: 'regularized', regularizer: () => greg1({ finalReg: 1, updateEvery: 5, growFraction: 0.6 }) },
+  'greg-1': { spends: 'regularized', regularizer: () => greg1({ ceiling: 1, updateEvery: 5, growFraction: 0.6 }) },
   'greg-1, lr falls while held': {
     spends: 'regularized',
-    regularizer: () => greg1({ finalReg: 1, updateEvery: 5, growFraction: 0.6 }),
+    regularizer: () => greg1({ ceiling: 1, updateEvery: 5, growFraction: 0.6 }),
     schedule: annealed,
   },
   'greg-1, lr falls while held, 100 epochs': {
     spends: 'regularized',
-    regularizer: () => greg1({ finalReg: 1, updateEvery: 5, growFraction: 0.6 }),
+    regularizer: () => greg1({ ceiling: 1, updateEvery: 5, growFraction: 0.6 }),
     schedule: annealed,
     epochs: 100,
     budgets: [2, 4],
@@ -83,7 +83,7 @@ export const METHODS = {
   'greg-2': {
     spends: 'regularized',
     regularizer: () =>
-      greg2({ updateEvery: 5, pickGranularity: 2e-3, pickCeiling: 3e-2, granularity: 0.05, finalReg: 1 }),
+      greg2({ updateEvery: 5, pickGranularity: 2e-3, pickCeiling: 3e-2, granularity: 0.05, ceiling: 1 }),
     schedule: annealed,
   },
 }

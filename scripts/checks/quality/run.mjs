@@ -59,7 +59,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
   const row = { dataset, method: name, factor, seed, base: await accuracy(base) }
   if (name === 'base') return row
   const method = known(METHODS, name)
-  const exampleInputs = [Tensor.zeros(data.shape)]
+  const inputs = [Tensor.zeros(data.shape)]
   const budget = { macs: 1 / factor }
   const tuning = (/** @type {number} */ epochs) => ({
     ...common,
@@ -88,7 +88,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     const run = new Run(base, {
       ...common,
       data: { train: data.train, validation: data.selection },
-      ...{ exampleInputs, budget, minKeep: MIN_KEEP, importance, sparse, regularizer: factory },
+      ...{ inputs, budget, minKeep: MIN_KEEP, importance, sparse, regularizer: factory },
       finetune: { epochs: protocol.finetune, optimizer: sgd({ lr: 0.02, ...DECAY }) },
       compensate: true,
     })
@@ -110,13 +110,13 @@ async function runOnce(dataset, name, factor, seed, folder) {
   }
 
   async function cutFirst() {
-    const recording = await base.record(exampleInputs)
+    const recording = await base.record(inputs)
     const analysis = analyse(recording.record)
     const scores = await importance({ groups: analysis, weights: weightsOf(base) })
     const plan = makePlan(analysis, scores, { budget, minKeep: MIN_KEEP })
     row.macs = plan.macs
-    const { small } = await cutAndVerify(base, recording, analysis, plan, exampleInputs)
-    const job = { model: base, small: small.clone(), recording, analysis, plan, exampleInputs, data: calibration() }
+    const { small } = await cutAndVerify(base, recording, analysis, plan, inputs)
+    const job = { model: base, small: small.clone(), recording, analysis, plan, inputs, data: calibration() }
     const { small: compensated } = await compensate(job)
     ;[row.cut, row.finetuned] = await trained(small)
     ;[row.compensated, row.compensatedFinetuned] = await trained(compensated)

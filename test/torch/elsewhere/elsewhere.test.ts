@@ -115,8 +115,8 @@ describe('a model elsewhere', () => {
       const moved = x.map((input) => input.to(THERE))
       const there = await own.to(THERE)
       expectEqual(await there.forward(...moved), await own.forward(...x))
-      const wanted = await prune(own, { exampleInputs: x, ratio: () => 0.5 })
-      const got = await prune(there, { exampleInputs: moved, ratio: () => 0.5 })
+      const wanted = await prune(own, { inputs: x, ratio: () => 0.5 })
+      const got = await prune(there, { inputs: moved, ratio: () => 0.5 })
       expect(got.plan.params[1]).toBeLessThan(got.plan.params[0])
       expect(got.plan.keep).toEqual(wanted.plan.keep)
       expect(got.small.device).toBe(THERE)
@@ -128,7 +128,7 @@ describe('a model elsewhere', () => {
 
 const REGULARIZERS: [name: string, make: () => RegularizerFactory][] = [
   ['growing', () => growing({ target: 'plan', reg: 0, deltaReg: 0.3, updateEvery: 5 })],
-  ['greg1', () => greg1({ finalReg: 1, updateEvery: 2 })],
+  ['greg1', () => greg1({ ceiling: 1, updateEvery: 2 })],
   ['greg2', () => greg2({ updateEvery: 1 })],
   ['groupLasso', () => groupLasso({ reg: 1e-3 })],
   ['bnScale', () => bnScale({ reg: 1e-3 })],
@@ -154,7 +154,7 @@ describe('a training elsewhere', () => {
   const train = async (device: Device, over: Partial<SparsifyOptions> = {}) => {
     const start = await (await (await load(dataFile('resnet8.script.pt'))).to('float64')).to(device)
     return sparsify(start, {
-      exampleInputs: [Tensor.zeros([1, 1, 8, 8], { dtype: 'float64', device })],
+      inputs: [Tensor.zeros([1, 1, 8, 8], { dtype: 'float64', device })],
       data: doubles(),
       loss: 'cross-entropy',
       budget: { macs: 0.5 },
@@ -209,7 +209,7 @@ it('tensors are cut and put back where they are', async () => {
   await scope(async () => {
     const x = smallInput().to(THERE)
     const whole = await (await load(model('small.script.pt'))).to(THERE)
-    const manifest = makeManifest(await prune(whole, { exampleInputs: [x], ratio: () => 0.5 }))
+    const manifest = makeManifest(await prune(whole, { inputs: [x], ratio: () => 0.5 }))
     const tensors = new Map(whole.parameters())
     const small = shrinkTensors(manifest, tensors)
     const back = expandTensors(manifest, small)

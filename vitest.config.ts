@@ -5,7 +5,13 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 
 export default defineConfig({
   // Tests import the package by its name and get the sources, not a stale build.
-  resolve: { alias: { espalier: path('./lib/index.ts') } },
+  resolve: {
+    alias: [
+      { find: /^espalier$/, replacement: path('./lib/index.ts') },
+      { find: /^espalier\/torch$/, replacement: path('./lib/torch/index.ts') },
+      { find: /^espalier\/analysis$/, replacement: path('./lib/analysis.ts') },
+    ],
+  },
   test: {
     globalSetup: [path('./test/support/global-setup.ts')],
     reporters: process.stdout.isTTY ? ['default'] : ['default', path('./test/support/heartbeat.ts')],

@@ -9,25 +9,22 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
   coverageLines,
-  formatTable,
   frozenTable,
   greg1,
   groupsTable,
-  integer,
   type Latency,
   load,
   measureLatency,
-  percent,
   type RunEvent,
   randomShift,
   type ScriptModule,
   type SparsifyResult,
-  type Stage,
   saveManifest,
   sgd,
   sparsify,
   Tensor,
 } from 'espalier'
+import { formatTable, integer, percent, type Stage } from 'espalier/analysis'
 import { dataFile, digits } from './digits.js'
 
 export interface DemoOptions {

@@ -1,37 +1,35 @@
-import * as espalier from 'espalier'
+import { batchCount, batches, evaluate, greg1, load, Prunable, Random, scope, sgd, Tensor } from 'espalier'
+import { percent } from 'espalier/analysis'
+import { crossEntropy } from 'espalier/torch'
 import { dataFile, digits } from './digits.js'
 
 const { train, validation } = digits()
-const model = await espalier.load(dataFile('resnet8.script.pt'))
-const x = espalier.Tensor.zeros([1, 1, 8, 8])
-
-const recording = await model.eval().record([x])
-const groups = espalier.analyse(recording.record)
-const scores = await espalier.groupL2()({ groups, weights: espalier.weightsOf(model) })
-const plan = espalier.makePlan(groups, scores, { budget: { macs: 0.5 } })
+const prunable = await Prunable.of(await load(dataFile('resnet8.script.pt')), { inputs: [Tensor.zeros([1, 1, 8, 8])] })
+const { model, analysis: groups } = prunable
+const plan = prunable.plan(await prunable.score(), { budget: { macs: 0.5 } })
 
 const epochs = 15
-const iterations = epochs * espalier.batchCount(train, 64)
-const optimizer = espalier.sgd({ lr: 0.01, momentum: 0.9 }).bind(model.parameters())
-const regularizer = await espalier.greg1().attach({ model, groups, removed: plan.removed, iterations })
-const random = new espalier.Random(1)
+const iterations = epochs * batchCount(train, 64)
+const optimizer = sgd({ lr: 0.01, momentum: 0.9 }).bind(model.parameters())
+const regularizer = await greg1().attach({ model, groups, removed: plan.removed, iterations })
+const random = new Random(1)
 for (let epoch = 1; epoch <= epochs; epoch++) {
   model.train()
-  for await (const { inputs, targets } of espalier.batches(train, { batchSize: 64, random })) {
-    await espalier.scope(async () => {
-      const logits = (await model.forward(...inputs)) as espalier.Tensor
-      const loss = await espalier.crossEntropy(logits, targets)
+  for await (const { inputs, targets } of batches(train, { batchSize: 64, random })) {
+    await scope(async () => {
+      const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets)
       await loss.backward()
       await regularizer.apply() // the only line that a loop without pruning doesn't have
       await optimizer.step()
       optimizer.zeroGrad()
     })
   }
-  const { accuracy } = await espalier.evaluate(model, validation, { loss: 'cross-entropy' })
-  console.log(`epoch ${epoch}: ${espalier.percent(accuracy!)}`)
+  const { accuracy } = await evaluate(model, validation, { loss: 'cross-entropy' })
+  console.log(`epoch ${epoch}: ${percent(accuracy!)}`)
 }
 
-const { small } = await espalier.cutAndVerify(model.eval(), recording, groups, plan, [x])
-const { accuracy } = await espalier.evaluate(small, validation, { loss: 'cross-entropy' })
-console.log(`right after the cut: ${espalier.percent(accuracy!)}`)
+model.eval()
+const { small } = await prunable.cut(plan)
+const { accuracy } = await evaluate(small, validation, { loss: 'cross-entropy' })
+console.log(`right after the cut: ${percent(accuracy!)}`)
 await small.save('resnet8-small.pt')

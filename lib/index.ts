@@ -1,15 +1,74 @@
-export { ERROR_CODES, type ErrorCode, EspalierError, type EspalierErrorOptions } from './base/errors.js'
-export * from './cut/index.js'
-export * from './draw/index.js'
-export * from './explain/index.js'
-export { flatArgs, keptCoordinates, keptSize, survives } from './groups/checked.js'
-export * from './groups/index.js'
-export { allFinite } from './importance/checked.js'
-export * from './importance/index.js'
-export { type Libtorch, type LoadOptions, loadLibtorch } from './libtorch/index.js'
-export * from './manifest/index.js'
-export * from './regularize/index.js'
-export * from './report/index.js'
-export * from './run/index.js'
-export * from './torch/index.js'
-export * from './train/index.js'
+/**
+ * Smaller TorchScript models: what most programs need. The rest is in `espalier/torch` (tensors, modules, operators, hooks)
+ * and `espalier/analysis` (records, groups, plans and cuts step by step, regularizers from the inside).
+ */
+
+export { ERROR_CODES, type ErrorCode, EspalierError } from './base/errors.js'
+export type { Plan, PlanOptions, Verification } from './cut/index.js'
+export { draw } from './draw/index.js'
+export { explain } from './explain/index.js'
+export type { Analysis, ChannelGroup, ChannelGroups } from './groups/index.js'
+// What matters, and what pushes
+export { groupL1, groupL2, type Importance, type Scores } from './importance/index.js'
+export { loadLibtorch } from './libtorch/index.js'
+// What came out
+export {
+  carryState,
+  diffManifests,
+  expandTensors,
+  loadManifest,
+  type Manifest,
+  makeManifest,
+  saveManifest,
+  shrinkTensors,
+} from './manifest/index.js'
+export type { InterfaceReport } from './record/cut-request.js'
+export type { DType } from './record/record.js'
+export {
+  bnScale,
+  constantL2,
+  greg1,
+  greg2,
+  groupLasso,
+  growing,
+  type Regularizer,
+  type RegularizerFactory,
+} from './regularize/index.js'
+export { coverageLines, frozenTable, groupsTable, type Latency, measureLatency } from './report/index.js'
+export type {
+  PrunableOptions,
+  PruneOptions,
+  PruneResult,
+  RunEvent,
+  SparsifyOptions,
+  SparsifyResult,
+  Units,
+} from './run/index.js'
+// The jobs
+export { jsonLines, Prunable, prune, Run, replay, sparsify } from './run/index.js'
+export type { Device, ModuleInput, ModuleOutput } from './torch/index.js'
+// Models
+export {
+  define,
+  keep,
+  load,
+  loadUntrusted,
+  manualSeed,
+  ScriptModule,
+  scope,
+  setMemoryLimit,
+  setThreads,
+  Tensor,
+} from './torch/index.js'
+export type {
+  Batch,
+  Dataset,
+  Evaluation,
+  Loss,
+  LrSchedule,
+  OptimizerFactory,
+  Phase,
+  TrainEvent,
+} from './train/index.js'
+// Training
+export { adamw, batchCount, batches, evaluate, inMemory, lr, Random, randomShift, sgd, train } from './train/index.js'

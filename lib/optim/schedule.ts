@@ -99,3 +99,6 @@ export function largestFactor(schedule: LrSchedule, epochs: number, iterations: 
   }
   return largest
 }
+
+/** Learning rate schedules. */
+export const lr = { constant, cosine, step } as const

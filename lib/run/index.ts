@@ -1,6 +1,5 @@
 /** The jobs: everything in one call. */
 
-export type { Phase } from '../train/loop.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
 export { type Compensated, Prunable, type PrunableOptions, type PruneResult, type Units } from './prunable.js'

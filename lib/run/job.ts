@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
 import { groupL2 } from '../importance/index.js'
+import { constant, cosine } from '../optim/schedule.js'
 import { BUDGET_NAMES } from '../plan/budgets/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
-import { constant, cosine, type Dataset } from '../train/index.js'
+import type { Dataset } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/loop.js'
 import type { SparsifyOptions } from './types.js'
 

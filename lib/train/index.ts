@@ -5,13 +5,11 @@ export { type AdamWOptions, adamw } from '../optim/adamw.js'
 export type { Optimizer, OptimizerFactory, OptimizerState } from '../optim/optimizer.js'
 export {
   type CosineOptions,
-  constant,
-  cosine,
   type LrSchedule,
   largestFactor,
+  lr,
   type Progress,
   type StepOptions,
-  step,
 } from '../optim/schedule.js'
 export { type SgdOptions, sgd } from '../optim/sgd.js'
 export { type RandomShiftOptions, randomShift } from './data/augment.js'
@@ -23,6 +21,7 @@ export {
   type BatchEvent,
   type EpochEvent,
   largestStepping,
+  type Phase,
   phaseLength,
   type TrainEvent,
   type TrainOptions,

@@ -31,6 +31,7 @@ const ARROWS = {
   run: ['manifest', 'explain', 'draw'],
   cli: ['run'],
   'index.ts': ['run'],
+  'analysis.ts': ['run'],
 }
 
 /** All that a folder may import. @param {string} folder @returns {Set<string>} */

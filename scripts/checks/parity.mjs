@@ -10,13 +10,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { analyse, EspalierError, formatTable, groupL2, growing, load, reasonInWords, Tensor, weightsOf } from 'espalier'
+import { EspalierError, groupL2, growing, load, Tensor } from 'espalier'
+import { analyse, formatTable, reasonInWords, weightsOf } from 'espalier/analysis'
 import { readInputs } from './corpus/files.mjs'
 
 /**
  * @typedef {import('espalier').ChannelGroups} ChannelGroups
  * @typedef {import('espalier').ChannelGroup} ChannelGroup
- * @typedef {import('espalier').Member} Member
+ * @typedef {import('espalier/analysis').Member} Member
  * @typedef {import('espalier').ScriptModule} ScriptModule
  *
  * @typedef {{ grad_after?: number[], grad_l2?: number, delta_l2: number }} Gradient

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ChannelGroup, GroupKind } from 'espalier'
+import type { ChannelGroup } from 'espalier'
+import type { GroupKind } from 'espalier/analysis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   countPruned,

@@ -1,4 +1,5 @@
-import { analyse, describePlan, draw, unitCount } from 'espalier'
+import { draw } from 'espalier'
+import { analyse, describePlan, unitCount } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { RecordBuilder } from '../graph/build.js'
 

@@ -1,4 +1,5 @@
-import { analyse, EspalierError, explain } from 'espalier'
+import { EspalierError, explain } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { RecordBuilder } from '../graph/build.js'
 

@@ -1,4 +1,5 @@
-import { analyse, EspalierError, fingerprintOf, type OpRecord } from 'espalier'
+import { EspalierError } from 'espalier'
+import { analyse, fingerprintOf, type OpRecord } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { Random } from '../../lib/base/random.js'
 import { RecordBuilder } from './build.js'

@@ -1,4 +1,5 @@
-import { define, type OpRecord, setThreads, Tensor, type TensorValue } from 'espalier'
+import { define, setThreads, Tensor } from 'espalier'
+import type { OpRecord, TensorValue } from 'espalier/analysis'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { failure } from '../torch/support.js'
 import { CATALOGUE } from './catalogue.js'

@@ -1,4 +1,4 @@
-import { analyse } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { closedBranches } from '../../lib/groups/branches.js'
 import type { Arg, OpEntry, OpRecord, RecordValue } from '../../lib/groups/index.js'

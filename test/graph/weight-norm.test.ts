@@ -1,15 +1,5 @@
-import {
-  analyse,
-  define,
-  dimensionCoefficients,
-  expandTensors,
-  groupL2,
-  makeManifest,
-  prune,
-  scope,
-  type Tensor,
-  weightsFrom,
-} from 'espalier'
+import { define, expandTensors, groupL2, makeManifest, prune, scope, type Tensor } from 'espalier'
+import { analyse, dimensionCoefficients, weightsFrom } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { hold } from '../property/law.js'
 import { network, uniform } from '../support/networks.js'

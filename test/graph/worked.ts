@@ -1,4 +1,5 @@
-import { type Analysis, analyse, prune, scope, type Tensor } from 'espalier'
+import { type Analysis, prune, scope, type Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { expect } from 'vitest'
 import { network, type Shapes } from '../support/networks.js'
 

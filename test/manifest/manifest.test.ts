@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   carryState,
-  checkManifest,
   define,
   diffManifests,
   expandTensors,
@@ -19,6 +18,7 @@ import {
   shrinkTensors,
   Tensor,
 } from 'espalier'
+import { checkManifest } from 'espalier/analysis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Random } from '../../lib/base/random.js'
 import { network, seeded, uniform } from '../support/networks.js'

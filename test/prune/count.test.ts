@@ -1,4 +1,5 @@
-import { analyse, countOperators, countSize, prune, removedUnits, scope, type Tensor } from 'espalier'
+import { prune, scope, type Tensor } from 'espalier'
+import { analyse, countOperators, countSize, removedUnits } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { network, type Shapes, uniform } from '../support/networks.js'
 

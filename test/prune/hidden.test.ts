@@ -1,4 +1,5 @@
-import { load, mseLoss, type Plan, prune, type ScriptModule, sgd, Tensor } from 'espalier'
+import { load, type Plan, prune, type ScriptModule, sgd, Tensor } from 'espalier'
+import { mseLoss } from 'espalier/torch'
 import { describe, expect, it } from 'vitest'
 import { expectClose, model, numbers } from '../torch/support.js'
 

@@ -1,4 +1,5 @@
-import { analyse, define, prune, scope, Tensor } from 'espalier'
+import { define, prune, scope, Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { compensate, cutAndVerify, describePlan } from '../../lib/cut/index.js'
 import { seeded, uniform } from '../support/networks.js'

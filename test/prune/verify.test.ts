@@ -1,18 +1,6 @@
-import {
-  analyse,
-  type ChannelGroup,
-  call,
-  cutAndVerify,
-  groupL2,
-  load,
-  makePlan,
-  manualSeed,
-  type Plan,
-  prune,
-  type ScriptModule,
-  Tensor,
-  weightsOf,
-} from 'espalier'
+import { type ChannelGroup, groupL2, load, manualSeed, type Plan, prune, type ScriptModule, Tensor } from 'espalier'
+import { analyse, cutAndVerify, makePlan, weightsOf } from 'espalier/analysis'
+import { call } from 'espalier/torch'
 import { describe, expect, it } from 'vitest'
 import { network } from '../support/networks.js'
 import { failure, model, numbers } from '../torch/support.js'

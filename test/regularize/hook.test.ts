@@ -1,9 +1,6 @@
 import {
-  analyse,
   bnScale,
-  call,
   constantL2,
-  crossEntropy,
   growing,
   load,
   type Regularizer,
@@ -13,6 +10,8 @@ import {
   sgd,
   Tensor,
 } from 'espalier'
+import { analyse } from 'espalier/analysis'
+import { call, crossEntropy } from 'espalier/torch'
 import { afterEach, describe, expect, it } from 'vitest'
 import { dataFile } from '../../examples/digits.js'
 import { attached, dispose, gradientOf, small } from './support.js'

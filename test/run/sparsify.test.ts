@@ -234,7 +234,7 @@ describe('sparsify', () => {
     const [name, weight] = [...broken.parameters()].find(([n]) => n.includes('conv') && n.endsWith('weight'))!
     const values = weight.data() as Float32Array
     values[0] = bad
-    const { run } = await import('espalier')
+    const { run } = await import('espalier/torch')
     await run([{ op: 'aten::copy_', args: [weight, Tensor.from(values, weight.shape)] }], { returns: [] })
     const refusal = { code: 'ERR_NOT_FINITE', message: expect.stringContaining(name) }
     await expect(sparsify(broken, options())).rejects.toMatchObject(refusal)

@@ -1,6 +1,6 @@
-import * as espalier from 'espalier'
 import { EspalierError } from 'espalier'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { espalier } from '../support/public.js'
 import { type Case, cases, WITHOUT_PARAMETERS, WITHOUT_SCHEMA } from './calls.js'
 import { replaced, wrongFor } from './wrong.js'
 

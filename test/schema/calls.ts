@@ -1,4 +1,3 @@
-import * as espalier from 'espalier'
 import { RANDOM_NEW } from '../../lib/base/random.js'
 import type { Parameter } from '../../lib/base/schema/index.js'
 import { COMPENSATE } from '../../lib/cut/compensate.js'
@@ -53,6 +52,7 @@ import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
 import { LOSS_FUNCTION } from '../../lib/train/losses/index.js'
+import { espalier } from '../support/public.js'
 
 const { Tensor } = espalier
 
@@ -64,7 +64,7 @@ export interface Case {
 }
 
 /** Calls that take nothing. */
-export const WITHOUT_PARAMETERS = ['constant', 'groupL1', 'groupL2', 'threads', 'torchVersion']
+export const WITHOUT_PARAMETERS = ['groupL1', 'groupL2', 'threads', 'torchVersion']
 
 /** Calls that check their arguments without a schema, where one would cost too much; their own tests try wrong values. */
 export const WITHOUT_SCHEMA: Readonly<Record<string, readonly (readonly unknown[])[]>> = {
@@ -144,7 +144,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     }),
     compileCut: of(COMPILE_CUT, espalier.compileCut, analysis, plan),
     constantL2: of(CONSTANT_L2, espalier.constantL2, {}),
-    cosine: of(COSINE, espalier.cosine, {}),
+    'lr.cosine': of(COSINE, espalier.lr.cosine, {}),
     countOperators: of(COUNT_OPERATORS, espalier.countOperators, analysis, removed),
     countSize: of(COUNT_SIZE, espalier.countSize, analysis, removed),
     coverageLines: of(groupsReport.COVERAGE_LINES, espalier.coverageLines, analysis),
@@ -176,7 +176,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     keptCoordinates: of(SIGNATURES.keptCoordinates, espalier.keptCoordinates, axis, removed),
     keptSize: of(SIGNATURES.keptSize, espalier.keptSize, axis, removed),
     largestCoefficient: of(LARGEST_COEFFICIENT, espalier.largestCoefficient, analysis, reg),
-    largestFactor: of(LARGEST_FACTOR, espalier.largestFactor, espalier.constant(), 1, 1),
+    largestFactor: of(LARGEST_FACTOR, espalier.largestFactor, espalier.lr.constant(), 1, 1),
     largestStepping: of(LARGEST_STEPPING, espalier.largestStepping, options),
     load: of(LOAD, espalier.load, new Uint8Array(0), {}),
     loadLibtorch: of(LOAD_LIBTORCH, espalier.loadLibtorch, {}),
@@ -206,7 +206,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     softmax: of(functional.SOFTMAX, espalier.softmax, x, 0),
     sparsify: of(SPARSIFY, espalier.sparsify, model, sparsify),
     stabilityBound: of(STABILITY_BOUND, espalier.stabilityBound, { lr: 0.1 }),
-    step: of(STEP, espalier.step, { every: 1 }),
+    'lr.step': of(STEP, espalier.lr.step, { every: 1 }),
     survives: of(SIGNATURES.survives, espalier.survives, axis, 0, removed),
     train: of(TRAIN, espalier.train, model, options),
     unitCount: of(UNIT_COUNT, espalier.unitCount, analysis),

@@ -1,4 +1,5 @@
-import { run, type ScriptModule, Tensor } from 'espalier'
+import { type ScriptModule, Tensor } from 'espalier'
+import { run } from 'espalier/torch'
 import { numbers } from '../torch/support.js'
 
 /** The model with what the plan removed set to zero: it computes what the small one must. */

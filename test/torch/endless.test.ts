@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import {
-  call,
   define,
   evaluate,
   inMemory,
@@ -14,6 +13,7 @@ import {
   Tensor,
   train,
 } from 'espalier'
+import { call } from 'espalier/torch'
 import { describe, expect, test } from 'vitest'
 import { PACKAGE_ROOT } from '../../lib/libtorch/index.js'
 import { failure, model } from './support.js'

@@ -1,4 +1,5 @@
-import { argmax, crossEntropy, crossEntropySync, load, mseLoss, mseLossSync, softmax, Tensor } from 'espalier'
+import { load, Tensor } from 'espalier'
+import { argmax, crossEntropy, crossEntropySync, mseLoss, mseLossSync, softmax } from 'espalier/torch'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expected, failure, model, numbers, smallInput } from './support.js'
 

@@ -2,7 +2,8 @@
 // names; see hooks.test.ts.
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { call, load, scope, Tensor } from 'espalier'
+import { load, scope, Tensor } from 'espalier'
+import { call } from 'espalier/torch'
 
 /** @param {() => void} onHook */
 async function backward(onHook) {

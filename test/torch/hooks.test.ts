@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { call, keep, Tensor } from 'espalier'
+import { keep, Tensor } from 'espalier'
+import { call } from 'espalier/torch'
 import { describe, expect, it } from 'vitest'
 
 const program = fileURLToPath(new URL('hooks-program.mjs', import.meta.url))

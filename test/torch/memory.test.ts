@@ -1,4 +1,5 @@
-import { define, inMemory, load, run, setMemoryLimit, sgd, Tensor, train } from 'espalier'
+import { define, inMemory, load, setMemoryLimit, sgd, Tensor, train } from 'espalier'
+import { run } from 'espalier/torch'
 import { afterEach, expect, test } from 'vitest'
 import { failure, model, smallInput } from './support.js'
 

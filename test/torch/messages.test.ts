@@ -1,4 +1,5 @@
-import { call, define, load, loadUntrusted, prune, run, type ScriptModule, Tensor } from 'espalier'
+import { define, load, loadUntrusted, prune, type ScriptModule, Tensor } from 'espalier'
+import { call, run } from 'espalier/torch'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runsWhenLoaded } from '../support/networks.js'
 import { failure } from './support.js'

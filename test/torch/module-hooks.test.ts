@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { call, define, keep, load, type ModuleOutput, type ScriptModule, scope, Tensor } from 'espalier'
+import { define, keep, load, type ModuleOutput, type ScriptModule, scope, Tensor } from 'espalier'
+import { call } from 'espalier/torch'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { expectClose, failure, model, numbers } from './support.js'
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { call, load, type ModuleInput, run, type ScriptModule, Tensor } from 'espalier'
+import { load, type ModuleInput, type ScriptModule, Tensor } from 'espalier'
+import { call, run } from 'espalier/torch'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { expectClose, expected, failure, model, numbers, smallInput } from './support.js'
 

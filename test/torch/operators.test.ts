@@ -1,4 +1,5 @@
-import { call, type OpArg, type OpCall, run, Tensor } from 'espalier'
+import { Tensor } from 'espalier'
+import { call, type OpArg, type OpCall, run } from 'espalier/torch'
 import { describe, expect, test } from 'vitest'
 import { expectClose, failure, numbers } from './support.js'
 

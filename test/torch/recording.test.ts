@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { type Analysis, analyse, define, load, type OpRecord, type ScriptModule, Tensor } from 'espalier'
+import { type Analysis, define, load, type ScriptModule, Tensor } from 'espalier'
+import { analyse, type OpRecord } from 'espalier/analysis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { failure, model } from './support.js'
 

@@ -1,4 +1,5 @@
-import { call, load, manualSeed, type OpCall, run, setThreads, Tensor, threads, torchVersion } from 'espalier'
+import { load, manualSeed, setThreads, Tensor } from 'espalier'
+import { call, type OpCall, run, threads, torchVersion } from 'espalier/torch'
 import { describe, expect, test } from 'vitest'
 import { expectClose, expected, failure, model, numbers, smallInput } from './support.js'
 

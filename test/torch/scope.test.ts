@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { call, keep, run, scope, Tensor } from 'espalier'
+import { keep, scope, Tensor } from 'espalier'
+import { call, run } from 'espalier/torch'
 import { expect, test } from 'vitest'
 
 const ones = () => Tensor.full([1], 1)

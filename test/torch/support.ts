@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { EspalierError, Tensor, type TypedArray } from 'espalier'
+import { EspalierError, Tensor } from 'espalier'
+import type { TypedArray } from 'espalier/torch'
 import { expect } from 'vitest'
 
 const fixtures = new URL('../fixtures/', import.meta.url)

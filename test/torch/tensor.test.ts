@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
-import { call, type DType, Tensor, type TypedArray } from 'espalier'
+import { type DType, Tensor } from 'espalier'
+import { call, type TypedArray } from 'espalier/torch'
 import { describe, expect, test } from 'vitest'
 import { failure, numbers } from './support.js'
 

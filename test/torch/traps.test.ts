@@ -1,4 +1,6 @@
-import { analyse, call, define, load, prune, run, type ScriptModule, Tensor } from 'espalier'
+import { define, load, prune, type ScriptModule, Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
+import { call, run } from 'espalier/torch'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runsWhenLoaded, seeded } from '../support/networks.js'
 import { failure, numbers } from './support.js'

@@ -1,15 +1,5 @@
-import {
-  analyse,
-  constantL2,
-  inMemory,
-  type LrSchedule,
-  Random,
-  type ScriptModule,
-  sgd,
-  Tensor,
-  type TrainOptions,
-  train,
-} from 'espalier'
+import { constantL2, inMemory, type LrSchedule, Random, type ScriptModule, sgd, Tensor, train } from 'espalier'
+import { analyse, type TrainOptions } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { network } from '../support/networks.js'
 

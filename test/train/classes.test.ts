@@ -1,4 +1,6 @@
-import { call, define, evaluate, inMemory, lossFunction, type ScriptModule, sgd, Tensor, train } from 'espalier'
+import { define, evaluate, inMemory, type ScriptModule, sgd, Tensor, train } from 'espalier'
+import { lossFunction } from 'espalier/analysis'
+import { call } from 'espalier/torch'
 import { describe, expect, it } from 'vitest'
 
 /** Gives its input back, and trains nothing that matters. */

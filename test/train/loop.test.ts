@@ -5,9 +5,9 @@ import {
   type Dataset,
   type EpochEvent,
   evaluate,
+  lr,
   randomShift,
   sgd,
-  step,
   type TrainEvent,
   type TrainOptions,
   train,
@@ -75,7 +75,7 @@ describe('evaluate', () => {
 describe('train', () => {
   it('tells of every step and every epoch', async () => {
     const model = source.clone().eval()
-    const schedule = step({ every: 1, gamma: 0.5 })
+    const schedule = lr.step({ every: 1, gamma: 0.5 })
     const validation = first(data.validation, 100)
     const records = await collect(
       train(model, options({ epochs: 2, schedule, data: { train: first(data.train, 200), validation } })),

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { analyse, load, setThreads, Tensor } from '../../../dist/index.js'
+import { analyse } from '../../../dist/analysis.js'
+import { load, setThreads, Tensor } from '../../../dist/index.js'
 import { ms, startPython, summary } from './support.mjs'
 
 /** What a pass of record, analysis and groups may cost, in eager forwards. */

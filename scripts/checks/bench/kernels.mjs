@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { adamw, analyse, call, growing, load, run, scope, setThreads, sgd, Tensor } from '../../../dist/index.js'
+import { analyse } from '../../../dist/analysis.js'
+import { adamw, growing, load, scope, setThreads, sgd, Tensor } from '../../../dist/index.js'
+import { call, run } from '../../../dist/torch/index.js'
 import { ms, startPython, summary } from './support.mjs'
 
 /** What each may cost: in units of the other side, and of a forward and backward. */
@@ -26,7 +28,7 @@ const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 3)
   throw new Error(`--rounds is a whole number from 3 on, not ${values.rounds}`)
 
-/** A step of PyTorch's own, as one job. @param {import('../../../dist/index.js').OpCall[]} program */
+/** A step of PyTorch's own, as one job. @param {import('../../../dist/torch/index.js').OpCall[]} program */
 const job = (program) => async () => {
   await run(program, { returns: [] })
 }

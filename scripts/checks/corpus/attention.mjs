@@ -1,6 +1,6 @@
 // Attention in a model: products of two activations, and whether a plan took heads or head dimensions out of each.
 
-import { flatArgs, keptSize, removedUnits } from 'espalier'
+import { flatArgs, keptSize, removedUnits } from 'espalier/analysis'
 
 /** Modes that remove units of attention alone. @type {Readonly<Record<string, readonly string[]>>} */
 export const ATTENTION_KINDS = {
@@ -42,14 +42,14 @@ export function attentionKept(analysis, plan, kinds) {
 }
 
 /** @param {import('espalier').Analysis} analysis */
-const isProduct = (analysis) => (/** @type {import('espalier').OpEntry} */ op) => {
+const isProduct = (analysis) => (/** @type {import('espalier/analysis').OpEntry} */ op) => {
   if (!PRODUCTS.has(op.name)) return false
   const tensors = op.inputs.flatMap((arg) => flatArgs(arg)).map((id) => analysis.record.values[id])
   const made = tensors.filter((value) => value?.kind === 'tensor' && value.role === undefined)
   return made.length > 1
 }
 
-/** @param {import('espalier').Analysis} analysis @param {number} found @param {import('espalier').OpEntry} op */
+/** @param {import('espalier').Analysis} analysis @param {number} found @param {import('espalier/analysis').OpEntry} op */
 function why(analysis, found, op) {
   if (found > 0) return ''
   const values = op.inputs.flatMap((arg) => flatArgs(arg)).filter((id) => analysis.record.values[id]?.kind === 'tensor')
@@ -61,7 +61,7 @@ function why(analysis, found, op) {
     .map((r) => [r.kind, r.operator].filter(Boolean).join(' '))
   if (told.length > 0) return `: fixed by ${[...new Set(told)].slice(0, 3).join(', ')}`
   const shapes = values.map(
-    (id) => `[${/** @type {import('espalier').TensorValue} */ (analysis.record.values[id]).shape}]`,
+    (id) => `[${/** @type {import('espalier/analysis').TensorValue} */ (analysis.record.values[id]).shape}]`,
   )
   return `: no such unit in ${shapes.join(' and ')}`
 }

@@ -4,7 +4,8 @@
 //   node scripts/checks/corpus/prune.mjs TASK     (JSON, see child.mjs)
 
 import { basename, join } from 'node:path'
-import { analyse, EspalierError, flatArgs, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
+import { EspalierError, load, prune, saveManifest, setThreads, Tensor } from 'espalier'
+import { analyse, flatArgs } from 'espalier/analysis'
 import { ATTENTION_KINDS, attentionKept, hasAttention } from './attention.mjs'
 import { readInputs } from './files.mjs'
 import { whyNothing } from './nothing.mjs'
@@ -40,10 +41,10 @@ function failure(error, started, mode) {
   }
 }
 
-/** @param {import('espalier').FreezeReason} reason */
+/** @param {import('espalier/analysis').FreezeReason} reason */
 const wordsOf = ({ kind, operator }) => [kind, operator].filter(Boolean).join(' ')
 
-/** Parameters that only a branch reads which the example does not take. @param {import('espalier').OpRecord} record */
+/** Parameters that only a branch reads which the example does not take. @param {import('espalier/analysis').OpRecord} record */
 function untaken(record) {
   /** @param {boolean} speculative */
   const read = (speculative) =>
@@ -98,11 +99,11 @@ async function pruneIn(mode, analysis) {
     const inputs = readInputs(task.io).map(({ data, shape, dtype }) => Tensor.from(data, shape, { dtype }))
     /** @param {import('espalier').ChannelGroup} group */
     const ofKinds = (group) => (kinds?.includes(group.kind) ? task.ratio : undefined)
-    const scope = mode === 'global' ? 'global' : 'local'
+    const ranking = mode === 'global' ? 'global' : 'local'
     const result = await prune(model, {
       inputs,
       ratio: kinds ? ofKinds : task.ratio,
-      scope,
+      ranking,
       exact: mode === 'exact',
     })
     const { plan } = result

@@ -3,7 +3,8 @@
 //
 // Over the channel: {path, inputs} in; {outcome} out, where an outcome is 'ok', a code, or 'untyped: …'.
 
-import { analyse, EspalierError, load, prune, setThreads, Tensor } from 'espalier'
+import { EspalierError, load, prune, setThreads, Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { readInputs } from '../corpus/files.mjs'
 
 /** @typedef {{ path: string, shapes?: number[][], io?: import('../corpus/files.mjs').CorpusFile['io'] }} Task */

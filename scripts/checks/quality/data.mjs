@@ -55,7 +55,7 @@ function halved(pixels) {
 }
 
 /**
- * @param {import('../../../dist/index.js').ArrayData} x @param {import('../../../dist/index.js').ArrayData} y
+ * @param {import('../../../dist/analysis.js').ArrayData} x @param {import('../../../dist/analysis.js').ArrayData} y
  * @param {number[]} train @param {number[]} test
  * @returns {Data}
  */

@@ -1,6 +1,7 @@
 // What `npm run bench:quality` compares, as a table.
 
-import { cosine, GREG1_PUBLISHED, greg1, greg2, groupL1, groupLasso, growing } from '../../../dist/index.js'
+import { GREG1_PUBLISHED } from '../../../dist/analysis.js'
+import { greg1, greg2, groupL1, groupLasso, growing, lr } from '../../../dist/index.js'
 
 /**
  * How a method spends its training:
@@ -20,7 +21,7 @@ import { cosine, GREG1_PUBLISHED, greg1, greg2, groupL1, groupLasso, growing } f
 export const RECOMMENDED = 'growing, target: plan'
 
 /** Learning rate: held while the penalty grows, or as long, then down. */
-const annealed = cosine({ hold: 0.6, floor: 0.05 })
+const annealed = lr.cosine({ hold: 0.6, floor: 0.05 })
 
 /** As published up to the point where all groups are done; then not held for 10,000 iterations, but 200. */
 const PUBLISHED_GROWTH = { ...GREG1_PUBLISHED, stabilize: 200 }

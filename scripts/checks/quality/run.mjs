@@ -5,17 +5,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { analyse, batches, compensate, cutAndVerify, makePlan, weightsOf } from '../../../dist/analysis.js'
 import {
-  analyse,
-  batches,
-  call,
-  compensate,
-  cosine,
-  cutAndVerify,
   evaluate,
   groupL2,
   load,
-  makePlan,
+  lr,
   Random,
   Run,
   randomShift,
@@ -24,8 +19,8 @@ import {
   sgd,
   Tensor,
   train,
-  weightsOf,
 } from '../../../dist/index.js'
+import { call } from '../../../dist/torch/index.js'
 import { DATASETS } from './data.mjs'
 import { METHODS, PROTOCOLS } from './methods.mjs'
 
@@ -65,7 +60,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     ...common,
     epochs,
     optimizer: sgd({ lr: 0.02, ...DECAY }),
-    schedule: cosine(),
+    schedule: lr.cosine(),
   })
   const sparse = {
     epochs: method.epochs ?? protocol.sparse,
@@ -146,7 +141,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     const model = await load(fileURLToPath(new URL('../../../examples/data/resnet8.script.pt', import.meta.url)))
     initialise(model, new Random(seed, 1))
     const optimizer = sgd({ lr: 0.1, ...DECAY })
-    await finish(train(model, { ...common, epochs: protocol.base, optimizer, schedule: cosine() }))
+    await finish(train(model, { ...common, epochs: protocol.base, optimizer, schedule: lr.cosine() }))
     await model.save(path)
     return model
   }

@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import {
   adamw,
   bnScale,
-  call,
   type Dataset,
   type Device,
   expandTensors,
@@ -30,6 +29,7 @@ import {
   sparsify,
   Tensor,
 } from 'espalier'
+import { call } from 'espalier/torch'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataFile, digits } from '../../../examples/digits.js'
 import { libtorchToBuildWith } from '../../../scripts/setup/libtorch.mjs'

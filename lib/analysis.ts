@@ -1,0 +1,16 @@
+/** `espalier/analysis`: records, groups, plans and cuts step by step, and regularizers, losses and loops from the inside. */
+
+export type { EspalierErrorOptions } from './base/errors.js'
+export * from './cut/index.js'
+export * from './draw/index.js'
+export * from './explain/index.js'
+export { flatArgs, keptCoordinates, keptSize, survives } from './groups/checked.js'
+export * from './groups/index.js'
+export { allFinite } from './importance/checked.js'
+export * from './importance/index.js'
+export type { Libtorch, LoadOptions } from './libtorch/index.js'
+export * from './manifest/index.js'
+export * from './regularize/index.js'
+export * from './report/index.js'
+export * from './run/index.js'
+export * from './train/index.js'

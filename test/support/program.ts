@@ -5,6 +5,7 @@ import { PACKAGE_ROOT } from '../../lib/libtorch/index.js'
 
 /** The package, and a file of it, as a program's source names them. */
 export const espalier = JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/index.js')).href)
+export const espalierTorch = JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/torch/index.js')).href)
 export const example = (name: string): string => JSON.stringify(join(PACKAGE_ROOT, 'examples/data', name))
 
 /** Runs a program in a process of its own. */

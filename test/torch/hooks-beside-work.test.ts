@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { address, espalier, example, run } from '../support/program.js'
+import { address, espalier, espalierTorch, example, run } from '../support/program.js'
 
 // Hooks that do all that they should not, while a worker trains: neither hears of the other.
 
 /** Trains in a worker, and tells its last weights; the main thread may end it no sooner than it has begun. */
 const TRAIN = `
   import { parentPort } from 'node:worker_threads'
-  import { crossEntropy, load, scope, sgd, setThreads, Tensor } from ${espalier}
+  import { crossEntropy, load, scope, setThreads, Tensor } from ${espalierTorch}
+  import { sgd } from ${espalier}
   setThreads(1)
   const network = (await load(${example('resnet8.script.pt')})).train()
   const optimizer = sgd({ lr: 0.05, momentum: 0.9 }).bind(network.parameters())
@@ -41,7 +42,7 @@ const HOOKS: Record<string, [source: string, inForward: string, inBackward?: str
 
 const PROGRAM = `
   import { Worker } from 'node:worker_threads'
-  import { call, crossEntropy, crossEntropySync, load, scope, setThreads, Tensor } from ${espalier}
+  import { call, crossEntropy, crossEntropySync, load, scope, setThreads, Tensor } from ${espalierTorch}
   setThreads(1)
   const worker = () => {
     const thread = new Worker(${address(TRAIN)})

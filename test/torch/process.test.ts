@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { address, espalier, run } from '../support/program.js'
+import { address, espalier, espalierTorch, run } from '../support/program.js'
 import { model } from './support.js'
 
 // What ends a process, or needs one of its own.
@@ -8,7 +8,7 @@ const small = JSON.stringify(model('small.script.pt'))
 
 /** Training without end, with more jobs in the queue than run. */
 const train = `
-  import { call, crossEntropy, load, Tensor } from ${espalier}
+  import { call, crossEntropy, load, Tensor } from ${espalierTorch}
   async function train() {
     const network = (await load(${small})).train()
     const x = call('aten::randn', [[256, 3, 64, 64]])
@@ -112,7 +112,7 @@ test('when no work is left the process ends, whatever was created', () => {
 test('tensors and modules work in several workers and the main thread at the same time', () => {
   const source = `
     import { parentPort } from 'node:worker_threads'
-    import { call, load, scope, Tensor } from ${espalier}
+    import { call, load, scope, Tensor } from ${espalierTorch}
     const network = await load(${small})
     let sum = 0
     for (let i = 0; i < 50; i++) {
@@ -176,7 +176,7 @@ describe('memory', () => {
   /** MiB by which the peak grows while \`body\` runs, after a warm-up in which the heap finds its shape. */
   function growth(body: string): number {
     const { status, stdout, stderr } = run(`
-      import { call, crossEntropy, load, scope, Tensor } from ${espalier}
+      import { call, crossEntropy, load, scope, Tensor } from ${espalierTorch}
       const peak = () => process.resourceUsage().maxRSS / 1024
       const work = async (rounds) => { ${body} }
       await work(100)

@@ -247,7 +247,7 @@ export class ScriptModule {
     RECORD.check(inputs, options)
     const { execute = false, methods = {} } = options
     if (this.device !== 'cpu') {
-      const copy = await this.to('cpu', options)
+      const copy = await this.to('cpu', { signal: options.signal })
       const moved = Object.entries(methods).map(([name, given]) => [name, onDevice(given, 'cpu')])
       const there = { ...options, methods: Object.fromEntries(moved) }
       return copy.record(onDevice(inputs, 'cpu'), there).finally(() => copy.dispose())

@@ -29,10 +29,9 @@ bool IsCode(std::string_view name, std::string_view end) {
   return name.substr(0, kCode.size()) == kCode && EndsWith(name, end);
 }
 
-// The pickle's tensor data stand in a folder of its name. Sources have pickles of their own, for messages.
+// The pickle's tensor data stand in a folder of its name.
 std::optional<std::string> FolderOfData(std::string_view name) {
   if (name == "data.pkl" || name == "constants.pkl") return std::string(name.substr(0, name.size() - 4)) + "/";
-  if (IsCode(name, ".debug_pkl")) return "";
   return std::nullopt;
 }
 
@@ -45,28 +44,23 @@ std::string ModuleOf(std::string_view name) {
 
 class Checker {
  public:
-  Checker(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits)
-      : inflate_(inflate), limits_(limits), root_(Root(entries)) {
+  Checker(const std::vector<Entry>& entries, const Inflate& inflate, const IsDebug& is_debug, const Limits& limits)
+      : inflate_(inflate), is_debug_(is_debug), limits_(limits), root_(Root(entries)) {
     for (const Entry& entry : entries) sizes_.emplace(Lower(entry.name), entry.size);
   }
 
   void Check(const Entry& entry) {
     // What is beside the archive's folder is never read.
     if (entry.name.substr(0, root_.size()) != root_) return;
-    std::string inflated;
-    if (!entry.stored) {
-      try {
-        inflated = inflate_(entry);
-      } catch (const std::bad_alloc&) {
-        throw;
-      } catch (const std::exception&) {
-        throw Damaged(Quoted(entry.name) + " does not inflate");
-      }
-    }
-    const std::string_view content = entry.stored ? entry.packed : inflated;
-    if (Crc32(content) != entry.crc) throw Damaged("the checksum of its record " + Quoted(entry.name) + " is wrong");
     // LibTorch looks names up whatever their case.
     const std::string name = Lower(entry.name.substr(root_.size()));
+    // Sources have pickles of their own, for messages.
+    if (IsCode(name, ".debug_pkl")) {
+      if (!IsSoundDebug(entry)) damaged_.push_back(entry);
+      return;
+    }
+    std::string inflated;
+    const std::string_view content = Content(entry, inflated);
     if (const auto folder = FolderOfData(name)) {
       const StorageSize size = [&](std::string_view key) { return SizeOf(*folder, key); };
       memory_ += CheckPickle(content, size, limits_);
@@ -82,21 +76,52 @@ class Checker {
   }
 
   void CheckWhole() const { CheckDefinitions(definitions_, limits_); }
+  std::vector<Entry> TakeDamaged() { return std::move(damaged_); }
 
  private:
+  // `inflated` holds it where the archive itself does not.
+  std::string_view Content(const Entry& entry, std::string& inflated) const {
+    if (!entry.stored) {
+      try {
+        inflated = inflate_(entry);
+      } catch (const std::bad_alloc&) {
+        throw;
+      } catch (const std::exception&) {
+        throw Damaged(Quoted(entry.name) + " does not inflate");
+      }
+    }
+    const std::string_view content = entry.stored ? entry.packed : inflated;
+    if (Crc32(content) != entry.crc) throw Damaged("the checksum of its record " + Quoted(entry.name) + " is wrong");
+    return content;
+  }
+
+  bool IsSoundDebug(const Entry& entry) const {
+    try {
+      std::string inflated;
+      const std::string_view content = Content(entry, inflated);
+      CheckPickle(
+          content, [](std::string_view) { return std::optional<uint64_t>(); }, limits_);
+      return is_debug_(content);
+    } catch (const Refusal&) {
+      return false;
+    }
+  }
+
   std::optional<uint64_t> SizeOf(const std::string& folder, std::string_view key) const {
-    if (folder.empty() || key.find('\0') != std::string_view::npos) return std::nullopt;
+    if (key.find('\0') != std::string_view::npos) return std::nullopt;
     const auto found = sizes_.find(Lower(std::string(root_) + folder + std::string(key)));
     if (found == sizes_.end()) return std::nullopt;
     return found->second;
   }
 
   const Inflate& inflate_;
+  const IsDebug& is_debug_;
   const Limits& limits_;
   const std::string_view root_;
   std::unordered_map<std::string, uint64_t> sizes_;
   uint64_t memory_ = 0;
   std::vector<Definition> definitions_;
+  std::vector<Entry> damaged_;
 };
 
 }  // namespace
@@ -115,10 +140,12 @@ bool HasEntry(const std::vector<Entry>& entries, std::string_view part) {
   });
 }
 
-void CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits) {
-  Checker checker(entries, inflate, limits);
+std::vector<Entry> CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const IsDebug& is_debug,
+                                const Limits& limits) {
+  Checker checker(entries, inflate, is_debug, limits);
   for (const Entry& entry : entries) checker.Check(entry);
   checker.CheckWhole();
+  return checker.TakeDamaged();
 }
 
 }  // namespace espalier::archive

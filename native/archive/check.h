@@ -19,7 +19,12 @@ std::string_view Root(const std::vector<Entry>& entries);
 // Whether a name below the root starts with `part`.
 bool HasEntry(const std::vector<Entry>& entries, std::string_view part);
 
+// Whether a pickle that was checked holds debug information.
+using IsDebug = std::function<bool(std::string_view pickle)>;
+
 // Checksums of all entries in the archive's folder, and the pickles and programs that LibTorch reads. Throws Refusal.
-void CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const Limits& limits);
+// Returns the entries of debug information that is damaged: a program runs without it.
+std::vector<Entry> CheckEntries(const std::vector<Entry>& entries, const Inflate& inflate, const IsDebug& is_debug,
+                                const Limits& limits);
 
 }  // namespace espalier::archive

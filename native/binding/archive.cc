@@ -19,6 +19,7 @@
 #include "binding/descriptor.h"
 #include "binding/errors.h"
 #include "binding/values.h"
+#include "script/debug_information.h"
 #include "script/out_of_memory.h"
 
 namespace espalier {
@@ -35,6 +36,11 @@ class BytesReader : public caffe2::serialize::ReadAdapterInterface {
     return n;
   }
   std::string_view view() const { return bytes_; }
+  // LibTorch finds no entry of that name any more.
+  void Hide(const archive::Entry& entry) {
+    const size_t end = static_cast<size_t>(entry.name.data() - bytes_.data()) + entry.name.size();
+    bytes_[end - 1] = '_';
+  }
 
  private:
   std::string bytes_;
@@ -151,7 +157,9 @@ std::shared_ptr<caffe2::serialize::ReadAdapterInterface> OpenArchive(std::string
         throw;
       }
     };
-    archive::CheckEntries(entries, inflate, limits);
+    for (const archive::Entry& entry : archive::CheckEntries(entries, inflate, script::IsDebugInformation, limits)) {
+      reader->Hide(entry);
+    }
   } catch (const Failure&) {
     throw;
   } catch (const archive::Refusal& refusal) {

@@ -63,8 +63,9 @@ class Follower {
     }
     const bool stale = RemoveStale();
     // What forward runs of it is found again by its trails, when the model is cut again.
-    const bool shared = fate_.path.empty() && !prefixes_.empty();
-    if (stale || edited || shared) fate_.edited = own_.graph;
+    const bool marked = !prefixes_.empty();
+    if (stale || edited || marked) fate_.edited = own_.graph;
+    fate_.only_marked = !stale && !edited;
   }
 
  private:

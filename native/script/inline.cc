@@ -51,8 +51,8 @@ void Number(Node* first, const Node* end, const std::string& prefix) {
 // LibTorch's own Inline loses which module a call was for (and optimises every method first, which is slow).
 class Inliner {
  public:
-  Inliner(const Module& module, Graph& graph, const OnCall& on_call, bool is_root)
-      : module_(module), graph_(graph), on_call_(on_call), is_root_(is_root) {}
+  Inliner(const Module& module, Graph& graph, const OnCall& on_call, const std::string& path)
+      : module_(module), graph_(graph), on_call_(on_call), path_(path) {}
 
   void Run(Block* block) {
     Node* first = block->nodes().front();
@@ -81,7 +81,8 @@ class Inliner {
         if (on_call_ && path && !on_call_(*path, node)) return;
         const bool forward = path && IsForward(node->s(attr::name));
         const std::string call = path ? CallFrom(scope, *path, forward) : scope;
-        Replace(node, *method, node->inputs(), call, TrailInto(node, is_root_ ? path : std::nullopt), forward, depth);
+        const auto whole = path ? std::optional(JoinPath(path_, *path)) : std::nullopt;
+        Replace(node, *method, node->inputs(), call, TrailInto(node, whole), forward, depth);
       }
     } else if (node->kind() == prim::CallFunction) {
       const auto type = node->input(0)->type()->expect<c10::FunctionType>();
@@ -147,7 +148,7 @@ class Inliner {
   const Module& module_;
   Graph& graph_;
   const OnCall& on_call_;
-  const bool is_root_;
+  const std::string& path_;
   size_t count_ = 0;
   std::map<std::string, int> calls_;  // of each module's forward, so far
 };
@@ -161,12 +162,13 @@ bool IsForward(const std::string& method) {
 }
 
 std::string TrailInto(const Node* call, const std::optional<std::string>& path) {
-  const bool own = path && path->empty() && call->s(attr::name) != "forward";
-  return TrailOf(call) + (own ? "=" + call->s(attr::name) : "") + "/";
+  const std::string& method = call->s(attr::name);
+  const bool named = path && (path->empty() ? method != "forward" : !IsForward(method));
+  return TrailOf(call) + (named ? "=" + JoinPath(*path, method) : "") + "/";
 }
 
-void InlineCalls(const Module& module, Graph& graph, const OnCall& on_call, bool is_root) {
-  Inliner(module, graph, on_call, is_root).Run(graph.block());
+void InlineCalls(const Module& module, Graph& graph, const OnCall& on_call, const std::string& path) {
+  Inliner(module, graph, on_call, path).Run(graph.block());
 }
 
 }  // namespace espalier::script

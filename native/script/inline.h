@@ -16,14 +16,14 @@ using OnCall = std::function<bool(const std::string& path, torch::jit::Node* cal
 // Puts the bodies of all methods and functions in the place of their calls, each node with the scope of the module that
 // it came from, and with its trail. LibTorch's own Inline loses which module a call was for, and optimises every method
 // first, which is slow.
-// `is_root`: the module is none of another one's, and trails name its own methods.
+// `path`: of the module itself.
 void InlineCalls(const torch::jit::Module& module, torch::jit::Graph& graph, const OnCall& on_call = {},
-                 bool is_root = true);
+                 const std::string& path = "");
 
 // What a call of a module by its caller is compiled to: `forward`, or `forward1` for the second time in a trace.
 bool IsForward(const std::string& method);
 
-// What the trails of a called method's nodes begin with; `path`: of its module.
+// What the trails of a called method's nodes begin with; `path`: of its module, as the root knows it.
 std::string TrailInto(const torch::jit::Node* call, const std::optional<std::string>& path);
 
 }  // namespace espalier::script

@@ -54,6 +54,7 @@ class Fates {
     for (auto& [key, all] : shared) {
       if (all.size() == 1) continue;
       for (MethodFate* fate : all) {
+        if (fate->only_marked) fate->edited = nullptr;
         if (fate->edited != nullptr) Drop(*fate, "its class is shared by several modules, which are cut apart");
       }
       const auto dropped = std::find_if(all.begin(), all.end(), [](const MethodFate* fate) { return fate->Goes(); });

@@ -39,6 +39,7 @@ struct MethodFate {
   std::vector<ClosedBranch> closed;           // of it
   bool internal = false;                      // no part of the interface: it may go
   std::shared_ptr<torch::jit::Graph> edited;  // when its code must change
+  bool only_marked = false;                   // it is the same code, with its trails
   std::vector<std::string> reads;             // tensors and lists of them that it reads
   std::set<std::string> calls;                // other methods of its module, where that is the root
 };

@@ -125,15 +125,19 @@ NodeFacts FactsOf(const Node* node) {
   return facts;
 }
 
-// The calls of the root's own methods, by the trails of what they came to: a flat graph from a file knows them, too.
-void AddOwnCalls(PreparedGraph& prepared) {
+// The calls by the trails of what they came to: a flat graph from a file knows them, too.
+void AddCalls(PreparedGraph& prepared) {
   std::set<std::string> known;
+  for (const auto& call : prepared.calls) known.insert(call.trail);
   for (const Node* node : prepared.nodes) {
     const std::string trail = TrailOf(node);
     for (size_t at = trail.find('='); at != std::string::npos; at = trail.find('=', at + 1)) {
       const size_t end = trail.find('/', at);
       if (end == std::string::npos || !known.insert(trail.substr(0, end + 1)).second) continue;
-      prepared.calls.push_back({"", trail.substr(at + 1, end - at - 1), trail.substr(0, end + 1)});
+      const std::string name = trail.substr(at + 1, end - at - 1);
+      const size_t dot = name.rfind('.');
+      const std::string path = dot == std::string::npos ? "" : name.substr(0, dot);
+      prepared.calls.push_back({path, name.substr(dot + 1), trail.substr(0, end + 1)});
     }
   }
 }
@@ -151,12 +155,13 @@ PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std:
       module, graph,
       [&](const std::string& at, Node* call) {
         if (own_calls_stay && at.empty()) return false;
-        const std::string trail = TrailInto(call, at);
-        if (!at.empty()) calls.push_back({at, call->s(attr::name), trail});
+        const std::string whole = JoinPath(path, at);
+        const std::string trail = TrailInto(call, whole);
+        if (!whole.empty()) calls.push_back({whole, call->s(attr::name), trail});
         if (told) told(call, trail);
         return true;
       },
-      path.empty());
+      path);
   torch::jit::InlineForkWait(prepared.graph);
   FoldAttributes(module, graph, assigned);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
@@ -171,7 +176,7 @@ PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std:
   torch::jit::EraseShapeInformation(prepared.graph);
   prepared = Numbered(prepared.graph);
   prepared.calls = std::move(calls);
-  AddOwnCalls(prepared);
+  AddCalls(prepared);
   prepared.assigned = assigned;
   return prepared;
 }

@@ -27,8 +27,8 @@ std::string ScopeOf(const torch::jit::Node* node);
 std::string WithoutCalls(const std::string& call);
 
 // Where a node came from: its number in the method that it is written in, behind the numbers of the calls that lead
-// there, those of the root's own methods with their names ("12/3=window/7"). The same code has the same trail wherever
-// it was put. Empty for a node that was made later.
+// there, those of other methods than forward with their names ("12/3=memory.read/7"). The same code has the same trail
+// wherever it was put. Empty for a node that was made later.
 std::string TrailOf(const torch::jit::Node* node);
 void SetTrail(torch::jit::Node* node, const std::string& trail);
 

@@ -15,7 +15,8 @@ namespace prim = c10::prim;
 std::set<std::string> Sizing(const PreparedGraph& prepared) {
   const auto is_number = [](const Value* value) {
     const auto kind = value->type()->kind();
-    return kind == c10::TypeKind::IntType || kind == c10::TypeKind::BoolType || kind == c10::TypeKind::NoneType;
+    return kind == c10::TypeKind::IntType || kind == c10::TypeKind::FloatType || kind == c10::TypeKind::BoolType ||
+           kind == c10::TypeKind::NoneType;
   };
   const auto sizes = [&](const Value* number) {
     std::vector<const Value*> open = {number};

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { masked } from '../support/masked.js'
 import { network, uniform } from '../support/networks.js'
 import { python } from '../support/python.js'
-import { expectClose, failure, numbers } from './support.js'
+import { expectClose, failure, model, numbers } from './support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-inner-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -18,10 +18,10 @@ const REST = 'torch.linear(torch.relu(torch.linear(h, self.b.weight)), self.c.we
 
 /** Cut to half, as it is and from its file, and the original with what was removed at zero. */
 async function cut(source: string, options: Partial<PruneOptions> = {}, rows = 4) {
-  const model = await network(source, SHAPES)
-  const result = await prune(model, { inputs: [x], ratio: 0.5, ...options })
+  const whole = await network(source, SHAPES)
+  const result = await prune(whole, { inputs: [x], ratio: 0.5, ...options })
   expect(result.small.parameters().get('a.weight')!.shape).toEqual([rows, 6])
-  const zeroed = await masked(model, result.plan.keep as never)
+  const zeroed = await masked(whole, result.plan.keep as never)
   const modules = [result.small, await load(await result.small.toBuffer())]
   for (const each of modules) {
     expectClose((await each.forward(x)) as Tensor, numbers((await zeroed.forward(x)) as Tensor), 1e-4)
@@ -149,9 +149,9 @@ def forward(self, x: Tensor) -> Tensor:
   h = torch.relu(self.shape(torch.linear(x, self.a.weight)))
   return torch.linear(torch.relu(self.shape(torch.linear(h, self.b.weight))), self.c.weight)
 `
-    const model = await network(source, SHAPES)
+    const whole = await network(source, SHAPES)
     const ratio: PruneOptions['ratio'] = ({ members }) => (members.some(({ name }) => name === 'a.weight') ? 0.5 : 0.25)
-    const { small, interface: report } = await prune(model, { inputs: [x], ratio })
+    const { small, interface: report } = await prune(whole, { inputs: [x], ratio })
     expect(report.closed).toEqual([
       { method: 'shape', reason: '`forward` calls it several times, and each is cut apart', whole: true },
     ])
@@ -191,6 +191,25 @@ def features(self, x: Tensor) -> None:
     expect(report.methods.cut).toEqual(['pool'])
     expect(((await small.callMethod('pool', [x])) as Tensor).shape).toEqual([5, 2])
     for (const mode of ['max', 'halves']) expect(await raises(small, 'pool', [x, mode])).toMatch('branch of `pool`')
+  })
+
+  it('one of a submodule is cut along, and again when the model is cut again', async () => {
+    let whole = (await load(model('encoded.script.pt'))).eval()
+    for (const width of [8, 4]) {
+      const { small, plan, interface: report } = await prune(whole, { inputs: [x], ratio: 0.5 })
+      expect(report.methods).toEqual({ kept: [], cut: ['encoder.encode'], dropped: [] })
+      const zeroed = await masked(whole, plan.keep as never)
+      const kept = (plan.keep['encoder.body.weight'] as Record<number, readonly number[]>)[0]!
+      expect(kept).toHaveLength(width)
+      const wanted = numbers((await zeroed.callMethod('encoder.encode', [x])) as Tensor)
+      const again = await load(await small.toBuffer())
+      for (const each of [small, again]) {
+        const narrow = wanted.filter((_, i) => kept.includes(i % (2 * width)))
+        expectClose((await each.callMethod('encoder.encode', [x])) as Tensor, narrow, 1e-5)
+        expect(await raises(each, 'encoder.encode', [x, true])).toMatch('branch of `encode`')
+      }
+      whole = again
+    }
   })
 
   it.skipIf(python === undefined)(

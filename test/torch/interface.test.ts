@@ -213,6 +213,20 @@ describe('methods of a small network', () => {
   })
 })
 
+it('a method that sets a number which forward computes with, but no size, stays', async () => {
+  const counting = (await load(model('counting.script.pt'))).eval()
+  const { small, interface: report } = await prune(counting, { inputs: [x], ratio: 0.5 })
+  expect(report.methods).toEqual({ kept: ['reset'], cut: [], dropped: [] })
+  const first = numbers((await small.forward(x)) as Tensor)
+  expectClose(
+    (await small.forward(x)) as Tensor,
+    first.map((value) => value + 0.01),
+    1e-5,
+  )
+  await small.callMethod('reset')
+  expectClose((await small.forward(x)) as Tensor, first, 1e-6)
+})
+
 it('an attribute that a method sets is no constant of forward', async () => {
   const source = [
     'def forward(self, x: Tensor) -> Tensor:',

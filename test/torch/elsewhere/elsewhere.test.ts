@@ -124,6 +124,27 @@ describe('a model elsewhere', () => {
       expectEqual(await back.forward(...x), await wanted.small.forward(...x))
     })
   })
+
+  it('its methods beside forward are cut there as on the CPU', async () => {
+    await scope(async () => {
+      const own = await load(model('policy.script.pt'))
+      const x = uniform([5, 6])
+      const there = await own.to(THERE)
+      const moved = x.to(THERE)
+      const wanted = await prune(own, { inputs: [x], ratio: () => 0.5, methods: { logits: [x], reset: [] } })
+      const got = await prune(there, {
+        inputs: [moved],
+        ratio: () => 0.5,
+        methods: { logits: [moved], reset: [] },
+      })
+      expect(got.plan.params[1]).toBeLessThan(got.plan.params[0])
+      expect(got.plan.keep).toEqual(wanted.plan.keep)
+      expect(got.interface).toEqual(wanted.interface)
+      for (const method of ['logits', 'value', 'forward']) {
+        expectEqual(await got.small.callMethod(method, [moved]), await wanted.small.callMethod(method, [x]))
+      }
+    })
+  })
 })
 
 const REGULARIZERS: [name: string, make: () => RegularizerFactory][] = [

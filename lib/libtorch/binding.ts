@@ -210,7 +210,6 @@ export interface NativeBinding {
     options: JobOptions,
   ): Promise<NativeOutput>
   moduleMethods(module: ModuleHandle): string[]
-  moduleClone(module: ModuleHandle): ModuleHandle
   moduleTo(
     module: ModuleHandle,
     device: string | null,

@@ -129,7 +129,7 @@ export class Prunable {
    */
   static async of(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
     PRUNABLE_OF.check(model, options)
-    const copy = model.clone().eval()
+    const copy = (await model.clone({ signal: options.signal })).eval()
     try {
       return await Prunable.owning(copy, options)
     } catch (error) {

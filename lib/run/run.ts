@@ -47,7 +47,9 @@ let mustBeRun: (value: unknown) => void
  */
 export class Run implements AsyncIterable<RunEvent> {
   readonly #options: SparsifyOptions
+  /** The module given, until the run begins. */
   #model: ScriptModule
+  #begun = false
   #result: SparsifyResult | undefined
   readonly #checkpoints: Checkpoints | undefined
   readonly #history: SparsifyResult['history'] = []
@@ -65,12 +67,16 @@ export class Run implements AsyncIterable<RunEvent> {
     this.#options = options
     this.#checkpoints =
       options.checkpoint === undefined ? undefined : new Checkpoints(model, options, options.checkpoint)
-    this.#model = model.clone().eval()
+    this.#model = model
   }
 
-  /** The module in work: the copy in training, then the small one. Dispose it when the run is given up. */
+  /**
+   * The module in work: the copy in training, then the small one. Dispose it when the run is given up. There is none before the
+   * first record is asked for.
+   */
   get model(): ScriptModule {
     mustBeRun(this)
+    if (!this.#begun) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the run has not begun')
     return this.#model
   }
 
@@ -84,9 +90,9 @@ export class Run implements AsyncIterable<RunEvent> {
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, void> {
     mustBeRun(this)
     const resumed = await this.#checkpoints?.read()
+    this.#model = resumed?.model ?? (await this.#model.clone({ signal: this.#options.signal })).eval()
+    this.#begun = true
     if (resumed !== undefined) {
-      this.#model.dispose()
-      this.#model = resumed.model
       this.#history.push(...resumed.state.history)
       Object.assign(this.#evaluations, resumed.state.evaluations)
     }

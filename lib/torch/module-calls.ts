@@ -83,6 +83,8 @@ export const CALL_METHOD = signature(
   ['options', RUN_OPTIONS],
 )
 /** @internal */
+export const MODULE_CLONE = signature('ScriptModule.clone', ['options', SIGNAL_OPTIONS])
+/** @internal */
 export const MODULE_TO = signature(
   'ScriptModule.to',
   ['target', either('a device or a dtype', DEVICE, DTYPE)],

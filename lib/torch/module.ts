@@ -23,6 +23,7 @@ import {
   CUT,
   FORWARD,
   FORWARD_WITH,
+  MODULE_CLONE,
   MODULE_TO,
   type ModuleInput,
   type ModuleOutput,
@@ -202,11 +203,14 @@ export class ScriptModule {
   }
 
   /**
-   * A copy that shares nothing with this module; gradients are not copied. Blocks for the time of a save and a load, as long as
-   * a job that works on the module runs, and can't be cancelled: `to` a device can.
+   * A copy that shares nothing with this module; gradients are not copied.
+   *
+   * @throws EspalierError ERR_ABORTED
    */
-  clone(): ScriptModule {
-    return wrapModule(binding().moduleClone(moduleHandleOf(this)), this.repairs)
+  async clone(options: SignalOptions = {}): Promise<ScriptModule> {
+    MODULE_CLONE.check(options)
+    const handle = await withSignal(options, (job) => binding().moduleTo(moduleHandleOf(this), null, null, job))
+    return wrapModule(handle, this.repairs, this.interface)
   }
 
   /** Where its parameters and buffers are, by the first of them; `'cpu'` when it has none. */

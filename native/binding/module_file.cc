@@ -213,15 +213,6 @@ Napi::Value ModuleExtraFiles(const Napi::CallbackInfo& info) {
   return list;
 }
 
-// moduleClone(module): module
-Napi::Value ModuleClone(const Napi::CallbackInfo& info) {
-  const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
-  auto locked = native.Use().LockHere(info.Env());
-  std::optional<torch::jit::Module> copy;
-  OnDeepStack([&] { copy = Copy(locked.module()); });
-  return WrapModule(info.Env(), *copy, native.extra_files);
-}
-
 // moduleTo(module, device | null, dtype | null, job options): Promise<module>
 Napi::Value ModuleTo(const Napi::CallbackInfo& info) {
   const NativeModule& native = FromHandle<NativeModule>(info[0], "module");
@@ -252,7 +243,6 @@ void RegisterModuleFile(Napi::Env, Napi::Object exports) {
   Export<ModuleSave>(exports, "moduleSave");
   Export<ModuleBytes>(exports, "moduleBytes");
   Export<ModuleExtraFiles>(exports, "moduleExtraFiles");
-  Export<ModuleClone>(exports, "moduleClone");
   Export<ModuleTo>(exports, "moduleTo");
 }
 

@@ -83,7 +83,7 @@ describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
 
 it('a hook adds to each what apply() adds', async () => {
   const after = async (isHooked: boolean) => {
-    const copy = model.clone()
+    const copy = await model.clone()
     for (const each of copy.parameters().values()) each.requiresGrad = true
     const regularizer = await constantL2({ reg: 1 }).attach({ model: copy, groups, iterations: 1 })
     if (isHooked) regularizer.hook()
@@ -98,7 +98,7 @@ it('a hook adds to each what apply() adds', async () => {
 })
 
 it('statistics receive none, and what is not trained neither', async () => {
-  const copy = model.clone()
+  const copy = await model.clone()
   const frozen = copy.parameters().get('bn.weight')!
   for (const each of copy.parameters().values()) each.requiresGrad = each !== frozen
   const regularizer = await constantL2({ reg: 1 }).attach({ model: copy, groups, iterations: 1 })

@@ -230,7 +230,7 @@ describe('sparsify', () => {
   })
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses weights with %s and names the parameter', async (bad) => {
-    const broken = model.clone()
+    const broken = await model.clone()
     const [name, weight] = [...broken.parameters()].find(([n]) => n.includes('conv') && n.endsWith('weight'))!
     const values = weight.data() as Float32Array
     values[0] = bad

@@ -4,7 +4,7 @@ import { numbers } from '../torch/support.js'
 
 /** The model with what the plan removed set to zero: it computes what the small one must. */
 export async function masked(network: ScriptModule, keep: Record<string, Record<number, readonly number[]>>) {
-  const copy = network.clone().eval()
+  const copy = (await network.clone()).eval()
   for (const [name, dims] of Object.entries(keep)) {
     const tensor = copy.parameters().get(name) ?? copy.buffers().get(name)
     if (tensor === undefined) continue

@@ -35,7 +35,7 @@ const byHand: CutRequest = {
 }
 
 async function masked(network: ScriptModule): Promise<ScriptModule> {
-  const copy = network.clone().eval()
+  const copy = (await network.clone()).eval()
   const gone = Array.from({ length: 16 }, (_, i) => i).filter((i) => !keep.includes(i))
   const index = Tensor.from(BigInt64Array.from(gone, BigInt), [gone.length])
   const parameters = copy.parameters()

@@ -22,7 +22,7 @@ describe('extra files of the archive', () => {
     await raises.save(path)
     const recording = await raises.record([Tensor.from([1, 2], [2])])
     const copies = [
-      ...[raises, raises.clone(), await raises.to('float64'), await raises.cut(recording, nothing)],
+      ...[raises, await raises.clone(), await raises.to('float64'), await raises.cut(recording, nothing)],
       ...[await load(path), await load(await raises.toBuffer())],
     ]
     for (const each of copies) {

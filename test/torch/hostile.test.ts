@@ -118,7 +118,7 @@ describe('how deep a program may be', () => {
   })
   test('up to there it loads, runs and is copied', async () => {
     const model = await load(nested(1900), { limits: { depth: 2000 } })
-    const copy = model.clone()
+    const copy = await model.clone()
     copy.forwardSync(smallInput())
     const recording = await copy.record([smallInput()])
     expect(recording.record.ops.length).toBeGreaterThan(3)
@@ -133,7 +133,7 @@ describe('how deep a program may be', () => {
       program((source) => chains[kind]!(source, 300)),
       { limits: { depth: 400 } },
     )
-    model.clone().forwardSync(smallInput())
+    ;(await model.clone()).forwardSync(smallInput())
   })
   test('counts classes in files of their own', async () => {
     const files = Array.from({ length: 400 }, (_, k) => ({
@@ -171,7 +171,7 @@ test('extra files are no part of the program, whatever their names: they are car
     data: Buffer.from(text),
   }))
   const model = await load(writeZip([...readZip(small()), ...files]))
-  const again = await load(await model.clone().toBuffer())
+  const again = await load(await (await model.clone()).toBuffer())
   for (const each of [model, again]) {
     const found = [...each.extraFiles].map(([name, bytes]) => [name, Buffer.from(bytes).toString()])
     expect(Object.fromEntries(found)).toEqual(extra)

@@ -43,15 +43,15 @@ describe('a policy with methods beside forward', () => {
     await small.save(path)
     for (const each of [small, await load(path)]) {
       for (const method of ['forward', 'logits', 'value', 'twice']) {
-        const wanted = await output(zeroed.clone().eval(), method, x)
-        expectClose(await output(each.clone().eval(), method, x), numbers(wanted), 1e-5)
+        const wanted = await output((await zeroed.clone()).eval(), method, x)
+        expectClose(await output((await each.clone()).eval(), method, x), numbers(wanted), 1e-5)
       }
       expect((await output(each, 'window', x)).shape).toEqual([5, 4])
     }
   })
 
   it('a reset resets the state of the small one', async () => {
-    const plain = numbers(await output(small.clone().eval(), 'forward', x))
+    const plain = numbers(await output((await small.clone()).eval(), 'forward', x))
     for (const each of [small, await load(await small.toBuffer())]) {
       await each.forward(x)
       await each.forward(x)
@@ -87,8 +87,8 @@ describe('a policy with methods beside forward', () => {
     const again = await load(await less.toBuffer())
     for (const each of [less, again]) {
       expect([...each.parameters().keys()]).toEqual([...policy.parameters().keys()].filter((n) => !gone.includes(n)))
-      const wanted = numbers(await output(zeroed.clone().eval(), 'forward', x))
-      expectClose((await each.clone().eval().forward(x)) as Tensor, wanted, 1e-5)
+      const wanted = numbers(await output((await zeroed.clone()).eval(), 'forward', x))
+      expectClose((await (await each.clone()).eval().forward(x)) as Tensor, wanted, 1e-5)
       expect((await output(each, 'value', x)).shape).toEqual([5, 1])
     }
   })

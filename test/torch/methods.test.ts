@@ -104,7 +104,7 @@ def state(self) -> Tensor:
     const { small, zeroed } = await cut(source, { methods: { reset: [], warm: [uniform([5, 8])], state: [] } }, start)
     expect(small.interface!.methods.dropped).toEqual([])
     for (const each of [small, await load(await small.toBuffer())]) {
-      const reference = zeroed.clone().eval()
+      const reference = (await zeroed.clone()).eval()
       for (const [method, inputs] of [
         ['forward', [x]],
         ['warm', [uniform([5, 8])]],

@@ -154,13 +154,13 @@ describe('saving', () => {
     await output.backward({ gradient: Tensor.full([2, 5], 1) })
     const after = Buffer.from(await network.toBuffer())
     expect(after.equals(before)).toBe(true)
-    expect(Buffer.from(await network.clone().toBuffer()).equals(before)).toBe(true)
+    expect(Buffer.from(await (await network.clone()).toBuffer()).equals(before)).toBe(true)
     expect(Buffer.from(await (await load(before)).toBuffer()).equals(before)).toBe(true)
     const source = `
       import { load } from ${JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/index.js')).href)}
       const other = await load(${JSON.stringify(model('tied.script.pt'))})
       const network = await load(${JSON.stringify(model('small.script.pt'))})
-      await other.clone().toBuffer()
+      await (await other.clone()).toBuffer()
       await network.save(${JSON.stringify(join(folder, 'child.pt'))})`
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' })
     expect(child.stderr).toBe('')

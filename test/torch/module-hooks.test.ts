@@ -138,7 +138,7 @@ describe.each(['script', 'trace'])('hooks on submodules of a %s', (form) => {
   it('are not copied', async () => {
     let calls = 0
     network.registerForwardHook('fc', () => void calls++)
-    await network.clone().forward(x)
+    await (await network.clone()).forward(x)
     await (await network.to('float64')).forward(Tensor.from(x.data(), x.shape, { dtype: 'float64' }))
     expect(calls).toBe(0)
   })
@@ -261,7 +261,7 @@ describe('a hook on a module', () => {
     let calls = 0
     network.registerForwardHook('fc', () => void calls++)
     const running = network.forward(x)
-    expect(network.clone().parameters().size).toBe(network.parameters().size)
+    expect((await network.clone()).parameters().size).toBe(network.parameters().size)
     network.forwardSync(x)
     await running
     expect(calls).toBe(2)

@@ -206,7 +206,7 @@ describe('train and eval', () => {
 describe('copies', () => {
   test('of clone share nothing', async () => {
     const original = await load(model('small.script.pt'))
-    const copy = original.clone()
+    const copy = await original.clone()
     for (const [name, tensor] of copy.parameters()) {
       expect(tensor.isSame(original.parameters().get(name)!)).toBe(false)
       expect(tensor.requiresGrad).toBe(true)
@@ -221,7 +221,7 @@ describe('copies', () => {
 
   test('keep tied parameters tied', async () => {
     const tied = await load(model('tied.script.pt'))
-    for (const copy of [tied.clone(), await tied.to('float64'), await load(await tied.toBuffer())]) {
+    for (const copy of [await tied.clone(), await tied.to('float64'), await load(await tied.toBuffer())]) {
       const parameters = copy.parameters()
       expect(parameters.get('head.weight')).toBe(parameters.get('embedding.weight'))
     }

@@ -232,7 +232,7 @@ describe('memory', () => {
     expect(
       growth(`for (let i = 0; i < rounds; i++) {
         const network = await load(${small})
-        const copy = network.clone()
+        const copy = await network.clone()
         copy.parameters()
         copy.dispose()
         network.dispose()

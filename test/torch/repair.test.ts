@@ -50,7 +50,7 @@ describe('a trace taken in train mode', () => {
     const path = join(folder, 'repaired.pt')
     const network = await load(train)
     await network.save(path)
-    for (const each of [await load(path, { repair: false }), network.clone(), await network.to('float32')]) {
+    for (const each of [await load(path, { repair: false }), await network.clone(), await network.to('float32')]) {
       expectClose((await each.eval().forward(x)) as Tensor, reference.output, 1e-5)
     }
   })

@@ -47,7 +47,7 @@ const weightsOf = (model: ScriptModule) =>
 
 describe('evaluate', () => {
   it('measures the trained model: 713 of 719 right, and keeps its mode', async () => {
-    const model = source.clone().train()
+    const model = (await source.clone()).train()
     const { accuracy, loss } = await evaluate(model, data.validation, { loss: 'cross-entropy' })
     expect(accuracy).toBe(713 / 719)
     expect(loss).toBeGreaterThan(0)
@@ -74,7 +74,7 @@ describe('evaluate', () => {
 
 describe('train', () => {
   it('tells of every step and every epoch', async () => {
-    const model = source.clone().eval()
+    const model = (await source.clone()).eval()
     const schedule = lr.step({ every: 1, gamma: 0.5 })
     const validation = first(data.validation, 100)
     const records = await collect(
@@ -96,7 +96,7 @@ describe('train', () => {
   it('is the same bit by bit for the same seed, and another for another', async () => {
     const results: string[] = []
     for (const seed of [1, 1, 2]) {
-      const model = source.clone()
+      const model = await source.clone()
       await collect(train(model, options({ seed, augment: randomShift({ fill: -1 }) })))
       results.push(JSON.stringify(weightsOf(model)))
       model.dispose()
@@ -114,7 +114,7 @@ describe('train', () => {
         return { ...batch, targets: { ...batch.targets, data: classes } }
       },
     }
-    const model = source.clone()
+    const model = await source.clone()
     const records = await collect(train(model, options({ epochs: 6, data: { train: renamed } })))
     const losses = records.filter((record) => record.kind === 'epoch').map(({ loss }) => loss)
     expect(losses[5]!).toBeLessThan(losses[0]! / 2)
@@ -122,14 +122,14 @@ describe('train', () => {
   })
 
   it('takes a loss function of one’s own', async () => {
-    const model = source.clone()
+    const model = await source.clone()
     let calls = 0
     const { crossEntropy } = await import('../../lib/torch/index.js')
     const loss: TrainOptions['loss'] = (output, targets) => {
       calls++
       return crossEntropy(output as Tensor, targets)
     }
-    const own = model.clone()
+    const own = await model.clone()
     await collect(train(model, options({ loss })))
     await collect(train(own, options()))
     expect(calls).toBe(4)
@@ -138,7 +138,7 @@ describe('train', () => {
   })
 
   it('stops before a step that a NaN gradient would spoil, naming the parameter and the iteration', async () => {
-    const model = source.clone()
+    const model = await source.clone()
     const broken = { calls: 0, name: [...model.parameters().keys()][0]! }
     const spoiled: TrainOptions['loss'] = async (output, targets) => {
       const { crossEntropy, run } = await import('../../lib/torch/index.js')
@@ -173,7 +173,7 @@ describe('train', () => {
   })
 
   it('names the iteration of a loss that is not finite', async () => {
-    const model = source.clone()
+    const model = await source.clone()
     const bad: Dataset = {
       size: 64,
       batch: async (indices) => {
@@ -190,8 +190,8 @@ describe('train', () => {
   })
 
   it('stops on a signal with the weights of the last complete step', async () => {
-    const model = source.clone().eval()
-    const same = source.clone().eval()
+    const model = (await source.clone()).eval()
+    const same = (await source.clone()).eval()
     const controller = new AbortController()
     const seen: TrainEvent[] = []
     const training = (async () => {

@@ -95,7 +95,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
       if (record.kind === 'compensated') row.compensated = await accuracy(run.model)
       if (record.kind === 'cut') {
         row.cut = await accuracy(run.model)
-        plain = run.model.clone()
+        plain = await run.model.clone()
       }
     }
     row.compensatedFinetuned = await accuracy(run.model)
@@ -111,7 +111,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     const plan = makePlan(analysis, scores, { budget, minKeep: MIN_KEEP })
     row.macs = plan.macs
     const { small } = await cutAndVerify(base, recording, analysis, plan, inputs)
-    const job = { model: base, small: small.clone(), recording, analysis, plan, inputs, data: calibration() }
+    const job = { model: base, small: await small.clone(), recording, analysis, plan, inputs, data: calibration() }
     const { small: compensated } = await compensate(job)
     ;[row.cut, row.finetuned] = await trained(small)
     ;[row.compensated, row.compensatedFinetuned] = await trained(compensated)

@@ -71,13 +71,12 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   /**
-   * The module in work: the copy in training, then the small one. Dispose it when the run is given up. There is none before the
-   * first record is asked for.
+   * The module in work: the copy in training, then the small one; undefined before the first record is asked for. Dispose it when
+   * the run is given up.
    */
-  get model(): ScriptModule {
+  get model(): ScriptModule | undefined {
     mustBeRun(this)
-    if (!this.#begun) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the run has not begun')
-    return this.#model
+    return this.#begun ? this.#model : undefined
   }
 
   /** What came out; only once the last record was given. */

@@ -25,7 +25,7 @@ export async function sparsify(model: ScriptModule, options: SparsifyOptions): P
     for await (const record of run) options.onRecord?.(record)
     return run.result
   } catch (error) {
-    run.model.dispose()
+    run.model?.dispose()
     throw error
   }
 }

@@ -277,10 +277,10 @@ describe('a run', () => {
     await expect(reading).rejects.toMatchObject({ code: 'ERR_ABORTED' })
     expect(steps).toBe(5)
     expect(() => run.result).toThrow()
-    expect(fingerprint(run.model)).not.toBe(before)
-    const output = await run.model.forward(x)
+    expect(fingerprint(run.model!)).not.toBe(before)
+    const output = await run.model!.forward(x)
     expect((output as Tensor).shape).toEqual([1, 10])
-    run.model.dispose()
+    run.model!.dispose()
   })
 })
 

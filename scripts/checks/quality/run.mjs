@@ -89,16 +89,18 @@ async function runOnce(dataset, name, factor, seed, folder) {
     })
     let plain
     for await (const record of run) {
+      const model = run.model
+      if (model === undefined) continue
       if (record.kind === 'epoch' && record.phase === 'sparse') row.iterations = record.iteration
-      if (record.kind === 'cutting') row.regularized = await accuracy(run.model)
+      if (record.kind === 'cutting') row.regularized = await accuracy(model)
       if (record.kind === 'plan') row.macs = record.plan.macs
-      if (record.kind === 'compensated') row.compensated = await accuracy(run.model)
+      if (record.kind === 'compensated') row.compensated = await accuracy(model)
       if (record.kind === 'cut') {
-        row.cut = await accuracy(run.model)
-        plain = await run.model.clone()
+        row.cut = await accuracy(model)
+        plain = await model.clone()
       }
     }
-    row.compensatedFinetuned = await accuracy(run.model)
+    row.compensatedFinetuned = await accuracy(run.result.small)
     if (plain === undefined) throw new Error('there was no cut')
     await finish(train(plain, tuning(protocol.finetune)))
     row.finetuned = await accuracy(plain)

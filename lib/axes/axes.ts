@@ -30,9 +30,10 @@ export function isFixedAxis({ coordinates }: Axes, axis: Axis): boolean {
 
 export function fixAxis({ coordinates }: Axes, axis: Axis, reason: FreezeReason): void {
   if (axis === fixedAxes(axis.length)) return
+  const reasons = [reason]
   let last = -1
   for (const c of axis) {
-    if (c !== last && !coordinates.isFixed(c)) coordinates.fix(c, [reason])
+    if (c !== last && !coordinates.isFixed(c)) coordinates.fix(c, reasons)
     last = c
   }
 }

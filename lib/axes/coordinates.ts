@@ -13,6 +13,7 @@ const IS_FIXED = 1
 const IS_BOUND = 2
 
 const NONE: readonly Coordinate[] = []
+const NO_REASONS: readonly FreezeReason[] = []
 /** Coordinates for which there is room at first, and at most. */
 const ROOM = 2 ** 14
 const MOST = 2 ** 26
@@ -36,9 +37,13 @@ export class Coordinates {
   private met = new Uint8Array(ROOM)
   private readonly many = new Map<Coordinate, readonly Coordinate[]>()
   private count = 1
-  private readonly reasons = new Map<Coordinate, FreezeReason[]>()
   /** What a bound root, or a fixed one that was bound, needs: two coordinates, as nearly all do, or what {@link many} has. */
   private readonly pairs = new Pairs(ROOM)
+  /** Why a fixed root is fixed, as a number in {@link told}. */
+  private why = new Int32Array(ROOM)
+  private readonly told: (readonly FreezeReason[])[] = [NO_REASONS]
+  /** Reasons that were added to others last: an axis is fixed coordinate by coordinate. */
+  private last = { why: 0, reasons: NO_REASONS, made: 0 }
   private readonly sets = new Map<string, Coordinate>()
 
   /** `n` new free atoms. An axis of one coordinate can never lose it, so a single atom is fixed from the start. */
@@ -220,7 +225,7 @@ export class Coordinates {
   /** Why `c` or an atom it was bound to is fixed. */
   reasonsOf(c: Coordinate): readonly FreezeReason[] {
     const root = this.find(c)
-    const own = this.reasons.get(root) ?? []
+    const own = this.told[this.why[root] as number] as readonly FreezeReason[]
     const parts = this.partsOf(root)
     return parts.length > 0 ? distinct([...own, ...parts.flatMap((p) => this.reasonsOf(p))]) : own
   }
@@ -230,9 +235,19 @@ export class Coordinates {
     if (this.state[root] === IS_BOUND) for (const p of this.partsOf(root)) this.fix(p, reasons)
     this.state[root] = IS_FIXED
     // The first reasons are the telling ones; a residual stream can meet thousands.
-    const known = this.reasons.get(root)
-    if (root === FIXED || (known !== undefined && known.length >= 4)) return
-    this.reasons.set(root, known === undefined ? [...reasons] : distinct([...known, ...reasons]))
+    const why = this.why[root] as number
+    if (root === FIXED || (this.told[why] as readonly FreezeReason[]).length >= 4) return
+    this.why[root] = this.with(why, reasons)
+  }
+
+  /** The number of the reasons `why` and others. */
+  private with(why: number, reasons: readonly FreezeReason[]): number {
+    if (this.last.why !== why || this.last.reasons !== reasons) {
+      const known = this.told[why] as readonly FreezeReason[]
+      const made = this.told.push(known.length === 0 ? reasons : distinct([...known, ...reasons])) - 1
+      this.last = { why, reasons, made }
+    }
+    return this.last.made
   }
 
   /**
@@ -350,6 +365,7 @@ export class Coordinates {
     this.state = grow(this.state, new Uint8Array(size))
     this.met = grow(this.met, new Uint8Array(size))
     this.pairs.reserve(size)
+    this.why = grow(this.why, new Int32Array(size))
   }
 
   private isLeaf(c: Coordinate): boolean {

@@ -42,7 +42,7 @@ Entry EntryOf(const Module& module, const std::vector<std::pair<std::string, siz
     const auto found = MethodAt(module, name);
     if (!found) throw Error("ERR_INVALID_ARGUMENT", "methods: the module has no method '" + name + "'");
     const auto& [path, method] = *found;
-    if (IsForward(method)) {
+    if (path.empty() ? method == "forward" : IsForward(method)) {
       throw Error("ERR_INVALID_ARGUMENT", "methods: '" + name + "' runs with the example inputs, and needs none here");
     }
     entry.push_back(CallOf(module, path, method, given));

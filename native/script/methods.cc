@@ -108,6 +108,10 @@ class Fates {
     fate.given = given;
     fate.called = !prefixes.empty();
     fate.internal = !given && (IsPrivate(name) || IsOverload(name) || (!path.empty() && !prefixes.empty()));
+    // How PyTorch's own layers work is nobody's interface.
+    const auto class_name = module.type()->name();
+    const bool layer = class_name && class_name->qualifiedName().rfind("__torch__.torch.nn.", 0) == 0;
+    fate.told = !(layer && fate.internal && !path.empty());
     Follow(context_, module, prefixes, given, fate);
     if (!fate.obstacle.empty()) Drop(fate, fate.obstacle);
     return fate;

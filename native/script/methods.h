@@ -38,6 +38,7 @@ struct MethodFate {
   bool called = false;                        // by `forward`, or recorded after it
   std::vector<ClosedBranch> closed;           // of it
   bool internal = false;                      // no part of the interface: it may go
+  bool told = true;                           // in the report
   std::shared_ptr<torch::jit::Graph> edited;  // when its code must change
   bool only_marked = false;                   // it is the same code, with its trails
   std::vector<std::string> reads;             // tensors and lists of them that it reads

@@ -207,6 +207,7 @@ void SortMethods(const std::vector<MethodFate>& fates, const CutRequest::Interfa
   }
   for (const MethodFate& fate : fates) {
     const std::string name = NameOf(fate);
+    if (!fate.told) continue;
     for (const ClosedBranch& each : fate.closed) result.closed.push_back({name, each.reason, each.whole});
     if (fate.kind == MethodFate::Kind::kKept) result.kept_methods.push_back(name);
     if (fate.kind == MethodFate::Kind::kCut) result.cut_methods.push_back(name);

@@ -42,6 +42,16 @@ void Heads(const Call& call) {
               heads, " heads of queries, keys and values of shape ", qkv.sizes());
 }
 
+void Attention(const Call& call) {
+  const at::Tensor query = call.At("query").toTensor(), key = call.At("key").toTensor(),
+                   value = call.At("value").toTensor();
+  const bool fits = query.dim() == 4 && key.dim() == 4 && value.dim() == 4 && key.size(1) > 0 &&
+                    query.size(1) % key.size(1) == 0 && key.size(1) == value.size(1) && key.size(2) == value.size(2) &&
+                    query.size(0) == key.size(0) && key.size(0) == value.size(0) && query.size(3) == key.size(3);
+  TORCH_CHECK(fits, "attention of queries of shape ", query.sizes(), " to keys of shape ", key.sizes(),
+              " and values of shape ", value.sizes());
+}
+
 void NotEmpty(const Call& call) {
   const IValue& first = call.Place(0);
   TORCH_CHECK(first.isTensor() ? first.toTensor().numel() > 0 : !first.toListRef().empty(), call.Schema().name(),
@@ -108,6 +118,7 @@ const Checks& ChecksOfInternals() {
         {"aten::_fft_c2r", Transform},
         {"aten::_fft_c2c", Transform},
         {"aten::_transform_bias_rescale_qkv", Heads},
+        {"aten::_scaled_dot_product_flash_attention_for_cpu", Attention},
         {"aten::_stack", NotEmpty},
         {"aten::_tensor_to_list", NotEmpty},
         {"aten::_foreach_copy", NotEmpty},
@@ -148,6 +159,8 @@ const Checks& ChecksOfInternals() {
              "aten::_thnn_fused_lstm_cell_backward_impl",
              "aten::fractional_max_pool2d_backward",
              "aten::fractional_max_pool3d_backward",
+             "aten::mkldnn_reorder_conv2d_weight",
+             "aten::mkldnn_reorder_conv3d_weight",
              "aten::mkldnn_rnn_layer",
              "aten::mkldnn_rnn_layer_backward",
              "mkldnn::_reorder_mkldnn_rnn_layer_weight",

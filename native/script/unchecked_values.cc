@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <string>
+
 #include "script/unchecked.h"
 
 namespace espalier::script {
@@ -99,6 +101,29 @@ void SparseIndices(const Call& call) {
                                        call.At("size").toIntVector());
 }
 
+// Where the largest of each window was found.
+void Maxima(const Call& call) {
+  if (!Known(call.At("indices"))) return;
+  const at::Tensor input = call.At("self").toTensor(), indices = call.At("indices").toTensor();
+  const int64_t dims = call.Schema().name().find("3d") != std::string::npos ? 3 : 2;
+  TORCH_CHECK(input.dim() > dims && indices.scalar_type() == at::kLong, call.Schema().name(), ": an input of shape ",
+              input.sizes());
+  int64_t places = 1;
+  for (int64_t d = 1; d <= dims; ++d) places *= input.size(-d);
+  TORCH_CHECK(All(indices.ge(0).logical_and(indices.lt(places))), "indices that are none of ", places, " places");
+}
+
+// Where each bag begins.
+void Bags(const Call& call) {
+  if (!Known(call.At("offsets"))) return;
+  const at::Tensor offsets = call.At("offsets").toTensor();
+  const int64_t rows = call.At("indices").toTensor().numel();
+  if (offsets.numel() == 0) return;
+  const bool sorted = offsets.dim() == 1 && All(offsets.slice(0, 1).ge(offsets.slice(0, 0, -1)));
+  TORCH_CHECK(sorted && AllAtLeast(offsets, 0) && All(offsets.le(rows)), "bags that do not begin one after another in ",
+              rows, " rows");
+}
+
 // LAPACK reads out of bounds then.
 void Finite(const Call& call) {
   if (!Known(call.Place(0))) return;
@@ -138,6 +163,13 @@ const Checks& ChecksOfValues() {
       {"aten::rnn_tanh", PackedSequence},
       {"aten::rnn_relu", PackedSequence},
       {"aten::segment_reduce", Segments},
+      {"aten::embedding_bag", Bags},
+      {"aten::_embedding_bag", Bags},
+      {"aten::_embedding_bag_forward_only", Bags},
+      {"aten::max_pool2d_with_indices_backward", Maxima},
+      {"aten::max_pool3d_with_indices_backward", Maxima},
+      {"aten::adaptive_max_pool2d_backward", Maxima},
+      {"aten::adaptive_max_pool3d_backward", Maxima},
       {"aten::_convert_indices_from_coo_to_csr", RowsToCounts},
       {"aten::_convert_indices_from_csr_to_coo", CountsToRows},
       {"aten::_sparse_coo_tensor_unsafe", SparseIndices},

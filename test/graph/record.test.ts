@@ -137,6 +137,20 @@ function placesIn(value: unknown): [Record<string, unknown>, string][] {
   return Object.keys(own).flatMap((key) => [[own, key] as [Record<string, unknown>, string], ...placesIn(own[key])])
 }
 
+describe('long axes', () => {
+  // Why each of them stays was an entry of a map.
+  it('of more samples than a map has room for', () => {
+    const b = new RecordBuilder()
+    const [wide] = b.op('aten::expand', { self: b.input(), size: b.ints(17_000_000), implicit: b.flag(false) }, [
+      [17_000_000],
+    ])
+    const x = b.unary('relu', wide!)
+    const y = b.linear('c', b.linear('a', b.input(2, 3), 4), 5)
+    const [sum] = b.op('aten::sum', { self: x, dtype: b.none() }, [[]])
+    expect(analyse(b.record(b.binary('add', y, sum!))).groups).toHaveLength(1)
+  })
+})
+
 describe('long chains', () => {
   it('of numbers that are computed from a width, each from the one before', () => {
     const b = new RecordBuilder()

@@ -22,12 +22,15 @@ export interface Source {
   buffers: Record<string, number[]>
   /** Buffers of indices, with their values. */
   indices?: Record<string, readonly number[]>
-  /** There is a method `part`, of the same input: `given` to the recording, or `left` to what its code shows. */
-  part?: 'given' | 'left'
+  /**
+   * There is a method `part`, of the same input: `given` to the recording, or `left` to what its code shows; or `inner`: `forward`
+   * is a call of it, that never takes its branch `deep`.
+   */
+  part?: 'given' | 'left' | 'inner'
 }
 
 /** Which networks have a method beside `forward`. */
-const PARTS = [undefined, 'given', undefined, 'left', undefined] as const
+const PARTS = [undefined, 'given', 'inner', 'left', undefined] as const
 
 const kindOf = (step: Step) => KINDS[step.kind] as Kind
 
@@ -107,18 +110,24 @@ export function emit(program: Program): Source {
     const pooled = shape.length === 3 ? `${bent}.mean([2, 3])` : shape.length === 2 ? `${bent}.mean(1)` : bent
     return `torch.linear(${pooled}, self.${name}.w)`
   }
-  const method = (name: string, steps: number, result: string) => {
-    const lines = [...code.slice(0, steps), `return ${result}`].join('\n').split('\n')
-    source.text += `def ${name}(self, v0: Tensor) -> Tensor:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+  const method = (name: string, inputs: string, lines: readonly string[]) => {
+    const body = lines.join('\n').split('\n')
+    source.text += `def ${name}(self, ${inputs}) -> Tensor:\n${body.map((line) => `  ${line}`).join('\n')}\n`
   }
-  method('forward', last, [last, ...unread.slice(-1)].map((v, k) => head(v, `head${k}`)).join(' + '))
+  const heads = `return ${[last, ...unread.slice(-1)].map((v, k) => head(v, `head${k}`)).join(' + ')}`
   const part = PARTS[program.seed % PARTS.length]
-  if (part) {
+  if (part === 'inner') {
+    const branch = `if deep:\n  v${last} = v${last}.flip([1])`
+    method('part', 'v0: Tensor, deep: bool = False', [...code, branch, heads])
+    method('forward', 'v0: Tensor', ['return self.part(v0)'])
+  } else {
+    method('forward', 'v0: Tensor', [...code, heads])
     const until = 1 + (program.seed % last)
     // One of them reads a head of forward, where the sizes allow it.
-    method('part', until, head(until, until === last ? 'head0' : 'other'))
-    source.part = part
+    const result = () => `return ${head(until, until === last ? 'head0' : 'other')}`
+    if (part) method('part', 'v0: Tensor', [...code.slice(0, until), result()])
   }
+  if (part) source.part = part
   return source
 }
 

@@ -227,6 +227,24 @@ it('a method that sets a number which forward computes with, but no size, stays'
   expectClose((await small.forward(x)) as Tensor, first, 1e-6)
 })
 
+it.each(['behind', 'hooked'])(
+  'a model with a layer of this kind is cut, and computes the same from its file: %s',
+  async (name) => {
+    const whole = (await load(model(`${name}.script.pt`))).eval()
+    const { small, plan, interface: report } = await prune(whole, { inputs: [x], ratio: 0.5 })
+    expect(plan.params[1]).toBeLessThan(plan.params[0])
+    expect(report.closed).toEqual([])
+    const zeroed = await masked(whole, plan.keep as never)
+    for (const each of [small, small.clone(), await load(await small.toBuffer())]) {
+      expect(new Set(each.methods())).toEqual(new Set(whole.methods()))
+      for (const method of each.methods()) {
+        expectClose(await output(each, method, x), numbers(await output(zeroed, method, x)), 1e-5)
+      }
+      expect((await prune(each, { inputs: [x], ratio: 0.5 })).plan.params[1]).toBeLessThan(plan.params[1])
+    }
+  },
+)
+
 it('an attribute that a method sets is no constant of forward', async () => {
   const source = [
     'def forward(self, x: Tensor) -> Tensor:',

@@ -132,6 +132,14 @@ def state(self) -> Tensor:
     expectClose((await again.small.callMethod('sums', [x])) as Tensor, numbers(wanted), 1e-6)
   })
 
+  it('may be called as the second call of a module in a trace is', async () => {
+    const { small, zeroed } = await cut(`${FORWARD}def forward2(self, x: Tensor) -> Tensor:\n  return self.body(x)\n`, {
+      methods: { forward2: [x] },
+    })
+    const wanted = (await zeroed.callMethod('forward2', [x])) as Tensor
+    expectClose((await small.callMethod('forward2', [x])) as Tensor, numbers(wanted), 1e-5)
+  })
+
   it('stand in the record behind forward', async () => {
     const model = await network(`${FORWARD}def twice(self, x: Tensor) -> Tensor:\n  return torch.tanh(x) * 2\n`, SHAPES)
     const recording = await model.record([x], { methods: { twice: [uniform([2, 6])] } })

@@ -282,9 +282,28 @@ def forward(self, x: Tensor) -> Tensor:
       "without its 'running_mean'",
     ],
     ['_fft_c2c', 'torch.abs(torch._fft_c2c(one + 0j, [3, 9], 0, True)).sum()', 'dimension 3 of 2'],
+    [
+      'bags',
+      'torch._embedding_bag_forward_only(one, torch.tensor([0, 1]), torch.tensor([0, -9]))[0].sum()',
+      'one after another',
+    ],
+    [
+      'attention',
+      'torch._scaled_dot_product_flash_attention_for_cpu(torch.ones([1, 2, 2, 4]), torch.ones([1, 3, 3, 4]), torch.ones([1, 3, 3, 4]))[0].sum()',
+      'attention of queries',
+    ],
     ['one of LibTorch’s own', 'torch._cholesky_solve_helper(one, one, True).sum()', "LibTorch's own"],
   ])('%s', async (_, expression, words) => {
     await refusedEverywhere(await program(expression), words)
+  })
+
+  test('places of maxima, which shapes alone do not tell', async () => {
+    const model = await program(
+      'torch.max_pool2d_with_indices_backward(torch.ones([1, 1, 2, 2]), torch.ones([1, 1, 4, 4]), [2, 2], [2, 2], [0, 0], [1, 1], False, torch.full([1, 1, 2, 2], 16, dtype=4)).sum()',
+    )
+    for (const action of [() => model.forward(x), () => model.forwardSync(x), () => prune(model, { inputs: [x] })]) {
+      expect((await failure(action)).message).toContain('none of 16 places')
+    }
   })
 
   const lstm = (steps: string) =>
@@ -308,6 +327,15 @@ def forward(self, x: Tensor) -> Tensor:
     [
       'columns of a sparse tensor',
       'torch._convert_indices_from_csr_to_coo(torch.tensor([0, 2]), torch.tensor([1, 2])).sum()',
+    ],
+    ['bags', 'torch.embedding_bag(one, torch.tensor([0, 1, 1]), torch.tensor([0, 0, 3]))[0].sum()'],
+    [
+      'maxima',
+      'torch.max_pool2d_with_indices_backward(torch.ones([1, 1, 2, 2]), torch.ones([1, 1, 4, 4]), [2, 2], [2, 2], [0, 0], [1, 1], False, torch.full([1, 1, 2, 2], 15, dtype=4)).sum()',
+    ],
+    [
+      'attention',
+      'torch._scaled_dot_product_flash_attention_for_cpu(torch.ones([1, 4, 2, 4]), torch.ones([1, 2, 3, 4]), torch.ones([1, 2, 3, 4]))[0].sum()',
     ],
     ['heads', 'torch._transform_bias_rescale_qkv(torch.ones([1, 2, 12]), torch.ones([12]), 2)[0].sum()'],
     ['antialiasing', 'torch._upsample_bilinear2d_aa(torch.ones([1, 1, 8, 8]), [4, 4], False, 0.5, 0.5).sum()'],

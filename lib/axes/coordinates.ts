@@ -1,6 +1,7 @@
 import { INHERITED, MET } from './met.js'
 import { Pairs } from './pairs.js'
 import type { FreezeReason } from './reason.js'
+import { distinct, MOST_REASONS, Reasons } from './reasons.js'
 
 /** Index of a coordinate in a {@link Coordinates} forest. */
 export type Coordinate = number
@@ -13,7 +14,6 @@ const IS_FIXED = 1
 const IS_BOUND = 2
 
 const NONE: readonly Coordinate[] = []
-const NO_REASONS: readonly FreezeReason[] = []
 /** Coordinates for which there is room at first, and at most. */
 const ROOM = 2 ** 14
 const MOST = 2 ** 26
@@ -39,11 +39,9 @@ export class Coordinates {
   private count = 1
   /** What a bound root, or a fixed one that was bound, needs: two coordinates, as nearly all do, or what {@link many} has. */
   private readonly pairs = new Pairs(ROOM)
-  /** Why a fixed root is fixed, as a number in {@link told}. */
+  /** Why a fixed root is fixed, as a number in {@link reasons}. */
   private why = new Int32Array(ROOM)
-  private readonly told: (readonly FreezeReason[])[] = [NO_REASONS]
-  /** Reasons that were added to others last: an axis is fixed coordinate by coordinate. */
-  private last = { why: 0, reasons: NO_REASONS, made: 0 }
+  private readonly reasons = new Reasons()
   private readonly sets = new Map<string, Coordinate>()
 
   /** `n` new free atoms. An axis of one coordinate can never lose it, so a single atom is fixed from the start. */
@@ -225,7 +223,7 @@ export class Coordinates {
   /** Why `c` or an atom it was bound to is fixed. */
   reasonsOf(c: Coordinate): readonly FreezeReason[] {
     const root = this.find(c)
-    const own = this.told[this.why[root] as number] as readonly FreezeReason[]
+    const own = this.reasons.of(this.why[root] as number)
     const parts = this.partsOf(root)
     return parts.length > 0 ? distinct([...own, ...parts.flatMap((p) => this.reasonsOf(p))]) : own
   }
@@ -236,18 +234,8 @@ export class Coordinates {
     this.state[root] = IS_FIXED
     // The first reasons are the telling ones; a residual stream can meet thousands.
     const why = this.why[root] as number
-    if (root === FIXED || (this.told[why] as readonly FreezeReason[]).length >= 4) return
-    this.why[root] = this.with(why, reasons)
-  }
-
-  /** The number of the reasons `why` and others. */
-  private with(why: number, reasons: readonly FreezeReason[]): number {
-    if (this.last.why !== why || this.last.reasons !== reasons) {
-      const known = this.told[why] as readonly FreezeReason[]
-      const made = this.told.push(known.length === 0 ? reasons : distinct([...known, ...reasons])) - 1
-      this.last = { why, reasons, made }
-    }
-    return this.last.made
+    if (root === FIXED || this.reasons.of(why).length >= MOST_REASONS) return
+    this.why[root] = this.reasons.with(why, reasons)
   }
 
   /**
@@ -395,10 +383,4 @@ export class Coordinates {
 /** Each once, ascending. */
 function ascending(leaves: Coordinate[]): Coordinate[] {
   return leaves.sort((a, b) => a - b).filter((leaf, k) => leaf !== leaves[k - 1])
-}
-
-function distinct(reasons: readonly FreezeReason[]): FreezeReason[] {
-  if (reasons.length < 2) return [...reasons]
-  const seen = new Map(reasons.map((r) => [`${r.kind}|${r.operator ?? ''}|${r.scope ?? ''}`, r]))
-  return [...seen.values()].slice(0, 4)
 }

@@ -235,7 +235,7 @@ it.each(['behind', 'hooked'])(
     expect(plan.params[1]).toBeLessThan(plan.params[0])
     expect(report.closed).toEqual([])
     const zeroed = await masked(whole, plan.keep as never)
-    for (const each of [small, small.clone(), await load(await small.toBuffer())]) {
+    for (const each of [small, await small.clone(), await load(await small.toBuffer())]) {
       expect(new Set(each.methods())).toEqual(new Set(whole.methods()))
       for (const method of each.methods()) {
         expectClose(await output(each, method, x), numbers(await output(zeroed, method, x)), 1e-5)

@@ -1,4 +1,4 @@
-import { flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from '../record/record.js'
+import { CHOICE, flat, type OpEntry, type OpRecord, type SkippedBlock, type ValueId } from '../record/record.js'
 
 /**
  * The operators that matter: all that ran, since they run in the cut model, too, whether an output reads them or not (what
@@ -14,8 +14,8 @@ export function liveOps(record: OpRecord, closed: ReadonlySet<SkippedBlock> = ne
     grown = false
     for (let k = record.ops.length - 1; k >= 0; k--) {
       const op = record.ops[k] as OpEntry
-      // How often a loop goes round matters, whatever it gives.
-      const always = !op.speculative || op.mutates || op.name === 'prim::Loop'
+      // How often a loop goes round matters, whatever it gives, and so does what might have been chosen.
+      const always = !op.speculative || op.mutates || op.name === 'prim::Loop' || op.name === CHOICE
       if (live.has(op) || !(always || flat(op.outputs).some((id) => wanted.has(id)))) continue
       live.add(op)
       grown = true

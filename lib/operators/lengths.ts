@@ -74,7 +74,7 @@ export const dimension =
   (op, shape, k) => {
     const x = first(op)
     const d = at(op.int('dim') ?? fallback, x?.sizes.length ?? 0)
-    const isConstant = x?.lengths[d]?.value !== undefined && op.hasConstantNumbers()
+    const isConstant = x?.lengths[d]?.value !== undefined && op.isToldConstants()
     const constant = Polynomial.constant(shape[d] as number)
     return x?.lengths.map((length, e) => (e !== d ? length : isConstant ? constant : change(op, x, d, k)))
   }

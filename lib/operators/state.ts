@@ -1,6 +1,6 @@
 import type { Axis } from '../axes/axes.js'
 import { areAlike } from '../record/alike.js'
-import { flat } from '../record/record.js'
+import { CHOICE, flat } from '../record/record.js'
 import type { Family, Relate } from './operator.js'
 
 /**
@@ -28,6 +28,27 @@ const setAttribute: Relate = (op) => {
   })
 }
 
+/** Whichever element of a list the input picks, or how many of them: the same of each is there. */
+const choose: Relate = (op) => {
+  if (!op.graph.lengths.numbers.isOpenChoice(op.entry)) return
+  const ids = flat(op.entry.inputs[0] ?? []).filter((id) => op.graph.value(id))
+  const tensors = ids.map((id) => op.graph.tensor(id))
+  const [first, ...others] = tensors
+  if (!first) return
+  if (others.some(({ shape }) => shape.join() !== first.shape.join())) {
+    for (const { axes } of tensors) for (const axis of axes) op.fix(axis, 'element that the input chooses')
+    return
+  }
+  for (const { axes } of others) {
+    axes.forEach((axis, d) => {
+      op.equate(axis, first.axes[d] as Axis)
+    })
+  }
+  const zero = first.axes.map((_, d) => tensors.every((each) => each.zero[d]))
+  for (const { id, axes } of tensors) op.graph.set(id, axes, zero)
+}
+
 export const states: Family = [
   ['prim::SetAttr', { says: 'what the next run reads has the axes of what this one read', relate: setAttribute }],
+  [CHOICE, { says: 'what each element of a list has, where the input chooses one', relate: choose }],
 ]

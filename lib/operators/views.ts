@@ -180,7 +180,15 @@ const repeatedLengths =
     return shape.map((_, d) => (times[own(d, times.length)] ?? ONE).times(x.lengths[own(d, x.sizes.length)] ?? ONE))
   }
 
-const interleavedLengths = dimension((op, x, d) => op.number('repeats')?.times(x.lengths[d] as Polynomial))
+const interleavedEqually = dimension((op, x, d) => op.number('repeats')?.times(x.lengths[d] as Polynomial))
+/** Counts for each row are data. */
+const interleavedLengths: LengthRule = (op, shape, k) => {
+  const counts = op.tensor('repeats')
+  const same = interleavedEqually(op, shape, k)
+  if (!counts || counts.sizes.length === 0) return same
+  const d = at(op.int('dim') ?? 0, shape.length)
+  return same?.map((length, e) => (e === d ? undefined : length))
+}
 
 /** `unflatten(dim, sizes)`: the sizes stand where the dimension was. */
 const unflattenSizes: Resize = (cut, op) => {

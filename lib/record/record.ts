@@ -23,6 +23,12 @@ export type ValueId = number
 /** An argument of an operator: one value, or a list or tuple of arguments. A missing optional is a value of kind `none`. */
 export type Arg = ValueId | readonly Arg[]
 
+/**
+ * No operator: the program takes elements of a list or dict by a number that it computes, or puts one where that says. The
+ * first input holds what the list holds; the others are the numbers. It gives nothing: what is taken keeps its own id.
+ */
+export const CHOICE = 'prim::Choose'
+
 /** Every value in nested arguments, in order. */
 export function flat(args: Arg | readonly Arg[]): ValueId[] {
   const ids: ValueId[] = []
@@ -77,6 +83,8 @@ export interface OpEntry {
   mutates: boolean
   /** It ran only to learn what a branch not taken asks for; its results are not part of the run. */
   speculative: boolean
+  /** Its first argument is a list that the program writes out there: it holds as many elements in every run. */
+  literal?: boolean
 }
 
 /** What became of a block that the run did not enter (the other side of an `if`, the body of a loop of zero rounds). */

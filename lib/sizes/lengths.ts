@@ -124,18 +124,39 @@ export class Lengths implements Dimensions {
     return shape.map((size, d) => (isConstant ? Polynomial.constant(size) : (known?.get(d) ?? this.own(id, d))))
   }
 
-  /** The dimension along which an operator joins what rounds of a loop made: as long as there are rounds. */
+  /** The dimension along which an operator joins as many tensors as the input says: one for each round of a loop, a part of a list. */
   private joinedRounds(op: LengthOp): number | undefined {
-    const { name, inputs, outputs } = op.entry
-    const rounds = JOINS.has(name) && flat(inputs[0] ?? []).some((id) => this.inRounds.has(id))
+    const { name, inputs, outputs, literal } = op.entry
+    if (!JOINS.has(name) || literal) return undefined
+    const parts = inputs[0] ?? []
+    const inRounds = () => this.numbers.hasOpenRounds && flat(parts).some((id) => this.inRounds.has(id))
+    const rounds = this.numbers.isCounted(parts) || inRounds()
     const made = this.record.values[flat(outputs)[0] ?? -1]
     if (!rounds || made?.kind !== 'tensor') return undefined
     const dim = op.int('dim') ?? 0
     return dim < 0 ? dim + made.shape.length : dim
   }
 
+  /** Any of them may be what is taken, or more of them. */
+  private choose(elements: readonly ValueId[]): void {
+    const tensors = elements.filter((id) => this.record.values[id]?.kind === 'tensor')
+    const lengths = tensors.map((id) => this.shape(id))
+    for (const id of tensors) {
+      const own = this.shape(id)
+      const same = (d: number) => lengths.every((each) => each[d]?.same(own[d] as Polynomial))
+      this.shapes.set(
+        id,
+        own.map((length, d) => (same(d) ? length : this.own(id, d))),
+      )
+    }
+  }
+
   private follow(op: OpEntry): void {
     this.numbers.follow(op)
+    if (this.numbers.isOpenChoice(op)) {
+      this.choose(flat(op.inputs[0] ?? []))
+      return
+    }
     const outputs = flat(op.outputs).filter((id) => this.record.values[id]?.kind === 'tensor')
     if (outputs.every((id) => (this.record.values[id] as TensorValue).shape.length === 0)) return
     const rule = this.ruleFor(op)
@@ -152,7 +173,7 @@ export class Lengths implements Dimensions {
           const length = known?.get(d) ?? (fits ? made[d] : undefined)
           // A constant that the example contradicts was misread.
           const wrong = length?.value !== undefined && length.value !== size
-          if (this.numbers.hasOpenRounds && (this.inRounds.get(id)?.has(d) || d === joined)) return this.own(id, d)
+          if (d === joined || (this.numbers.hasOpenRounds && this.inRounds.get(id)?.has(d))) return this.own(id, d)
           return length && !wrong ? length : this.unknown(op, id, d)
         }),
       )
@@ -279,11 +300,14 @@ export class LengthOp {
     return typeof arg === 'object' ? arg.map((id) => (isTensor(id) ? this.asTensor(id) : undefined)) : []
   }
 
-  /** Whether all numbers among the arguments are the same for every input. */
-  hasConstantNumbers(): boolean {
-    return flat(this.entry.inputs).every(
-      (id) => this.record.values[id]?.kind !== 'int' || this.lengths.numbers.isConstant(id),
-    )
+  /** Whether all that the operator is told beside its first argument is the same for every input: numbers, and index tensors. */
+  isToldConstants(): boolean {
+    return flat(this.entry.inputs.slice(1)).every((id) => {
+      const value = this.record.values[id]
+      const isTensor = value?.kind === 'tensor' && value.shape.length > 0
+      if (isTensor) return this.lengths.shape(id).every((length) => length.value !== undefined)
+      return value?.kind === 'int' || value?.kind === 'tensor' ? this.lengths.numbers.isConstant(id) : true
+    })
   }
 
   private asTensor(id: ValueId): Sized {

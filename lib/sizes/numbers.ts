@@ -1,4 +1,4 @@
-import { type Arg, flat, type OpEntry, type OpRecord, type ValueId } from '../record/record.js'
+import { type Arg, CHOICE, flat, type OpEntry, type OpRecord, type ValueId } from '../record/record.js'
 import { ONE, Polynomial } from './polynomial.js'
 
 /** Gives what is not understood a name: the same one for the same computation on the same numbers. */
@@ -49,6 +49,8 @@ export class Numbers {
   private readonly made = new Map<ValueId, Polynomial>()
   private readonly kept: ReadonlySet<ValueId>
   private openRounds = false
+  /** Elements of lists of which the input says how many there are, or which they are. */
+  private readonly counted = new Set<ValueId>()
 
   constructor(record: OpRecord, symbols: Symbols, dimensions: Dimensions) {
     this.record = record
@@ -77,11 +79,44 @@ export class Numbers {
     return this.openRounds
   }
 
+  /** Whether the input says how many elements a list has. */
+  isCounted(list: Arg): boolean {
+    return typeof list === 'object' && flat(list).some((id) => this.counted.has(id))
+  }
+
+  /** Whether the input says which elements a program takes out of a list. */
+  isOpenChoice({ name, inputs: [, ...numbers] }: OpEntry): boolean {
+    const isPlain = (id: ValueId) => this.record.values[id]?.kind === 'string' || this.isConstant(id)
+    return name === CHOICE && !flat(numbers).every(isPlain)
+  }
+
   /** Takes note of the numbers that an operator gives. */
   follow(op: OpEntry): void {
+    if (this.isOpenChoice(op)) this.choose(flat(op.inputs[0] as Arg))
+    else if (PARTS.has(op.name)) this.part(op)
     if (op.name === 'prim::Loop' && !this.hasFixedRounds(op)) this.openRounds = true
     if (op.name === 'aten::size' || op.name === 'aten::sym_size') this.readSize(op)
     else for (const id of flat(op.outputs)) if (this.isNumber(id)) this.note(id, this.compute(op, id))
+  }
+
+  private choose(elements: readonly ValueId[]): void {
+    const keys = elements.map((id) => (this.isNumber(id) ? this.of(id).key : id))
+    for (const id of elements) {
+      this.counted.add(id)
+      if (this.isNumber(id)) this.made.set(id, this.symbols.of(`chosen ${id} of ${keys.join(', ')}`))
+    }
+  }
+
+  /** A tensor taken apart into a list of as many as it is long. */
+  private part({ name, inputs: [self, by, along], outputs: [list] }: OpEntry): void {
+    const value = typeof self === 'number' ? this.record.values[self] : undefined
+    if (typeof self !== 'number' || value?.kind !== 'tensor' || typeof list !== 'object' || typeof by !== 'number')
+      return
+    const dim = name === 'aten::unbind' ? by : along
+    const d = typeof dim === 'number' ? (recordedNumber(this.record, dim) ?? 0) : 0
+    const length = this.dimensions.length(self, d < 0 ? d + value.shape.length : d)
+    const fixed = length.value !== undefined && (name === 'aten::unbind' || this.isConstant(by))
+    if (!fixed) for (const id of flat(list)) this.counted.add(id)
   }
 
   private note(id: ValueId, made: Polynomial): void {
@@ -131,7 +166,10 @@ export class Numbers {
     const [self] = op.inputs
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
     if (COUNTS.has(op.name)) {
-      if (tensor?.kind !== 'tensor') return typeof self === 'object' && !this.openRounds ? asRecorded() : unknown()
+      if (tensor?.kind !== 'tensor') {
+        const isFixed = typeof self === 'object' && !this.openRounds && !this.isCounted(self)
+        return isFixed ? asRecorded() : unknown()
+      }
       const lengths = tensor.shape.map((_, d) => this.dimensions.length(self as ValueId, d))
       return op.name === 'aten::len' ? (lengths[0] ?? unknown()) : lengths.reduce((a, b) => a.times(b), ONE)
     }
@@ -193,6 +231,9 @@ const KINDS_ONLY = new Set(
     'prim::device prim::layout prim::is_nested prim::is_cuda'
   ).split(' '),
 )
+
+/** They give a list of parts, as many as the sizes say. */
+const PARTS = new Set(['aten::unbind', 'aten::split', 'aten::unsafe_split', 'aten::chunk', 'aten::unsafe_chunk'])
 
 const COUNTS = new Set(['aten::len', 'aten::numel', 'aten::sym_numel'])
 

@@ -112,6 +112,8 @@ NodeFacts FactsOf(const Node* node) {
   if (node->kind() == prim::Constant || node->kind() == prim::GetAttr) return facts;  // never in a record
   facts.name = node->kind().toQualString();
   facts.scope = ScopeOf(node);
+  const Node* first = node->inputs().empty() ? nullptr : node->input(0)->node();
+  facts.literal = first != nullptr && first->kind() == prim::ListConstruct && first->output()->uses().size() == 1;
   if (node->kind() == prim::SetAttr) {
     facts.mutates = true;
     facts.arg_names = {"self", node->s(attr::name), "held"};  // the last is no input of the node

@@ -46,6 +46,9 @@ struct Op {
   std::vector<Arg> inputs;
   std::vector<Arg> outputs;
   bool speculative = false;
+  // No operator: which elements of a list or dict the program takes, or where it puts one, hangs on a number it
+  // computes.
+  bool choice = false;
 };
 
 // What all executions of a node have in common.
@@ -55,6 +58,7 @@ struct NodeFacts {
   std::vector<std::string> arg_names;
   std::string scope;
   bool mutates = false;
+  bool literal = false;  // it takes a list that the program writes out there
 };
 
 struct SkippedBlock {

@@ -155,12 +155,13 @@ void WriteValue(Writer& out, const RecordValue& value) {
 void WriteOp(Writer& out, const Op& op, const NodeFacts& facts) {
   out.Raw("{");
   out.Key("name");
-  out.String(facts.name);
+  out.String(op.choice ? "prim::Choose" : facts.name);
   out.Key("overload");
-  out.String(facts.overload);
+  out.String(op.choice ? "" : facts.overload);
   out.Key("argNames");
   // A write to a list is told without the list: its inputs have no names.
-  out.Strings(facts.arg_names.size() == op.inputs.size() ? facts.arg_names : std::vector<std::string>{});
+  const bool named = !op.choice && facts.arg_names.size() == op.inputs.size();
+  out.Strings(named ? facts.arg_names : std::vector<std::string>{});
   out.Key("inputs");
   out.Arguments(op.inputs);
   out.Key("outputs");
@@ -170,7 +171,11 @@ void WriteOp(Writer& out, const Op& op, const NodeFacts& facts) {
   out.Key("node");
   out.Int(op.node);
   out.Key("mutates");
-  out.Raw(facts.mutates ? "true" : "false");
+  out.Raw(facts.mutates && !op.choice ? "true" : "false");
+  if (facts.literal) {
+    out.Key("literal");
+    out.Raw("true");
+  }
   out.Key("speculative");
   out.Raw(op.speculative ? "true" : "false");
   out.Raw("}");

@@ -367,6 +367,23 @@ void Recorder::Structure(Node* node, Env& env) {
   }
 }
 
+// `parts[i]`, `parts[:n]`, … with a number that the program computes.
+void Recorder::Choice(Node* node, Env& env) {
+  const auto& arguments = node->schema().arguments();
+  Op op{Id(node), {Arg{-1, true, {}}}, {}, speculation_ != nullptr, true};
+  bool computed = false;
+  for (size_t i = 0; i < node->inputs().size(); ++i) {
+    const Arg arg = values_.Of(At(env, node->input(i)));
+    if (arguments.at(i).type()->hasFreeVariables()) {
+      op.inputs[0].items.push_back(arg);
+    } else {
+      computed = computed || node->input(i)->node()->kind() != prim::Constant;
+      op.inputs.push_back(arg);
+    }
+  }
+  if (computed) AddOp(std::move(op));
+}
+
 // The same operator once on the containers and once on their shadows.
 void Recorder::Elements(Node* node, Env& env) {
   const auto& arguments = node->schema().arguments();
@@ -377,6 +394,7 @@ void Recorder::Elements(Node* node, Env& env) {
     values.push_back(slot.value);
     shadows.push_back(arguments.at(i).type()->hasFreeVariables() ? slot.shadow : slot.value);
   }
+  Choice(node, env);
   const auto made = Execute(node, values);
   std::vector<IValue> made_shadows;
   try {

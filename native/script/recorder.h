@@ -82,6 +82,7 @@ class Recorder {
   void If(torch::jit::Node* node, Env& env);
   void Loop(torch::jit::Node* node, Env& env);
   void Structure(torch::jit::Node* node, Env& env);
+  void Choice(torch::jit::Node* node, Env& env);
   void Elements(torch::jit::Node* node, Env& env);
   void Operator(torch::jit::Node* node, Env& env);
 

@@ -8,7 +8,11 @@ export interface Emission {
   shapes: readonly Shape[]
   numbers: readonly number[]
   parameter(name: string, shape: readonly number[], zero?: boolean): string
+  /** A parameter in half precision, in a network of any dtype. */
+  half(name: string, shape: readonly number[]): string
   buffer(name: string, shape: readonly number[]): string
+  /** A buffer of integers. */
+  indices(name: string, values: readonly number[]): string
 }
 
 export interface Kind {
@@ -24,20 +28,23 @@ export interface Kind {
   emit(e: Emission): string
 }
 
+/** Dtypes by their numbers: the compiler knows no `torch.long` without Python. */
+export const [INT64, FLOAT32, BFLOAT16] = [4, 6, 15]
+
 const WIDTHS = [4, 6, 8, 12]
 const divisors = (n: number) => [2, 3, 4].filter((g) => n % g === 0 && n > g)
 const image = (s: Shape) => s.length === 3
-const tokens = (s: Shape) => s.length === 2
-const channelsOf = (s: Shape) => (s.length === 3 ? s[0] : s[s.length - 1]) as number
+export const tokens = (s: Shape) => s.length === 2
+export const channelsOf = (s: Shape) => (s.length === 3 ? s[0] : s[s.length - 1]) as number
 const at = (s: Shape) => (s.length === 3 ? 1 : s.length)
-const same = (of: readonly Shape[]) => of[0] as Shape
+export const same = (of: readonly Shape[]) => of[0] as Shape
 const resized = (of: readonly Shape[], channels: number): Shape =>
   image(of[0] as Shape) ? [channels, 4, 4] : [...(of[0] as Shape).slice(0, -1), channels]
 
 type Numbers = (shape: Shape, pick: Pick) => number[] | undefined
 
 /** Reads one value that `fits`, with drawn numbers. */
-const one =
+export const one =
   (fits: (s: Shape) => boolean, numbers: Numbers = () => []): Kind['draw'] =>
   (shapes, order, pick) => {
     for (const r of order) {
@@ -49,7 +56,7 @@ const one =
   }
 
 /** Reads two different values of one shape. */
-const pair =
+export const pair =
   (fits: (s: Shape) => boolean): Kind['draw'] =>
   (shapes, order) => {
     for (const a of order) {
@@ -61,15 +68,15 @@ const pair =
     return undefined
   }
 
-const any = () => true
-const width: Numbers = (_, pick) => [pick(WIDTHS)]
+export const any = () => true
+export const width: Numbers = (_, pick) => [pick(WIDTHS)]
 const group: Numbers = (s, pick) => {
   const groups = divisors(channelsOf(s))
   return groups.length > 0 ? [pick(groups)] : undefined
 }
 
 /** `out = f(x)`, of the same shape. */
-const map = (
+export const map = (
   fits: (s: Shape) => boolean,
   code: (e: Emission, channels: number) => string,
   numbers?: Numbers,
@@ -85,7 +92,7 @@ const conv = (e: Emission, x: string, out: number, into: number, name = 'w', ker
   return `torch.conv2d(${x}, ${w}, ${e.parameter(`${name}b`, [out])}, [1, 1], [${p}, ${p}], [1, 1], ${groups})`
 }
 
-const linear = (e: Emission, x: string, out: number, into: number, name: string): string =>
+export const linear = (e: Emission, x: string, out: number, into: number, name: string): string =>
   `torch.linear(${x}, ${e.parameter(name, [out, into])}, ${e.parameter(`${name}b`, [out])})`
 
 const shuffle = (x: string, g: number, channels: number) =>

@@ -1,4 +1,9 @@
 import { Random } from '../../lib/base/random.js'
+import type { DType } from '../../lib/record/record.js'
+import { CASTS } from './kinds/half.js'
+import { SIZES } from './kinds/sizes.js'
+import { STATES } from './kinds/state.js'
+import { TABLES } from './kinds/tables.js'
 import { KINDS, type Kind, type Shape } from './kinds.js'
 
 /** One statement: what it reads (indices of earlier values) and the numbers that it was drawn with. */
@@ -13,12 +18,14 @@ export interface Program {
   seed: number
   input: Shape
   steps: readonly Step[]
+  /** Of all that has no dtype of its own; float32 by default. */
+  dtype?: DType
 }
 
 /** TorchScript source and the shapes of the tensors that it names. */
 export interface Source {
   text: string
-  parameters: Record<string, { shape: number[]; zero: boolean }>
+  parameters: Record<string, { shape: number[]; zero: boolean; dtype?: DType }>
   buffers: Record<string, number[]>
   /** Buffers of indices, with their values. */
   indices?: Record<string, readonly number[]>
@@ -32,7 +39,9 @@ export interface Source {
 /** Which networks have a method beside `forward`. */
 const PARTS = [undefined, 'given', 'inner', 'left', undefined] as const
 
-const kindOf = (step: Step) => KINDS[step.kind] as Kind
+const CATALOGUE: Readonly<Record<string, Kind>> = { ...KINDS, ...TABLES, ...SIZES, ...STATES, ...CASTS }
+
+const kindOf = (step: Step) => CATALOGUE[step.kind] as Kind
 
 /** Shapes of the input and of what each step makes. */
 export function shapesOf({ input, steps }: Pick<Program, 'input' | 'steps'>): Shape[] {
@@ -48,23 +57,33 @@ export function shapesOf({ input, steps }: Pick<Program, 'input' | 'steps'>): Sh
   return shapes
 }
 
+export type Picking = <T>(list: readonly T[]) => T
+
+export const picking =
+  (random: Random): Picking =>
+  (list) =>
+    list[Math.floor(random.uniform() * list.length)]!
+
+/** Adds a step of a kind where one fits. */
+export function addStep(name: string, input: Shape, steps: Step[], random: Random): boolean {
+  const shapes = shapesOf({ input, steps })
+  // Mostly the newest values, so that programs are deep rather than wide.
+  const fits = shapes.map((_, k) => k).filter((k) => random.uniform() < (k > shapes.length - 4 ? 0.9 : 0.25))
+  const drawn = CATALOGUE[name]?.draw(shapes, fits.reverse(), picking(random))
+  if (!drawn) return false
+  steps.push({ kind: name, ...drawn })
+  return true
+}
+
 /** A program of about `length` steps; every fourth is sure to hold a hostile one. */
 export function drawProgram(seed: number, length: number): Program {
   const random = new Random(seed)
-  const pick = <T>(list: readonly T[]) => list[Math.floor(random.uniform() * list.length)] as T
+  const pick = picking(random)
   const input: Shape = [pick([2, 3, 4]), 4, 4]
   const steps: Step[] = []
   const names = Object.keys(KINDS)
   const hostile = names.filter((name) => KINDS[name]?.hostile)
-  const add = (name: string): boolean => {
-    const shapes = shapesOf({ input, steps })
-    // Mostly the newest values, so that programs are deep rather than wide.
-    const fits = shapes.map((_, k) => k).filter((k) => random.uniform() < (k > shapes.length - 4 ? 0.9 : 0.25))
-    const drawn = KINDS[name]?.draw(shapes, fits.reverse(), pick)
-    if (!drawn) return false
-    steps.push({ kind: name, ...drawn })
-    return true
-  }
+  const add = (name: string) => addStep(name, input, steps, random)
   add('conv')
   const wanted = seed % 4 === 0 ? pick(hostile) : undefined
   for (let tries = 0; steps.length < length && tries < 20 * length; tries++) {
@@ -92,8 +111,16 @@ export function emit(program: Program): Source {
         source.parameters[`${name}.${own}`] = { shape: [...shape], zero }
         return `self.${name}.${own}`
       },
+      half: (own, shape) => {
+        source.parameters[`${name}.${own}`] = { shape: [...shape], zero: false, dtype: 'bfloat16' }
+        return `self.${name}.${own}`
+      },
       buffer: (own, shape) => {
         source.buffers[`${name}.${own}`] = [...shape]
+        return `self.${name}.${own}`
+      },
+      indices: (own, values) => {
+        source.indices = { ...source.indices, [`${name}.${own}`]: values }
         return `self.${name}.${own}`
       },
     })

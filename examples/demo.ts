@@ -59,7 +59,7 @@ export async function demo(options: DemoOptions, print: (text: string) => void):
     finetune: { epochs: options.finetuneEpochs, optimizer: sgd({ lr: 0.02, momentum: 0.9, weightDecay: 5e-4 }) },
     augment: randomShift({ pixels: 1, fill: -1 }),
     seed: options.seed,
-    onRecord: (record) => {
+    onEvent: (record) => {
       const text = inWords(record)
       if (text !== undefined) print(text)
     },

@@ -21,9 +21,9 @@ export const JSON_LINES = signature(
  * Writes the records of a run to a file, one JSON object a line, as they come: its trajectory, for plots and comparisons.
  * Each line has a `kind` and the seconds since the start. Numbers that JSON has not are `{ "$number": "NaN" }`, `"Infinity"`.
  *
- * @returns a function for `onRecord`, or to be called in the loop over a `Run`
+ * @returns a function for `onEvent`, or to be called in the loop over a `Run`
  * @throws EspalierError ERR_WRITE with the system's reason
- * @example await sparsify(model, { ...options, onRecord: jsonLines('run.jsonl') })
+ * @example await sparsify(model, { ...options, onEvent: jsonLines('run.jsonl') })
  */
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunEvent) => void {
   JSON_LINES.check(path, options)

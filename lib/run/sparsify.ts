@@ -22,7 +22,7 @@ export async function sparsify(model: ScriptModule, options: SparsifyOptions): P
   SPARSIFY.check(model, options)
   const run = new Run(model, options)
   try {
-    for await (const record of run) options.onRecord?.(record)
+    for await (const record of run) options.onEvent?.(record)
     return run.result
   } catch (error) {
     run.model?.dispose()

@@ -48,7 +48,7 @@ export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
   signal?: AbortSignal | undefined
-  onRecord?: ((record: RunEvent) => void) | undefined
+  onEvent?: ((record: RunEvent) => void) | undefined
   onWarning?: ((message: string) => void) | undefined
 }
 
@@ -71,7 +71,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   augment: maybe(AUGMENT),
   seed: maybe(count(0)),
   signal: maybe(signal),
-  onRecord: maybe(func<(record: RunEvent) => void>()),
+  onEvent: maybe(func<(record: RunEvent) => void>()),
   onWarning: maybe(func<(message: string) => void>()),
   ...INTERFACE_ENTRIES,
   methods: METHODS,

@@ -19,8 +19,8 @@
 #include "binding/descriptor.h"
 #include "binding/errors.h"
 #include "binding/values.h"
-#include "script/debug_information.h"
-#include "script/out_of_memory.h"
+#include "script/checks/out_of_memory.h"
+#include "script/graph/debug_information.h"
 
 namespace espalier {
 namespace {

@@ -15,7 +15,7 @@
 #include "binding/errors.h"
 #include "binding/tensor.h"
 #include "binding/values.h"
-#include "script/random_state.h"
+#include "script/record/random_state.h"
 
 namespace espalier {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "script/entry.h"
+#include "script/methods/entry.h"
 
 namespace espalier {
 

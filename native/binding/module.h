@@ -17,8 +17,8 @@
 #include "binding/module_hooks.h"
 #include "binding/runner.h"
 #include "binding/tensor.h"
-#include "script/guard.h"
-#include "script/prepare.h"
+#include "script/checks/guard.h"
+#include "script/graph/prepare.h"
 
 namespace espalier {
 

@@ -14,9 +14,9 @@
 #include "binding/deep_thread.h"
 #include "binding/module.h"
 #include "binding/values.h"
-#include "script/conform.h"
-#include "script/devices.h"
-#include "script/quiet.h"
+#include "script/checks/conform.h"
+#include "script/graph/devices.h"
+#include "script/graph/quiet.h"
 
 namespace espalier {
 namespace {

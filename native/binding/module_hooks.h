@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "binding/hooks.h"
-#include "script/guard.h"
-#include "script/probe.h"
+#include "script/checks/guard.h"
+#include "script/record/probe.h"
 
 namespace espalier {
 

@@ -1,6 +1,6 @@
 // Runs of a module beside those that its user asks for: the same each time, or with a look at what happens on the way.
 
-#include "script/observe.h"
+#include "script/record/observe.h"
 
 #include <memory>
 #include <optional>
@@ -14,8 +14,8 @@
 #include "binding/recording.h"
 #include "binding/script.h"
 #include "binding/values.h"
-#include "script/attempt.h"
-#include "script/trial.h"
+#include "script/record/attempt.h"
+#include "script/record/trial.h"
 
 namespace espalier {
 namespace {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "binding/handle.h"
-#include "script/recording.h"
+#include "script/record/recording.h"
 
 namespace espalier {
 

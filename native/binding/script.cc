@@ -15,9 +15,9 @@
 #include "binding/recording.h"
 #include "binding/values.h"
 #include "script/error.h"
-#include "script/recording.h"
-#include "script/repair.h"
-#include "script/surgery.h"
+#include "script/graph/repair.h"
+#include "script/record/recording.h"
+#include "script/surgery/surgery.h"
 
 namespace espalier {
 namespace {

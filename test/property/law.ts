@@ -122,7 +122,7 @@ export async function hold({ source, seed, inputs: shapes, exact, dtype = 'float
 async function acceptedBy(model: ScriptModule, inputs: readonly Tensor[]): Promise<Tensor[]> {
   const accepted: Tensor[] = []
   for (const [k, input] of inputs.entries()) {
-    const copy = model.clone()
+    const copy = await model.clone()
     try {
       const { length } = ((await copy.forward(input)) as Tensor).data().filter((x) => !Number.isFinite(Number(x)))
       if (length === 0) accepted.push(input)

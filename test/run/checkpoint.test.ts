@@ -135,7 +135,7 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     const own = file('fresh.ckpt')
     expect(existsSync(own)).toBe(false)
     const kinds: string[] = []
-    const { small } = await resumed(own, { onRecord: (record) => kinds.push(record.kind) })
+    const { small } = await resumed(own, { onEvent: (record) => kinds.push(record.kind) })
     small.dispose()
     expect(kinds.filter((kind) => kind === 'batch')).toHaveLength(20)
     expect(existsSync(own)).toBe(true)

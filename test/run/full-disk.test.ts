@@ -44,7 +44,7 @@ const PROGRAM = `
   }
   let batches = 0
   let last
-  const first = await job(espalier, 'greg1', path, { onRecord: (record) => {
+  const first = await job(espalier, 'greg1', path, { onEvent: (record) => {
     if (record.kind !== 'batch' || ++batches !== 7) return
     last = readFileSync(path)
     fill()

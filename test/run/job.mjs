@@ -122,7 +122,7 @@ async function differing(espalier, regularizer, folder) {
   /** @type {string[]} */
   const steps = []
   const whole = await job(espalier, regularizer, path, {
-    onRecord: (record) => {
+    onEvent: (record) => {
       if (record.kind !== 'batch') return
       const copy = join(folder, `${steps.length}.ckpt`)
       copyFileSync(path, copy)

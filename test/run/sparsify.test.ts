@@ -108,7 +108,7 @@ describe('sparsify', () => {
     const kinds: string[] = []
     const result = await sparsify(model, {
       ...options({ regularizer: growing({ deltaReg: 1e-3, updateEvery: 5 }), data: { train } }),
-      onRecord: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
+      onEvent: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
     })
     expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'regularizer', 'plan', 'cutting', 'cut'])
     expect(result.evaluations).toEqual({})
@@ -125,7 +125,7 @@ describe('sparsify', () => {
       regularizer: state,
     } = await sparsify(model, {
       ...options({ regularizer }),
-      onRecord: (record) => {
+      onEvent: (record) => {
         if (record.kind === 'plan') planned = record.plan.removed
       },
     })
@@ -140,7 +140,7 @@ describe('sparsify', () => {
     const regularizer = greg1({ granularity: 0.5, ceiling: 1, updateEvery: 2, stabilize: 4 })
     const { small, history } = await sparsify(model, {
       ...options({ regularizer, finetune: { epochs: 1, optimizer: sgd({ lr: 0.01 }) } }),
-      onRecord: (record) => records.push(record),
+      onEvent: (record) => records.push(record),
     })
     // two growth steps and four iterations of stabilization, of 17
     expect(records.filter(({ kind }) => kind === 'early')).toEqual([{ kind: 'early', iteration: 8, saved: 9 }])
@@ -155,7 +155,7 @@ describe('sparsify', () => {
     const records: RunEvent[] = []
     const { small, evaluations } = await sparsify(model, {
       ...options({ compensate: { batches: 2 } }),
-      onRecord: (record) => records.push(record),
+      onEvent: (record) => records.push(record),
     })
     const stages = records.flatMap((record) => (record.kind === 'evaluation' ? [record.stage] : []))
     expect(stages).toEqual(['before', 'regularized', 'cut', 'compensated'])
@@ -190,7 +190,7 @@ describe('sparsify', () => {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line))
-    const { small, plan, analysis } = await sparsify(model, { ...options(), onRecord: jsonLines(path) })
+    const { small, plan, analysis } = await sparsify(model, { ...options(), onEvent: jsonLines(path) })
     const kinds = [
       'analysis',
       'evaluation',
@@ -224,7 +224,7 @@ describe('sparsify', () => {
 
   it('refuses a budget that can’t be met before it trains, and says the best possible', async () => {
     const records: RunEvent[] = []
-    const job = sparsify(model, { ...options({ budget: { macs: 0.001 } }), onRecord: (record) => records.push(record) })
+    const job = sparsify(model, { ...options({ budget: { macs: 0.001 } }), onEvent: (record) => records.push(record) })
     await expect(job).rejects.toMatchObject({ code: 'ERR_BUDGET', message: expect.stringMatching(/\d/) })
     expect(records.some(({ kind }) => kind === 'batch')).toBe(false)
   })
@@ -255,7 +255,7 @@ describe('sparsify', () => {
     const controller = new AbortController()
     const job = sparsify(model, {
       ...options({ signal: controller.signal }),
-      onRecord: (record) => {
+      onEvent: (record) => {
         if (record.kind === 'batch' && record.iteration === 3) controller.abort()
       },
     })

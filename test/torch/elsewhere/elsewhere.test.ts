@@ -215,7 +215,7 @@ describe('a training elsewhere', () => {
       const stopped = train(THERE, {
         checkpoint: { path, every: 1 },
         signal: controller.signal,
-        onRecord: (record) => {
+        onEvent: (record) => {
           if (record.kind === 'batch' && record.iteration === 3) controller.abort()
         },
       } as Partial<SparsifyOptions>)

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "script/record/recording.h"
+
+namespace espalier::script {
+
+// What lib/torch/recording.ts calls a CutRequest.
+struct CutRequest {
+  struct Slice {
+    std::string name;
+    int64_t dim = 0;
+    std::vector<int64_t> keep;
+  };
+  // Where a number is used: an input of a node, or one element of the list that it takes.
+  struct Place {
+    int64_t node = 0;
+    int64_t input = 0;
+    std::optional<int64_t> element;
+  };
+  struct Constant {
+    Place place;
+    c10::IValue value;  // number, flag, list of ints, tensor, or none
+  };
+  // A size that the program reads: what a node gives, or one element of the list of `size` that it gives.
+  struct Entry {
+    int64_t node = 0;
+    std::optional<int64_t> element;
+    int64_t size = 0;
+    int64_t multiply = 1;
+    int64_t divide = 1;
+  };
+  struct Scaled {
+    Place place;
+    int64_t multiply = 1;
+    int64_t divide = 1;
+    std::vector<Entry> entries;
+  };
+  // Slices of the constant tensor that is read at a place, for this use only.
+  struct Tensor {
+    Place place;
+    std::vector<Slice> slices;  // without names
+  };
+  // A tensor input is first reduced to what is kept of a dimension.
+  struct Select {
+    int64_t node = 0;
+    int64_t input = 0;
+    int64_t dim = 0;
+    std::vector<int64_t> keep;
+  };
+  // An output is put back to `size` coordinates, zeros but for what is kept.
+  struct Scatter {
+    int64_t node = 0;
+    int64_t output = 0;
+    int64_t dim = 0;
+    int64_t size = 0;
+    std::vector<int64_t> keep;
+  };
+  struct SplitWithSizes {
+    std::vector<int64_t> sizes;
+  };
+  struct IndexSelect {
+    int64_t dim = 0;
+    std::vector<int64_t> indices;
+  };
+  struct Squeeze {
+    std::vector<int64_t> dims;
+  };
+  // A block of an `if` that the model does not enter: it only raises.
+  struct Close {
+    int64_t block = 0;
+    std::string method;  // the one beside `forward` that it is of
+  };
+  struct Rewrite {
+    int64_t node = 0;
+    std::variant<SplitWithSizes, IndexSelect, Squeeze, Close> form;
+  };
+
+  // What becomes of all that is not `forward`.
+  struct Interface {
+    bool drop_any_method = false;  // that would be wrong
+    std::set<std::string> drop_methods;
+    bool drop_unreached = false;
+  };
+
+  std::vector<Slice> slices;
+  std::vector<Constant> constants;
+  std::vector<Scaled> scaled;
+  std::vector<Rewrite> rewrites;
+  std::vector<Tensor> tensors;
+  std::vector<Select> selects;
+  std::vector<Scatter> scatters;
+  Interface interface;
+};
+
+// Names of methods are qualified: "encoder.reset".
+struct CutResult {
+  torch::jit::Module module;
+  std::vector<std::string> kept_methods;  // they compute with nothing that was cut
+  std::vector<std::string> cut_methods;   // they were cut along with `forward`
+  std::vector<std::string> dropped_methods;
+  struct Closed {
+    std::string method;
+    std::string reason;
+    bool whole = false;  // not only a branch
+  };
+  std::vector<Closed> closed;  // what raises: `forward` calls the method and goes another way
+  struct Unreached {
+    std::string name;                  // of a tensor
+    std::vector<std::string> used_by;  // methods
+    bool dropped = false;
+  };
+  std::vector<Unreached> unreached;  // what `forward` never reads
+};
+
+// A new module: `module` with slices of its tensors cut out and the recorded graph edited. Its types are its own;
+// names, order and tying of the state_dict stay. A method that would be wrong is refused (ERR_UNSUPPORTED) unless the
+// request lets it go. What submodules have for `forward` alone is gone: `forward` is one flat graph.
+CutResult Cut(const torch::jit::Module& module, const Recording& recording, const CutRequest& request,
+              const std::function<void()>& check);
+
+// A copy that shares neither tensors nor types.
+torch::jit::Module CopyModule(const torch::jit::Module& module);
+
+}  // namespace espalier::script

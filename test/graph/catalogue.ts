@@ -200,6 +200,7 @@ export const CATALOGUE: ReadonlyMap<string, Specimen> = new Map([
     `${PACKED}q, n = torch._pad_packed_sequence(torch.relu(p), sizes, True, 0.5, 16)\nz = q${IMAGE}`,
   ),
   one('prim::SetAttr', 'z = y * %h[8, 1, 1]\nself.h = torch.relu($b[8, 1, 1])'),
+  one('prim::Choose', 'z = y * [$b[8, 1, 1], $c[8, 1, 1]][y.size(0) % 2]'),
   one('_fused_rms_norm', `${TOKENS}o, r = torch._fused_rms_norm(s, [8], $w[8], 1e-6)\nz = o${IMAGE}`),
   ...all('dropout feature_dropout alpha_dropout', (name) => `z = torch.${name}(y, 0.5, False)`),
   ...all('dropout#always feature_dropout#always', (name) => `z = torch.${name.split('#')[0]}(y, 0.5, True)`, DRAWN),

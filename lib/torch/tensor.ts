@@ -106,6 +106,17 @@ export class Tensor {
     }
   }
 
+  /** Numbers of the standard normal distribution, by LibTorch's own generator (see `manualSeed`); else as {@link Tensor.full}. */
+  static randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    TENSOR_RANDN.check(options)
+    const { dtype = 'float32', device = 'cpu', requiresGrad } = options
+    const tensor = wrapTensor(
+      binding().call('aten::randn', [shape, dtype, 'strided', device, false], false) as TensorHandle,
+    )
+    if (requiresGrad !== undefined) tensor.requiresGrad = requiresGrad
+    return tensor
+  }
+
   /** Sizes of the dimensions; empty for a scalar. */
   get shape(): readonly number[] {
     return binding().tensorShape(handleOf(this))
@@ -177,6 +188,32 @@ export class Tensor {
     )
   }
 
+  /** Element by element; a tensor is broadcast, a number is added to each. So are the three that follow. Autograd follows them. */
+  add(other: Tensor | number): Tensor {
+    return combined('add', this, other)
+  }
+
+  sub(other: Tensor | number): Tensor {
+    return combined('sub', this, other)
+  }
+
+  mul(other: Tensor | number): Tensor {
+    return combined('mul', this, other)
+  }
+
+  div(other: Tensor | number): Tensor {
+    return combined('div', this, other)
+  }
+
+  /**
+   * The same elements in another shape; one size may be -1. It shares memory where it can.
+   *
+   * @throws EspalierError ERR_TORCH when the sizes don't fit
+   */
+  reshape(...sizes: readonly number[]): Tensor {
+    return wrapTensor(binding().call('aten::reshape', [handleOf(this), sizes], true) as TensorHandle)
+  }
+
   /** Whether both are the very same tensor, not only equal. */
   isSame(other: Tensor): boolean {
     return binding().tensorSame(handleOf(this), tensorHandle(other))
@@ -238,6 +275,12 @@ export class Tensor {
   }
 }
 
+function combined(operator: string, tensor: Tensor, other: Tensor | number): Tensor {
+  const self = handleOf(tensor)
+  const [overload, operand] = typeof other === 'number' ? ['Scalar', other] : ['Tensor', handleOf(other)]
+  return wrapTensor(binding().call(`aten::${operator}.${overload}`, [self, operand], true) as TensorHandle)
+}
+
 function optional(tensor: Tensor | undefined): TensorHandle | null {
   return tensor === undefined ? null : tensorHandle(tensor)
 }
@@ -266,6 +309,8 @@ const TENSOR_OPTIONS = object<TensorOptions>({ dtype: maybe(DTYPE), device: mayb
 export const TENSOR_FROM = signature('Tensor.from', ['options', TENSOR_OPTIONS])
 /** @internal */
 export const TENSOR_FULL = signature('Tensor.full', ['options', TENSOR_OPTIONS])
+/** @internal */
+export const TENSOR_RANDN = signature('Tensor.randn', ['options', TENSOR_OPTIONS])
 /** @internal */
 export const TENSOR_TO = signature('Tensor.to', ['device', DEVICE])
 

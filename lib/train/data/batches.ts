@@ -1,25 +1,10 @@
 import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
-import {
-  count,
-  either,
-  faultOf,
-  flag,
-  func,
-  like,
-  list,
-  maybe,
-  object,
-  type Schema,
-  signal as signalSchema,
-  signature,
-  thing,
-} from '../../base/schema/index.js'
-import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
+import { count, faultOf, flag, maybe, object, signal as signalSchema, signature } from '../../base/schema/index.js'
+import { type Device, Tensor } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
-
-import { ARRAY_DATA, type ArrayData, AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
 
 /** A batch as tensors, valid until the next one is asked for. */
 export interface TensorBatch {

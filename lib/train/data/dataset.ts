@@ -1,23 +1,7 @@
-import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
-import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
-import {
-  count,
-  either,
-  faultOf,
-  flag,
-  func,
-  like,
-  list,
-  maybe,
-  object,
-  type Schema,
-  signal as signalSchema,
-  signature,
-  thing,
-} from '../../base/schema/index.js'
-import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
-import { DEVICE } from '../../torch/tensor.js'
+import type { Random } from '../../base/random.js'
+import { count, func, like, list, type Schema, thing } from '../../base/schema/index.js'
+import type { TypedArray } from '../../torch/index.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
 export interface ArrayData {

@@ -1,25 +1,7 @@
-import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
-import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
-import {
-  count,
-  either,
-  faultOf,
-  flag,
-  func,
-  like,
-  list,
-  maybe,
-  object,
-  type Schema,
-  signal as signalSchema,
-  signature,
-  thing,
-} from '../../base/schema/index.js'
-import { type Device, Tensor, type TypedArray } from '../../torch/index.js'
-import { DEVICE } from '../../torch/tensor.js'
-
-import { ARRAY_DATA, type ArrayData, AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { either, list, maybe, signature, thing } from '../../base/schema/index.js'
+import type { TypedArray } from '../../torch/index.js'
+import { ARRAY_DATA, type ArrayData, checkArray, type Dataset } from './dataset.js'
 
 /** @internal */
 export const IN_MEMORY = signature(

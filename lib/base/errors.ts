@@ -29,6 +29,7 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** What an error tells beside its code and message. */
 export interface EspalierErrorOptions {
   /** The full text behind the message: LibTorch's own words, the list of places tried, … */
   detail?: string | undefined

@@ -103,11 +103,13 @@ export class Random {
     return array
   }
 
+  /** Where it is: a generator that is given it goes on alike. */
   get state(): RandomState {
     mustBeRandom(this)
     return [this.#a, this.#b, this.#c, this.#counter]
   }
 
+  /** Goes on from there. */
   set state(state: RandomState) {
     mustBeRandom(this)
     STATE.check(state)

@@ -35,6 +35,7 @@ export interface Uncompensated {
   reason: string
 }
 
+/** What {@link compensate} works on. */
 export interface CompensationJob {
   /** The model before the cut, in eval mode, of which `recording` and `analysis` are. */
   model: ScriptModule

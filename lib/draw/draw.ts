@@ -8,6 +8,7 @@ import { dotOf } from './dot.js'
 import { htmlOf } from './html.js'
 import { svgOf } from './svg.js'
 
+/** Options of {@link draw}. */
 export interface DrawOptions {
   /** `svg` (default): an image; `html`: the image beside a list of the groups; `dot`: for Graphviz. */
   format?: 'svg' | 'html' | 'dot' | undefined

@@ -24,6 +24,7 @@ export interface Link {
   scope: string
 }
 
+/** How two dimensions are tied, or one is fixed, link by link. */
 export interface Chain {
   /** `bn1.weight[0]`, or what froze: `model output`. */
   to: string

@@ -16,7 +16,11 @@ export const SIGNATURES = {
   survives: signature('survives', ['axis', UNIT_AXIS], ['coordinate', count(0)], ['removed', REMOVED]),
 }
 
+/** Every value in nested arguments, in order. */
 export const flatArgs = checked(SIGNATURES.flatArgs, flat)
+/** Coordinates of an axis that survive, ascending. */
 export const keptCoordinates = checked(SIGNATURES.keptCoordinates, units.keptCoordinates)
+/** How many coordinates of an axis survive. */
 export const keptSize = checked(SIGNATURES.keptSize, units.keptSize)
+/** Whether a coordinate of an axis survives. */
 export const survives = checked(SIGNATURES.survives, units.survives)

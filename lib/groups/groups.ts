@@ -20,8 +20,10 @@ export interface Member {
   units: Int32Array
 }
 
+/** What the units of a group are. */
 export type GroupKind = 'channels' | 'heads' | 'head-dims' | 'conv-groups' | 'hidden'
 
+/** Units that are cut in the same way: removing one takes a slice of every member. */
 export interface ChannelGroup {
   /** Position in {@link ChannelGroups.groups}; stable for one record. */
   id: number
@@ -45,6 +47,7 @@ export interface FrozenDimension {
   reasons: readonly FreezeReason[]
 }
 
+/** What the analysis answers, as plain data. */
 export interface ChannelGroups {
   groups: readonly ChannelGroup[]
   frozen: readonly FrozenDimension[]

@@ -7,4 +7,5 @@ const NUMBERS = thing<ArrayLike<number>>('an array of numbers', isNumbers)
 /** @internal */
 export const ALL_FINITE = signature('allFinite', ['values', NUMBERS])
 
+/** Whether no number is a NaN or an infinity. */
 export const allFinite = checked(ALL_FINITE, allAreFinite)

@@ -2,6 +2,7 @@ import { func, thing } from '../base/schema/index.js'
 import type { ChannelGroups } from '../groups/groups.js'
 import type { WeightSource } from './weights.js'
 
+/** What a criterion is given. */
 export interface ImportanceContext {
   groups: ChannelGroups
   weights: WeightSource

@@ -17,6 +17,7 @@ export type WeightSource = (name: string) => Weight
 
 /** Anything with named parameters: a ScriptModule, or tensors of one's own. */
 export interface ParameterOwner {
+  /** By qualified name. */
   parameters(): ReadonlyMap<string, Tensor>
 }
 

@@ -2,6 +2,7 @@ import type { EspalierError } from '../base/errors.js'
 import type { CutRequest, InterfaceReport } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
 
+/** Arrays that hold the elements of a tensor. */
 export type TypedArray =
   | Float32Array
   | Float64Array

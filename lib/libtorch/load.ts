@@ -16,6 +16,7 @@ interface Loader {
   openWith(path: string, name: string, value: string): void
 }
 
+/** Options of {@link loadLibtorch}. */
 export interface LoadOptions {
   /** A LibTorch folder (root or its lib); the default is the resolver's order. */
   libtorch?: string | undefined

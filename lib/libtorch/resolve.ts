@@ -4,8 +4,10 @@ import type { Host } from './host.js'
 import { inspectLibtorch, type LibtorchFolder } from './inspect.js'
 import { LIBTORCH_VERSION, minorOf } from './version.js'
 
+/** Where a LibTorch was found. */
 export type LibtorchSource = 'option' | 'LIBTORCH' | 'cache' | 'python' | 'system'
 
+/** A LibTorch that can be used. */
 export interface Libtorch extends LibtorchFolder {
   readonly source: LibtorchSource
 }

@@ -12,6 +12,7 @@ export interface Disagreement {
   onlySecond: readonly number[]
 }
 
+/** Where two cuts differ. */
 export interface ManifestDiff {
   /** Whether both cut the same network. */
   sameNetwork: boolean

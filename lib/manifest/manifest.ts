@@ -53,6 +53,7 @@ export const MAKE_MANIFEST = signature('makeManifest', ['result', CUT_RESULT])
 /** @internal */
 export const SAVE_MANIFEST = signature('saveManifest', ['path', pathSchema], ['result', CUT_RESULT])
 
+/** The manifest of a cut, as plain JSON. */
 export function makeManifest(result: CutResult): Manifest {
   MAKE_MANIFEST.check(result)
   const { analysis, plan, verification } = result

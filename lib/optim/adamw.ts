@@ -2,6 +2,7 @@ import { maybe, number, object, pair, signature } from '../base/schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 
+/** Options of {@link adamw}. */
 export interface AdamWOptions {
   /** Learning rate, above 0; 1e-3 by default. */
   lr?: number | undefined

@@ -9,7 +9,7 @@ export interface OptimizerFactory extends Described {
   readonly name: string
   /** Learning rate before the schedule. */
   readonly lr: number
-  /** How it steps, at this learning rate; what {@link checkStability} needs. */
+  /** How it steps, at this learning rate; what `checkStability` needs. */
   stepping(lr: number): Stepping
   /**
    * Takes the parameters that require gradients.
@@ -27,6 +27,7 @@ export interface OptimizerState {
   tensors: ReadonlyMap<string, Readonly<Record<string, Tensor>>>
 }
 
+/** An optimizer that is bound to parameters. */
 export interface Optimizer {
   /** Learning rate of the next step; a schedule sets it. */
   lr: number

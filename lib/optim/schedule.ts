@@ -39,6 +39,7 @@ export const LARGEST_FACTOR = signature(
 /** The learning rate as it is. */
 export const constant = (): LrSchedule => describes(() => 1, { name: 'constant' })
 
+/** Options of {@link lr.cosine}. */
 export interface CosineOptions {
   /** Last factor, in [0, 1]; 0 by default. */
   floor?: number | undefined
@@ -67,6 +68,7 @@ export function cosine(options: CosineOptions = {}): LrSchedule {
   return describes(factor, { name: 'cosine', floor, hold })
 }
 
+/** Options of {@link lr.step}. */
 export interface StepOptions {
   /** Epochs, 1 or more. */
   every: number
@@ -101,4 +103,10 @@ export function largestFactor(schedule: LrSchedule, epochs: number, iterations: 
 }
 
 /** Learning rate schedules. */
-export const lr = { constant, cosine, step } as const
+export const lr = {
+  constant,
+  /** See {@link CosineOptions}. */
+  cosine,
+  /** See {@link StepOptions}. */
+  step,
+} as const

@@ -3,6 +3,7 @@ import { flag, maybe, number, object, signature } from '../base/schema/index.js'
 import { FusedOptimizer, type Rule } from './fused.js'
 import type { OptimizerFactory } from './optimizer.js'
 
+/** Options of {@link sgd}. */
 export interface SgdOptions {
   /** Learning rate, above 0. */
   lr: number

@@ -9,6 +9,7 @@ import { chooseUnits } from './choose.js'
 import { nothingPrunable } from './refusals.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 
+/** How many units go, and of which groups: see {@link makePlan}. */
 export interface PlanOptions {
   /**
    * Fraction of units to remove, in [0, 1): `floor(ratio * n)` of each group (`ranking: 'local'`) or of all units in one

@@ -11,6 +11,7 @@ export const DTYPES = [
   ...(['int64', 'int32', 'int16', 'int8', 'uint8', 'bool', 'other'] as const),
 ] as const
 
+/** Element type of a tensor, by the name that PyTorch gives it; `other` for those that JavaScript has no array for. */
 export type DType = (typeof DTYPES)[number]
 
 export function isFloating(dtype: DType): boolean {
@@ -41,6 +42,7 @@ function gather(args: Arg | readonly Arg[], ids: ValueId[]): void {
   else for (const arg of args) gather(arg, ids)
 }
 
+/** A tensor of a run, without its elements. */
 export interface TensorValue {
   kind: 'tensor'
   shape: readonly number[]
@@ -64,8 +66,10 @@ export interface ScalarValue {
   role?: 'state'
 }
 
+/** A value of a run. */
 export type RecordValue = TensorValue | ScalarValue
 
+/** One operator of a run. */
 export interface OpEntry {
   /** Qualified operator name without overload: `aten::conv2d`, `prim::NumToTensor`. */
   name: string
@@ -115,6 +119,7 @@ export interface SecondRun {
   shapes: ReadonlyMap<ValueId, readonly number[]>
 }
 
+/** One run of a model, written down: every operator in order, and every value. Plain data. */
 export interface OpRecord {
   values: readonly RecordValue[]
   /** In execution order. */

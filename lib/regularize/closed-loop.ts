@@ -2,6 +2,7 @@
 import { count, maybe, number, object } from '../base/schema/index.js'
 import type { Moment } from './schedule.js'
 
+/** Growth that waits for held-out accuracy. */
 export interface ClosedLoopOptions {
   /** How much the measure of `validate` may fall below its value at the start, 0 or more; 0.01 by default. */
   slack?: number | undefined

@@ -7,6 +7,7 @@ import { filled, marked } from './reg.js'
 import { scheduled } from './scheduled.js'
 import type { RegularizerContext, RegularizerFactory } from './types.js'
 
+/** Options of {@link greg1}. */
 export interface GReg1Options {
   /** Penalty at the end of the growth, above 0; 1 by default. The unit of weight decay. */
   ceiling?: number | undefined

@@ -7,6 +7,7 @@ import { filled } from './reg.js'
 import { scheduled } from './scheduled.js'
 import type { RegularizerFactory } from './types.js'
 
+/** Options of {@link greg2}. */
 export interface GReg2Options {
   /** Optimizer steps between two growth steps, 1 or more; 5 by default. */
   updateEvery?: number | undefined

@@ -9,6 +9,7 @@ import type { Growth, Schedule } from './schedule.js'
 import { scheduled } from './scheduled.js'
 import type { RegularizerFactory } from './types.js'
 
+/** Options of {@link growing}. */
 export interface GrowingOptions {
   /** Penalty of every unit at the start, 0 or more; 1e-4 by default. The unit of weight decay. */
   reg?: number | undefined

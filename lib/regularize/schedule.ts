@@ -45,7 +45,9 @@ export interface Schedule<Memory = unknown> extends Described {
   readonly coupling?: 'gradient' | 'decoupled' | undefined
   /** What is penalised: every slice of a unit with `reg * w` (default), or only norm scales, with `reg * sign(w)`. */
   readonly acts?: 'slices' | 'norm-scales' | undefined
+  /** Penalties before the first step. */
   start(context: RegularizerContext): Growth<Memory>
+  /** Penalties after one more growth step. */
   grow(before: Growth<Memory>, moment: Moment): Growth<Memory> | Promise<Growth<Memory>>
   /** The highest penalty that each unit can reach in this phase, for the stability check. */
   highest(context: RegularizerContext): Reg

@@ -8,6 +8,7 @@ import { normScales } from './scales.js'
 import { scheduled } from './scheduled.js'
 import type { RegularizerFactory } from './types.js'
 
+/** Options of {@link constantL2}. */
 export interface ConstantL2Options {
   /** Penalty of every unit, 0 or more; 1e-3 by default. The unit of weight decay. */
   reg?: number | undefined
@@ -34,6 +35,7 @@ export function constantL2(options: ConstantL2Options = {}): RegularizerFactory 
   })
 }
 
+/** Options of {@link groupLasso}. */
 export interface GroupLassoOptions {
   /** Penalty of a group's most important unit, 0 or more; 5e-4 by default. The unit of weight decay. */
   reg?: number | undefined
@@ -92,6 +94,7 @@ export function groupLasso(options: GroupLassoOptions = {}): RegularizerFactory 
   })
 }
 
+/** Options of {@link bnScale}. */
 export interface BnScaleOptions {
   /** Penalty on the absolute value of each scale, 0 or more; 1e-4 by default. */
   reg?: number | undefined

@@ -41,6 +41,7 @@ export interface RegularizerState {
   memory?: unknown
 }
 
+/** Of one step, for {@link Regularizer.apply}. */
 export interface ApplyOptions {
   /** What the gradients were multiplied by: a loss scale that is not taken out before. 1 by default. */
   scale?: number | undefined
@@ -60,7 +61,7 @@ export interface Regularizer {
   readonly coupling: Coupling
   /** Whether the schedule has come to its end: more iterations would change nothing of the penalty. */
   readonly done: boolean
-  /** For {@link Optimizer.step}; absent for a penalty that no optimizer of this package takes in, and while a hook adds it. */
+  /** For `step()`; absent for a penalty that no optimizer of this package takes in, and while a hook adds it. */
   readonly term: PenaltyTerm | undefined
   readonly state: RegularizerState
   /**
@@ -112,6 +113,7 @@ export interface RegularizerEvent {
   groups: readonly GroupEvent[]
 }
 
+/** What a regularizer is attached to. */
 export interface RegularizerContext {
   /** The module in training: its parameters are penalised in place. */
   model: ParameterOwner
@@ -129,6 +131,7 @@ export interface RegularizerContext {
    * diverge is refused with ERR_INVALID_ARGUMENT, and one above half of that bound is reported to `onWarning`.
    */
   stepping?: Stepping | undefined
+  /** Told what does no harm but should be known; nothing by default. */
   onWarning?: ((message: string) => void) | undefined
   /** Goes on from a state saved earlier; the schedule continues bit-identically. */
   state?: RegularizerState | undefined
@@ -139,6 +142,7 @@ export interface RegularizerFactory extends Described {
   readonly name: string
   /** When the units to remove are chosen: before the regularized phase, in it, or after it. */
   readonly picks: 'start' | 'during' | 'end'
+  /** Makes it ready for one model; see {@link RegularizerContext}. */
   attach(context: RegularizerContext): Promise<Regularizer>
 }
 

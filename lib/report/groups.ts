@@ -76,6 +76,7 @@ export function coverageLines(groups: ChannelGroups): string {
   )
 }
 
+/** A reason for which something stays, in words. */
 export function reasonInWords(reason: FreezeReason): string {
   REASON_IN_WORDS.check(reason)
   const { kind, operator, scope } = reason

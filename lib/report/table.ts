@@ -1,6 +1,7 @@
 /** Plain-text tables. */
 import { array, list, maybe, number, object, oneOf, signature, text } from '../base/schema/index.js'
 
+/** A column of a table. */
 export interface Column {
   title: string
   /** `left` by default. */

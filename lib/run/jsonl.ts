@@ -3,6 +3,7 @@ import { toJson } from '../base/json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../base/schema/index.js'
 import type { RunEvent } from './types.js'
 
+/** Options of {@link jsonLines}. */
 export interface JsonLinesOptions {
   /** Also a line for each optimizer step; false by default. */
   batches?: boolean | undefined

@@ -156,6 +156,7 @@ export class Prunable {
     return this.#model
   }
 
+  /** The run that was written down. */
   get record(): OpRecord {
     mustBePrunable(this)
     return this.#analysis.record
@@ -256,6 +257,7 @@ export class Prunable {
     this.#model.dispose()
   }
 
+  /** {@link Prunable.dispose}, for `using`. */
   [Symbol.dispose](): void {
     mustBePrunable(this)
     this.dispose()

@@ -86,6 +86,7 @@ export class Run implements AsyncIterable<RunEvent> {
     return this.#result
   }
 
+  /** Does the work, event by event. */
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, void> {
     mustBeRun(this)
     const resumed = await this.#checkpoints?.read()

@@ -48,7 +48,9 @@ export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
   signal?: AbortSignal | undefined
+  /** Called with each event, as it happens. */
   onEvent?: ((record: RunEvent) => void) | undefined
+  /** Told what does no harm but should be known; nothing by default. */
   onWarning?: ((message: string) => void) | undefined
 }
 
@@ -84,6 +86,7 @@ export const RUN = signature('new Run', ['model', MODULE], ['options', SPARSIFY_
 /** Where a run is when it measures. */
 export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetuned'
 
+/** What happens in a run, in order. */
 export type RunEvent =
   | { kind: 'analysis'; analysis: Analysis }
   | { kind: 'plan'; plan: Plan }
@@ -99,6 +102,7 @@ export type RunEvent =
   | { kind: 'cut'; verification: Verification }
   | { kind: 'compensated'; compensations: readonly Compensation[]; uncompensated: readonly Uncompensated[] }
 
+/** What {@link sparsify} gives. */
 export interface SparsifyResult {
   /** The smaller model, in eval mode. The caller disposes it. */
   small: ScriptModule

@@ -61,6 +61,7 @@ export class Lengths implements Dimensions {
     for (const op of record.ops) this.follow(op)
   }
 
+  /** Lengths of all dimensions of a value. */
   shape(id: ValueId): readonly Polynomial[] {
     const known = this.shapes.get(id)
     if (known) return known

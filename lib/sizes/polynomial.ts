@@ -65,14 +65,17 @@ export class Polynomial {
     return [...this.terms.values()].reduce(gcd, 0)
   }
 
+  /** Whether both are equal for every input. */
   same(other: Polynomial): boolean {
     return this === other || (this.size === other.size && this.value === other.value && this.key === other.key)
   }
 
+  /** Their sum, with `sign` times the other. */
   plus(other: Polynomial, sign = 1): Polynomial {
     return Polynomial.of([...this.terms, ...[...other.terms].map(([m, n]) => [m, sign * n] as const)])
   }
 
+  /** Their product. */
   times(other: Polynomial): Polynomial {
     return Polynomial.of(
       [...this.terms].flatMap(([a, n]) => [...other.terms].map(([b, k]) => [product(a, b), n * k] as const)),

@@ -9,11 +9,13 @@ export type Reduction = 'mean' | 'sum' | 'none'
 /** Numbers of at::Reduction. */
 const REDUCTIONS: Record<Reduction, number> = { none: 0, mean: 1, sum: 2 }
 
+/** Options of a loss. */
 export interface LossOptions extends Pick<RunOptions, 'grad' | 'signal' | 'flushDenormals'> {
   /** Default `mean`. */
   reduction?: Reduction | undefined
 }
 
+/** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions extends LossOptions {
   /** Share of the target that is spread over all classes, 0 to 1. Default 0. */
   labelSmoothing?: number | undefined

@@ -19,6 +19,7 @@ export type GradientHook = (gradient: Tensor, place: number) => Tensor | undefin
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
 export type ForwardHook = (output: ModuleOutput, inputs: readonly ModuleOutput[]) => ModuleInput | undefined | void
 
+/** A hook that is in place until it is removed. */
 export interface HookRegistration {
   /** The hook isn't called any more. May be called again. */
   remove(): void

@@ -21,6 +21,7 @@ import { LOAD_LIMITS } from './limits.js'
 import { type ScriptModule, wrapModule } from './module.js'
 import { DEVICE } from './tensor.js'
 
+/** Options of {@link load}. */
 export interface LoadModelOptions {
   /**
    * Where the tensors go, whatever device they were saved from. Default `cpu`. A device that the program itself names

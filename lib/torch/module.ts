@@ -110,6 +110,7 @@ export class ScriptModule {
     return binding().moduleTraining(moduleHandleOf(this))
   }
 
+  /** Whether it was let go of. */
   get disposed(): boolean {
     moduleHandleOf(this)
     return this.#disposed
@@ -354,17 +355,20 @@ export class ScriptModule {
     binding().moduleDispose(handle)
   }
 
+  /** {@link ScriptModule.dispose}, for `using`. */
   [Symbol.dispose](): void {
     moduleHandleOf(this)
     this.dispose()
   }
 
+  /** Its kind and size, in a line. */
   toString(): string {
     moduleHandleOf(this)
     if (this.disposed) return 'ScriptModule(disposed)'
     return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
   }
 
+  /** As {@link ScriptModule.toString}. */
   [inspect.custom](): string {
     moduleHandleOf(this)
     return this.toString()

@@ -22,6 +22,7 @@ export type OpArg = Tensor | number | bigint | boolean | string | null | undefin
 /** The result of an operator; several results and lists are arrays. */
 export type OpResult = Tensor | number | bigint | boolean | string | null | OpResult[]
 
+/** One operator with its arguments. */
 export interface OpCall {
   /** Name with overload, as in LibTorch's native_functions.yaml: `aten::mul.Tensor`. */
   op: string

@@ -42,6 +42,7 @@ export class PenaltyHook {
     return this.#armed
   }
 
+  /** See the getter. */
   set armed(armed: boolean) {
     ARMED.check(armed)
     binding().penaltyHookSet(hookHandleOf(this), armed, this.#scale)
@@ -61,6 +62,7 @@ export class PenaltyHook {
     this.#scale = scale
   }
 
+  /** Whether it is there no more. */
   get removed(): boolean {
     hookHandleOf(this)
     return this.#removed

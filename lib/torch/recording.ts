@@ -36,6 +36,7 @@ export class Recording {
     }
   }
 
+  /** Whether its graph was let go of. */
   get disposed(): boolean {
     recordingHandleOf(this)
     return this.#disposed
@@ -49,6 +50,7 @@ export class Recording {
     binding().recordingDispose(handle)
   }
 
+  /** {@link Recording.dispose}, for `using`. */
   [Symbol.dispose](): void {
     recordingHandleOf(this)
     this.dispose()

@@ -9,6 +9,7 @@ import { toElements } from './elements.js'
 import { type GradientHook, gradientHook, type HookRegistration, registration } from './hooks.js'
 import { track, untrack } from './scope.js'
 
+/** What a new tensor is. */
 export interface TensorOptions {
   /** Default: the type of a typed array's elements, `int64` for bigints, else `float32`. */
   dtype?: DType | undefined
@@ -18,6 +19,7 @@ export interface TensorOptions {
   requiresGrad?: boolean | undefined
 }
 
+/** Options of {@link Tensor.backward}. */
 export interface BackwardOptions extends Pick<RunOptions, 'signal' | 'flushDenormals'> {
   /** Gradient of the loss with respect to this tensor, of its shape. Default 1, for a tensor of one element. */
   gradient?: Tensor | undefined
@@ -127,6 +129,7 @@ export class Tensor {
     return binding().tensorDType(handleOf(this))
   }
 
+  /** Where it lives. */
   get device(): Device {
     return binding().tensorDevice(handleOf(this)) as Device
   }
@@ -137,11 +140,13 @@ export class Tensor {
     return this.shape.reduce((product, size) => product * size, 1)
   }
 
+  /** Whether it was let go of. */
   get disposed(): boolean {
     handleOf(this)
     return this.#disposed
   }
 
+  /** Whether autograd follows what is done with it. */
   get requiresGrad(): boolean {
     return binding().tensorRequiresGrad(handleOf(this))
   }
@@ -193,14 +198,17 @@ export class Tensor {
     return combined('add', this, other)
   }
 
+  /** See {@link Tensor.add}. */
   sub(other: Tensor | number): Tensor {
     return combined('sub', this, other)
   }
 
+  /** See {@link Tensor.add}. */
   mul(other: Tensor | number): Tensor {
     return combined('mul', this, other)
   }
 
+  /** See {@link Tensor.add}. */
   div(other: Tensor | number): Tensor {
     return combined('div', this, other)
   }
@@ -259,16 +267,19 @@ export class Tensor {
     binding().tensorDispose(handle)
   }
 
+  /** {@link Tensor.dispose}, for `using`. */
   [Symbol.dispose](): void {
     handleOf(this)
     this.dispose()
   }
 
+  /** Shape, dtype and device, in a line. */
   toString(): string {
     handleOf(this)
     return this.disposed ? 'Tensor(disposed)' : `Tensor([${this.shape.join(', ')}], ${this.dtype}, ${this.device})`
   }
 
+  /** As {@link Tensor.toString}. */
   [inspect.custom](): string {
     handleOf(this)
     return this.toString()

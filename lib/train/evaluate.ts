@@ -7,6 +7,7 @@ import { DATASET, type Dataset } from './data/dataset.js'
 import { LOSS, type Loss, lossFunction } from './losses/index.js'
 import { METRICS } from './metrics/index.js'
 
+/** How good a model is on a dataset. */
 export interface Evaluation {
   /** Mean over the examples. */
   loss: number
@@ -18,6 +19,7 @@ export interface Evaluation {
   accuracy?: number
 }
 
+/** Options of {@link evaluate}. */
 export interface EvaluateOptions {
   loss: Loss
   /** 256 by default. */

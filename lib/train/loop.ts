@@ -29,7 +29,7 @@ import { Stepper } from './stepper.js'
 /** What a training is, apart from the data and what it is for: `sparsify` takes one for each of its phases. */
 export interface Phase {
   optimizer: OptimizerFactory
-  /** {@link constant} by default; half a {@link cosine} in the fine-tuning of `sparsify`. */
+  /** `lr.constant()` by default; half a `lr.cosine()` in the fine-tuning of `sparsify`. */
   schedule?: LrSchedule | undefined
   /** 1 or more. */
   epochs: number
@@ -156,6 +156,7 @@ export interface EpochEvent {
   validation?: Evaluation
 }
 
+/** What happens in a training. */
 export type TrainEvent = BatchEvent | EpochEvent
 
 /** Number of optimizer steps that {@link train} makes with these options. */

@@ -81,6 +81,15 @@ describe('the tarball', () => {
     const { messages } = await publint({ pack: { tarball: tarball.buffer as ArrayBuffer }, strict: true })
     expect(messages).toEqual([])
   })
+  it('has types that Node finds from each of its entries, also with require()', () => {
+    const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+    const rules = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm']
+    const { status, stdout } = spawnSync(process.execPath, [attw, join(folder, packed.filename), ...rules], {
+      encoding: 'utf8',
+    })
+    expect(status, stdout).toBe(0)
+    for (const entry of ['espalier', 'espalier/torch', 'espalier/analysis']) expect(stdout).toContain(`"${entry}"`)
+  })
   it('holds no path of the machine that built it', () => {
     for (const name of BINARIES) {
       const bytes = readFileSync(join(installed, 'prebuilds/linux-x64', name), 'latin1')

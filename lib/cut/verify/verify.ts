@@ -24,6 +24,7 @@ import { Judge } from './judge.js'
 import type { Pass } from './pass.js'
 import { smallestFailure } from './smallest-failure.js'
 
+/** The passes by which a cut was proved. */
 export interface Verification {
   passes: readonly Pass[]
 }

@@ -13,6 +13,7 @@ import { SOURCE } from '../load.js'
 import { Tensor } from '../tensor.js'
 import { pack, takeArrays, unpack, unreadable, type WireTensor } from './wire.js'
 
+/** Options of {@link loadUntrusted}. */
 export interface LoadUntrustedOptions {
   /** Runs the model on them, once, to record its operators. Default: it is loaded only. */
   inputs?: readonly Tensor[] | undefined
@@ -30,7 +31,7 @@ export interface UntrustedModel {
   /** By qualified name; tied names give the same Tensor. The caller disposes of them. */
   readonly parameters: ReadonlyMap<string, Tensor>
   readonly buffers: ReadonlyMap<string, Tensor>
-  /** With `inputs`: what {@link analyse} takes. */
+  /** With `inputs`: what `analyse` takes. */
   readonly record?: OpRecord
 }
 

@@ -2,6 +2,7 @@ import { describes } from '../../base/describe.js'
 import { count, maybe, number, object, signature } from '../../base/schema/index.js'
 import type { Augment } from './dataset.js'
 
+/** Options of {@link randomShift}. */
 export interface RandomShiftOptions {
   /** 1 or more; 1 by default. */
   pixels?: number | undefined

@@ -14,6 +14,7 @@ export interface TensorBatch {
   size: number
 }
 
+/** Options of {@link batches}. */
 export interface BatchOptions {
   /** Examples in a batch, 1 or more; 64 by default. The last batch may be smaller. */
   batchSize?: number | undefined

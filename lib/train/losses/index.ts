@@ -11,6 +11,7 @@ export type { LossFunction } from './loss.js'
 /** By the name of the option. */
 const LOSSES = { 'cross-entropy': crossEntropy, mse } as const
 
+/** Losses by the name of their option. */
 export type LossName = keyof typeof LOSSES
 
 /**

@@ -353,3 +353,16 @@ test('operators that are called on their own are checked, too', async () => {
   expect((await failure(divided)).message).toBe(TOO_LARGE)
   expect((await failure(() => run([{ op: 'aten::_stack', args: [[], 1] }]))).message).toContain('of nothing')
 })
+
+// A program that wrote to the indices led kernels anywhere.
+test.each([
+  ['indices', 'torch._indices(s).fill_(100000000)'],
+  ['values', 'torch._values(s).resize_([0])'],
+])('what a sparse tensor is made of is given as a copy: %s', async (_what, line) => {
+  const model = await define(`
+def forward(self, x: Tensor) -> Tensor:
+    s = torch.sparse_coo_tensor(torch.tensor([[3]]), x[0, :1], [4])
+    ${line}
+    return s.to_dense()`)
+  expect(numbers((await model.forward(x)) as Tensor)).toEqual([0, 0, 0, 0.5])
+})

@@ -22,22 +22,39 @@ using torch::jit::Stack;
 
 namespace {
 
+// The operator does this from now on.
+void Replace(Operator& op, const std::shared_ptr<const c10::FunctionSchema>& schema, Operation made) {
+  if (op.isC10Op()) {
+    const auto handle =
+        c10::Dispatcher::singleton().findSchemaOrThrow(schema->name().c_str(), schema->overload_name().c_str());
+    op = Operator(handle, std::move(made));
+  } else {
+    op = Operator(schema->name(), schema->overload_name(), schema->arguments(), schema->returns(), std::move(made),
+                  schema->aliasAnalysis());
+  }
+}
+
 void Put(Check check, Operator& op) {
   if (!op.hasOperation()) return;  // it makes one for each node
   // The operator's own schema goes with what is replaced.
   const auto schema = std::make_shared<const c10::FunctionSchema>(op.schema());
-  Operation checked = [schema, check, run = op.getOperation()](Stack& stack) mutable {
+  Replace(op, schema, [schema, check, run = op.getOperation()](Stack& stack) mutable {
     check(Call(*schema, torch::jit::last(stack, schema->arguments().size())));
     run(stack);
-  };
-  if (op.isC10Op()) {
-    const auto handle =
-        c10::Dispatcher::singleton().findSchemaOrThrow(schema->name().c_str(), schema->overload_name().c_str());
-    op = Operator(handle, std::move(checked));
-  } else {
-    op = Operator(schema->name(), schema->overload_name(), schema->arguments(), schema->returns(), std::move(checked),
-                  schema->aliasAnalysis());
-  }
+  });
+}
+
+// What a sparse tensor is made of: a program that wrote to it would lead kernels anywhere. It gets a copy.
+constexpr const char* kParts[] = {"aten::_indices",     "aten::indices",     "aten::_values",      "aten::values",
+                                  "aten::crow_indices", "aten::col_indices", "aten::ccol_indices", "aten::row_indices"};
+
+void PutCopy(Operator& op) {
+  if (!op.hasOperation()) return;
+  const auto schema = std::make_shared<const c10::FunctionSchema>(op.schema());
+  Replace(op, schema, [run = op.getOperation()](Stack& stack) mutable {
+    run(stack);
+    if (stack.back().isTensor()) stack.back() = stack.back().toTensor().clone();
+  });
 }
 
 // A dtype is a whole number for a program, and any number is an index into tables of dtypes.
@@ -83,6 +100,11 @@ struct Installation {
           const bool of_numbers = checks == &ChecksOfNumbers();
           if (checks == &ChecksOfInternals() || TakesTensors(op->schema()) != of_numbers) Put(check, *op);
         }
+      }
+    }
+    for (const char* name : kParts) {
+      for (const auto& op : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
+        if (TakesTensors(op->schema())) PutCopy(*op);
       }
     }
     // Sparse tensors are made of indices that nobody looks at otherwise.

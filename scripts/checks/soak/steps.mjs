@@ -23,7 +23,7 @@ export async function steps(total) {
       } else {
         await evaluate(model, data.train, { loss: 'cross-entropy' })
         await model.toBuffer()
-        (await model.clone()).dispose()
+        ;(await model.clone()).dispose()
       }
     }
     const quarter = (k) => {

@@ -63,10 +63,12 @@ describe('the tarball', () => {
       .map((name) => name.slice(0, -'.ts'.length))
     const expected = [
       'CHANGELOG.md',
+      'CONTRIBUTING.md',
       'LICENSE',
       'NOTICE',
       'README.md',
       'package.json',
+      ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
       'prebuilds/SHA256SUMS',
       ...BINARIES.map((name) => `prebuilds/linux-x64/${name}`),
       ...sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),

@@ -79,7 +79,7 @@ export class Compiler implements Resizing {
     const handled = operatorOf(op.name, op.overload)?.resize?.(this, op) ?? new Set<number>()
     this.eachArgument(op, (place, id) => this.sliceConstant(op, place, id))
     if (op.name === 'prim::Loop') this.keepRounds(op)
-    if (!flatArgs(op.outputs).some((id) => this.rank(id) > 0)) return
+    if (!flatArgs(op.outputs).some((id) => this.isData(id))) return
     // A number that is no width but was computed from one keeps the value it had.
     this.eachArgument(op, (place, id) => {
       if (!handled.has(place.input)) this.pin(op, place, id)
@@ -212,9 +212,12 @@ export class Compiler implements Resizing {
     })
   }
 
-  private rank(id: ValueId): number {
+  /** No number of sizes alone, which is put right where it is used: a tensor, or a float that the input decides. */
+  private isData(id: ValueId): boolean {
     const value = this.analysis.record.values[id]
-    return value?.kind === 'tensor' ? value.shape.length : 0
+    if (value?.kind === 'tensor' && value.shape.length > 0) return true
+    const float = value?.kind === 'float' || (value?.kind === 'tensor' && value.dtype.includes('float'))
+    return float && this.scalars.before(id) === undefined
   }
 
   private put(op: Operator, edit: Edit): void {

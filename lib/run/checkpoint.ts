@@ -26,7 +26,7 @@ import { type Entries, randomState, readEntries, setRandomState, writeEntries } 
 import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { INTERFACE_REPORT } from '../torch/interface.js'
 import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
-import { differenceOf, jobOf } from './job.js'
+import { completed, differenceOf, jobOf } from './job.js'
 import type { SparsifyOptions, SparsifyResult } from './types.js'
 
 export interface CheckpointOptions {
@@ -178,7 +178,7 @@ export class Checkpoints {
     }
     const fault = faultOf(RUN_STATE, state, '', 'state')
     if (fault !== undefined) throw this.#broken(`its state is damaged: ${fault.words}`)
-    const different = differenceOf(state.job, this.#job)
+    const different = differenceOf(completed(state.job), this.#job)
     if (different !== undefined) {
       const { option, saved, here } = different
       throw this.#broken(`it is of another run: '${option}' is ${inWords(saved)} there, and ${inWords(here)} here`)

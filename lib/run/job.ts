@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
 import { groupL2 } from '../importance/index.js'
 import { constant, cosine } from '../optim/schedule.js'
-import { BUDGET_NAMES } from '../plan/budgets/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/loop.js'
@@ -13,42 +12,63 @@ export const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as co
 
 type Job = Readonly<Record<string, Description>>
 
+/** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
+const DEFAULTS = {
+  ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: 0.1, finetune: null },
+  ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
+} as const
+
 /** What has to be the same in a run that goes on: the network, and every option that changes the result, as plain data. */
 export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
-  const { inputs, data, loss, classAxis = null, budget, minKeep = 0.1, importance = groupL2() } = options
-  const { regularizer, sparse, finetune, compensate = false, augment, seed = 0 } = options
-  const { methods = {}, dropMethods = [], dropUnreached = false } = options
+  const { inputs, data, loss, budget, regularizer, sparse, methods = {}, dropMethods, compensate = false } = options
+  const { importance, finetune, augment } = options
   return {
     model: networkOf(model),
     inputs: inputs.map(inputOf),
-    methods: Object.entries(methods).map(([name, inputs]) => [name, inputs.map(inputOf)]),
-    dropMethods: dropMethods === true || [...dropMethods],
-    dropUnreached,
     data: { train: datasetOf(data.train), validation: data.validation ? datasetOf(data.validation) : null },
     loss: typeof loss === 'string' ? loss : descriptionOf(loss),
-    classAxis,
-    budget: Object.fromEntries(BUDGET_NAMES.map((name) => [name, budget[name] ?? null])),
-    minKeep,
-    importance: descriptionOf(importance),
+    budget: given(budget),
     regularizer: descriptionOf(regularizer),
     sparse: phaseOf('sparse', sparse),
-    finetune: finetune ? phaseOf('finetune', finetune) : null,
-    compensate: compensate === false ? false : { batches: (compensate === true ? undefined : compensate.batches) ?? 8 },
-    augment: augment ? descriptionOf(augment) : null,
-    seed,
+    ...DEFAULTS,
+    ...given({
+      methods: Object.entries(methods).map(([name, inputs]) => [name, inputs.map(inputOf)]),
+      dropMethods: dropMethods && (dropMethods === true || [...dropMethods]),
+      dropUnreached: options.dropUnreached,
+      classAxis: options.classAxis,
+      minKeep: options.minKeep,
+      importance: importance && descriptionOf(importance),
+      finetune: finetune && phaseOf('finetune', finetune),
+      compensate: compensate && { batches: (compensate === true ? undefined : compensate.batches) ?? 8 },
+      augment: augment && descriptionOf(augment),
+      seed: options.seed,
+    }),
   }
 }
 
-function phaseOf(name: 'sparse' | 'finetune', phase: Phase): Description {
-  const { optimizer, schedule = DEFAULT_SCHEDULE[name], ...numbers } = phase
-  const given = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined))
+/** A job as another version wrote it, which may not have known of every option. */
+export function completed(saved: Description): Description {
+  const job = saved as Job
+  const phase = (name: 'sparse' | 'finetune') =>
+    job[name] ? { ...phaseDefaults(name), ...(job[name] as Job) } : DEFAULTS.finetune
+  return { ...DEFAULTS, ...job, sparse: phase('sparse'), finetune: phase('finetune') }
+}
+
+function phaseOf(name: 'sparse' | 'finetune', { optimizer, schedule, ...numbers }: Phase): Description {
   return {
-    ...PHASE_DEFAULTS,
-    ...given,
-    optimizer: descriptionOf(optimizer),
-    schedule: descriptionOf(schedule),
+    ...phaseDefaults(name),
+    ...given({ ...numbers, optimizer: descriptionOf(optimizer), schedule: schedule && descriptionOf(schedule) }),
   }
 }
+
+const phaseDefaults = (name: 'sparse' | 'finetune'): Job => ({
+  ...PHASE_DEFAULTS,
+  schedule: descriptionOf(DEFAULT_SCHEDULE[name]),
+})
+
+/** Without what was left out as `undefined`. */
+const given = (options: Readonly<Record<string, Description | undefined>>): Job =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Job
 
 /** Names and shapes of its parameters and buffers. */
 function networkOf(model: ScriptModule): Description {
@@ -74,16 +94,16 @@ export interface Difference {
   here: Description | undefined
 }
 
-/** The first option in which two jobs differ. */
+/** The first option in which two jobs differ. One that is missing is as good as none. */
 export function differenceOf(
   saved: Description | undefined,
   here: Description | undefined,
   option = '',
 ): Difference | undefined {
-  if (Object.is(saved, here)) return undefined
+  if (Object.is(saved ?? null, here ?? null)) return undefined
   if (typeof saved !== 'object' || typeof here !== 'object' || !saved || !here) return { option, saved, here }
   const [left, right] = [saved, here] as [Job, Job]
-  for (const key of new Set([...Object.keys(right), ...Object.keys(left)])) {
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
     const found = differenceOf(left[key], right[key], option === '' ? key : `${option}.${key}`)
     if (found !== undefined) return found
   }

@@ -6,6 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Random, type SparsifyOptions, sparsify } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fromJson, toJson } from '../../lib/base/json.js'
+import { readEntries, writeEntries } from '../../lib/torch/checkpoint.js'
 import { python } from '../support/python.js'
 
 const program = fileURLToPath(new URL('job.mjs', import.meta.url))
@@ -128,6 +130,59 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     await expect(resumed(path, changes(options))).rejects.toMatchObject({
       code: 'ERR_CHECKPOINT',
       message: `${path}: it is of another run: ${what}`,
+    })
+  })
+
+  describe('of a version that did not know every option', () => {
+    type Job = Record<string, Record<string, unknown>>
+    /** The checkpoint with another description of its run. */
+    const described = async (change: (job: Job) => void): Promise<string> => {
+      const entries = await readEntries(path)
+      const state = fromJson(entries.state as string) as { job: Job }
+      change(state.job)
+      const name = file('described.ckpt')
+      await writeEntries(name, { ...entries, state: toJson(state) })
+      return name
+    }
+    const givenOptions = async () =>
+      (await (await import('./job.mjs')).job(await import('espalier'), 'greg1', path)).options
+
+    it('goes on where those that it lacks are as they are by default', async () => {
+      const options = await givenOptions()
+      const lacking: string[] = []
+      const from = await described((job) => {
+        const drop = (part: Record<string, unknown>, known: object, where: string) => {
+          for (const key of Object.keys(part).filter((key) => !(key in known))) {
+            delete part[key]
+            lacking.push(where + key)
+          }
+        }
+        drop(job, { model: 0, ...options }, '')
+        drop(job.sparse!, options.sparse, 'sparse.')
+        drop(job.finetune!, options.finetune!, 'finetune.')
+      })
+      expect(lacking).toEqual(
+        expect.arrayContaining(['minKeep', 'importance', 'sparse.lossScale', 'finetune.schedule']),
+      )
+      const { small } = await resumed(from)
+      small.dispose()
+    })
+
+    it.each<[string, (job: Job) => void]>([
+      ["'sparse.batchSize' is 64 there, and 56 here", ({ sparse }) => delete sparse!.batchSize],
+      ["'seed' is 0 there, and 3 here", (job) => delete job.seed],
+      ["'augment' is none there, and", (job) => delete job.augment],
+      ["'budget.macs' is none there, and 0.6 here", ({ budget }) => delete budget!.macs],
+    ])('is refused where they are not: %s', async (what, change) => {
+      await expect(resumed(await described(change))).rejects.toMatchObject({
+        code: 'ERR_CHECKPOINT',
+        message: expect.stringContaining(`it is of another run: ${what}`),
+      })
+    })
+
+    it('goes on where it says none of what is missing here', async () => {
+      const { small } = await resumed(await described(({ budget }) => Object.assign(budget!, { params: null })))
+      small.dispose()
     })
   })
 

@@ -9,14 +9,19 @@ export type Description =
   | readonly Description[]
   | { readonly [key: string]: Description }
 
-/** What a factory's product says of itself: its name and every option, defaults filled in. */
+/**
+ * What a factory's product says of itself: its name and every option, defaults filled in. An option that a version adds is in it
+ * only where it is not at its default: what older versions wrote is then the same.
+ */
 export interface Described {
   readonly description?: Description | undefined
 }
 
-/** Gives a function its description. */
-export function describes<F extends (...args: never[]) => unknown>(fn: F, description: Description): F & Described {
-  return Object.defineProperty(fn, 'description', { value: description }) as F & Described
+/** Gives a function or an object its description, which may be one that is made when it is first asked for. */
+export function describes<T extends object>(it: T, description: Description | (() => Description)): T & Described {
+  if (typeof description !== 'function') return Object.defineProperty(it, 'description', { value: description })
+  let made: Description | undefined
+  return Object.defineProperty(it, 'description', { get: () => (made ??= description()) })
 }
 
 /**

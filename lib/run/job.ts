@@ -85,7 +85,7 @@ function inputOf(input: ModuleInput): Description {
   return Object.fromEntries(Object.entries(input).map(([key, value]) => [key, inputOf(value as ModuleInput)]))
 }
 
-const datasetOf = (dataset: Dataset): Description => ({ size: dataset.size })
+const datasetOf = (dataset: Dataset): Description => ({ size: dataset.size, source: descriptionOf(dataset) })
 
 export interface Difference {
   /** `sparse.optimizer.lr` */

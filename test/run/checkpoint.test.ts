@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Random, type SparsifyOptions, sparsify } from 'espalier'
+import { type Batch, type Dataset, inMemory, Random, type SparsifyOptions, sparsify } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fromJson, toJson } from '../../lib/base/json.js'
 import { readEntries, writeEntries } from '../../lib/torch/checkpoint.js'
 import { python } from '../support/python.js'
+
+type Data = SparsifyOptions['data']
 
 const program = fileURLToPath(new URL('job.mjs', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'espalier-checkpoint-'))
@@ -92,6 +94,8 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     const { model, options } = await job(espalier, 'greg1', from, over)
     return sparsify(model, options)
   }
+  const givenOptions = async () =>
+    (await (await import('./job.mjs')).job(await import('espalier'), 'greg1', path)).options
   const changed = (name: string, change: (bytes: Buffer) => Uint8Array): string => {
     writeFileSync(file(name), change(readFileSync(path)))
     return file(name)
@@ -130,6 +134,60 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
     await expect(resumed(path, changes(options))).rejects.toMatchObject({
       code: 'ERR_CHECKPOINT',
       message: `${path}: it is of another run: ${what}`,
+    })
+  })
+
+  describe('of other data', () => {
+    const elsewhere = (dataset: Dataset, change: (batch: Batch) => void): Dataset => ({
+      size: dataset.size,
+      async batch(indices) {
+        const batch = await dataset.batch(indices)
+        change(batch)
+        return batch
+      },
+    })
+    /** All examples of a dataset in memory. */
+    const held = async (dataset: Dataset, change: (batch: Batch) => void = () => {}): Promise<Dataset> => {
+      const whole = await dataset.batch(Int32Array.from({ length: dataset.size }, (_, k) => k))
+      change(whole)
+      return inMemory(whole.inputs, whole.targets)
+    }
+
+    it('with the same examples from other arrays goes on', async () => {
+      const { train, validation } = (await givenOptions()).data
+      const { small } = await resumed(path, { data: { train: await held(train), validation: await held(validation!) } })
+      small.dispose()
+    })
+
+    it.each<[string, string, (data: Data) => Promise<Data> | Data]>([
+      [
+        'with an element that differs',
+        'train.source.examples',
+        async ({ train, validation }) => ({
+          train: await held(train, ({ inputs }) => inputs[0]!.data.fill(0.5 as never, 700, 701)),
+          validation,
+        }),
+      ],
+      [
+        'with a label that differs',
+        'validation.source.examples',
+        async ({ train, validation }) => ({
+          train,
+          validation: await held(validation!, ({ targets }) => targets.data.fill(11n as never, 3, 4)),
+        }),
+      ],
+      [
+        "from a source of the caller's",
+        'train.source.name',
+        ({ train, validation }) => ({ train: elsewhere(train, () => {}), validation }),
+      ],
+      ['without validation', 'validation', ({ train }) => ({ train })],
+    ])('of the same size, but %s, is refused', async (_what, option, change) => {
+      const data = await change((await givenOptions()).data)
+      await expect(resumed(path, { data })).rejects.toMatchObject({
+        code: 'ERR_CHECKPOINT',
+        message: expect.stringContaining(`it is of another run: 'data.${option}' is`),
+      })
     })
   })
 

@@ -1,3 +1,4 @@
+import type { Described } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import type { Random } from '../../base/random.js'
 import { count, func, like, list, type Schema, thing } from '../../base/schema/index.js'
@@ -16,8 +17,12 @@ export interface Batch {
   targets: ArrayData
 }
 
-/** A source of examples. {@link inMemory} makes one from typed arrays. */
-export interface Dataset {
+/**
+ * A source of examples. {@link inMemory} makes one from typed arrays. Its `description` says which examples it gives: a run goes on
+ * from a checkpoint only with data of the same description. One without is told by its class and the numbers, texts and functions
+ * that it holds.
+ */
+export interface Dataset extends Described {
   /** Number of examples. */
   readonly size: number
   /** The examples with these indices, copied: the caller may change them. */

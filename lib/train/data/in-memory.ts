@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { type Description, describes } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { either, list, maybe, signature, thing } from '../../base/schema/index.js'
 import type { TypedArray } from '../../torch/index.js'
@@ -46,7 +48,7 @@ export function inMemory(
   if (chosen.some((index) => !(index >= 0 && index < examples))) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples`)
   }
-  return {
+  const dataset: Dataset = {
     size: chosen.length,
     batch(positions) {
       const wrong = [...positions].find((position) => !(chosen[position] !== undefined))
@@ -57,6 +59,19 @@ export function inMemory(
       return { inputs: all.map((array) => gather(array, rows)), targets: gather(targets, rows) }
     },
   }
+  return describes(dataset, () => ({ name: 'inMemory', examples: contentOf([...all, targets], chosen) }))
+}
+
+/** A hash of these rows of arrays: their types, shapes and elements. */
+function contentOf(arrays: readonly ArrayData[], rows: Int32Array): Description {
+  const hash = createHash('sha256')
+  for (const { data, shape } of arrays) {
+    const { name, BYTES_PER_ELEMENT } = data.constructor as unknown as { name: string; BYTES_PER_ELEMENT: number }
+    const length = (data.length / shape[0]!) * BYTES_PER_ELEMENT
+    hash.update(`${name} ${shape.slice(1).join()};`)
+    for (const row of rows) hash.update(new Uint8Array(data.buffer, data.byteOffset + row * length, length))
+  }
+  return hash.digest('hex').slice(0, 16)
 }
 
 /** The rows of an array, copied, in the order asked for. */

@@ -57,9 +57,12 @@ export function ratioOf(group: ChannelGroup, options: PlanOptions): number {
   throw new EspalierError('ERR_INVALID_ARGUMENT', message)
 }
 
+/** Part of a group that stays where the options don't say. */
+export const MIN_KEEP = 0.1
+
 /** How many units of a group may go at most. */
 export function removable(group: ChannelGroup, options: PlanOptions): number {
-  const { minKeep = 0.1 } = options
+  const { minKeep = MIN_KEEP } = options
   return group.size - Math.max(1, Math.ceil(minKeep * group.size - 1e-9))
 }
 

@@ -5,14 +5,16 @@
  * could write it one day.
  */
 
-/** Element types by the names that PyTorch gives them; `other` for those that JavaScript has no array for. */
-export const DTYPES = [
-  ...(['float32', 'float64', 'float16', 'bfloat16'] as const),
-  ...(['int64', 'int32', 'int16', 'int8', 'uint8', 'bool', 'other'] as const),
-] as const
+/** Bytes of an element of each type, by the names that PyTorch gives them; not known of those that have no array here. */
+export const ELEMENT_BYTES = {
+  ...({ float32: 4, float64: 8, float16: 2, bfloat16: 2 } as const),
+  ...({ int64: 8, int32: 4, int16: 2, int8: 1, uint8: 1, bool: 1, other: undefined } as const),
+} as const
 
 /** Element type of a tensor, by the name that PyTorch gives it; `other` for those that JavaScript has no array for. */
-export type DType = (typeof DTYPES)[number]
+export type DType = keyof typeof ELEMENT_BYTES
+
+export const DTYPES = Object.keys(ELEMENT_BYTES) as readonly DType[]
 
 export function isFloating(dtype: DType): boolean {
   return /^b?float/.test(dtype)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
 import { groupL2 } from '../importance/index.js'
 import { constant, cosine } from '../optim/schedule.js'
+import { MIN_KEEP } from '../plan/ranking.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/loop.js'
@@ -14,7 +15,7 @@ type Job = Readonly<Record<string, Description>>
 
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
-  ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: 0.1, finetune: null },
+  ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
 

@@ -12,10 +12,7 @@ export {
   type StepOptions,
 } from '../optim/schedule.js'
 export { type SgdOptions, sgd } from '../optim/sgd.js'
-export { type RandomShiftOptions, randomShift } from './data/augment.js'
-export { type BatchOptions, batchCount, batches, type TensorBatch } from './data/batches.js'
-export type { ArrayData, Augment, Batch, Dataset } from './data/dataset.js'
-export { inMemory } from './data/in-memory.js'
+export * from './data/index.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
 export {
   type BatchEvent,

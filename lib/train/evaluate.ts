@@ -5,18 +5,18 @@ import { CLASS_AXIS, type ClassAxis } from './classes.js'
 import { batches } from './data/batches.js'
 import { DATASET, type Dataset } from './data/dataset.js'
 import { LOSS, type Loss, lossFunction } from './losses/index.js'
-import { METRICS } from './metrics/index.js'
+import { type Judged, METRICS } from './metrics/index.js'
 
-/** How good a model is on a dataset. */
-export interface Evaluation {
+/**
+ * How good a model is on a dataset: the loss, and what each metric judges, by its name.
+ *
+ * `accuracy`: part of the targets that are the index of the output's largest element along the classes, in 0..1; those of -100
+ * don't count. Absent unless the targets are int64, the output is one tensor, and it has their shape but for one dimension, 1 or
+ * the last, which is the classes'; where both could be, unless `classAxis` says which.
+ */
+export interface Evaluation extends Judged {
   /** Mean over the examples. */
   loss: number
-  /**
-   * Part of the targets that are the index of the output's largest element along the classes, in 0..1; those of -100 don't count.
-   * Absent unless the targets are int64, the output is one tensor, and it has their shape but for one dimension, 1 or the last,
-   * which is the classes'; where both could be, unless `classAxis` says which.
-   */
-  accuracy?: number
 }
 
 /** Options of {@link evaluate}. */
@@ -58,24 +58,20 @@ export async function evaluate(model: ScriptModule, dataset: Dataset, options: E
   model.eval()
   try {
     let loss = 0
-    const sums = METRICS.map(() => ({ sum: 0, of: 0 }))
+    const totals = METRICS.map((metric) => ({ metric, sum: 0, of: 0 }))
     for await (const { inputs, targets, size } of batches(dataset, { batchSize, device, signal })) {
       await scope(async () => {
         const output = await model.forwardWith(inputs, { grad: false, signal })
         loss += (await lossOf(output, targets)).item() * size
-        for (const [k, metric] of METRICS.entries()) {
-          const [sum, of] = (await metric.judge(output, targets, classAxis)) ?? [0, 0]
-          const total = sums[k] as { sum: number; of: number }
+        for (const total of totals) {
+          const [sum, of] = (await total.metric.judge(output, targets, classAxis)) ?? [0, 0]
           total.sum += sum
           total.of += of
         }
       })
     }
-    const judged = METRICS.flatMap(({ name }, k) => {
-      const { sum, of } = sums[k] as { sum: number; of: number }
-      return of > 0 ? [[name, sum / of]] : []
-    })
-    return { loss: loss / dataset.size, ...Object.fromEntries(judged) }
+    const judged = totals.filter(({ of }) => of > 0).map(({ metric, sum, of }) => [metric.name, sum / of])
+    return { loss: loss / dataset.size, ...(Object.fromEntries(judged) as Judged) }
   } finally {
     model.train(wasTraining)
   }

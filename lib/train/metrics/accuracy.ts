@@ -2,7 +2,7 @@ import { run, Tensor } from '../../torch/index.js'
 import { type ClassAxis, classAxisOf, IGNORED } from '../classes.js'
 import type { Metric } from './metric.js'
 
-/** Part of the targets that are the index of the output's largest element along the classes; those of -100 don't count. */
+/** As the doc comment of `Evaluation` tells. */
 export const accuracy = {
   name: 'accuracy',
   async judge(output, targets, classAxis) {

@@ -25,7 +25,7 @@ import { REGULARIZER_STATE } from '../regularize/types.js'
 import { type Entries, randomState, readEntries, setRandomState, writeEntries } from '../torch/checkpoint.js'
 import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { INTERFACE_REPORT } from '../torch/interface.js'
-import { batchCount, type TrainOptions, type TrainState } from '../train/index.js'
+import type { TrainState } from '../train/index.js'
 import { completed, differenceOf, jobOf } from './job.js'
 import type { SparsifyOptions, SparsifyResult } from './types.js'
 
@@ -109,8 +109,8 @@ export class Checkpoints {
   }
 
   /** Whether there is one to be written after this step. */
-  isDue(iteration: number, iterations: number, { data, batchSize = 64, dropLast }: TrainOptions): boolean {
-    const every = this.#own.every ?? batchCount(data.train, batchSize, dropLast)
+  isDue(iteration: number, iterations: number, epochs: number): boolean {
+    const every = this.#own.every ?? iterations / epochs
     return iteration % every === 0 || iteration === iterations
   }
 

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
+import { given } from '../base/given.js'
 import { groupL2 } from '../importance/index.js'
 import { constant, cosine } from '../optim/schedule.js'
 import { MIN_KEEP } from '../plan/ranking.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
-import { PHASE_DEFAULTS, type Phase } from '../train/loop.js'
+import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import type { SparsifyOptions } from './types.js'
 
 /** The schedule of a phase that names none. */
@@ -40,12 +41,16 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       minKeep: options.minKeep,
       importance: importance && descriptionOf(importance),
       finetune: finetune && phaseOf('finetune', finetune),
-      compensate: compensate && { batches: (compensate === true ? undefined : compensate.batches) ?? 8 },
+      compensate: compensate && { batches: calibrationBatches(compensate) },
       augment: augment && descriptionOf(augment),
       seed: options.seed,
     }),
   }
 }
+
+/** How many batches of the training data a compensation is measured on. */
+export const calibrationBatches = (compensate: true | { batches?: number | undefined }): number =>
+  (compensate === true ? undefined : compensate.batches) ?? 8
 
 /** A job as another version wrote it, which may not have known of every option. */
 export function completed(saved: Description): Description {
@@ -66,10 +71,6 @@ const phaseDefaults = (name: 'sparse' | 'finetune'): Job => ({
   ...PHASE_DEFAULTS,
   schedule: descriptionOf(DEFAULT_SCHEDULE[name]),
 })
-
-/** Without what was left out as `undefined`. */
-const given = (options: Readonly<Record<string, Description | undefined>>): Job =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Job
 
 /** Names and shapes of its parameters and buffers. */
 function networkOf(model: ScriptModule): Description {

@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import { analyse, describePlan, type Plan, removedUnits } from '../cut/index.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
@@ -13,15 +14,11 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
-import type { Phase } from '../train/loop.js'
+import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
-import { DEFAULT_SCHEDULE } from './job.js'
+import { calibrationBatches, DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
 import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
-
-/** Without the options that were left out as `undefined`. */
-const defined = (options: Phase): Phase =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as Phase
 
 /** What the regularized phase and the cut leave, apart from the small model. */
 type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer'>
@@ -244,7 +241,7 @@ export class Run implements AsyncIterable<RunEvent> {
     const iterations = phaseLength(options)
     return async (train) => {
       const state = train()
-      if (!checkpoints.isDue(state.iteration, iterations, options) && !regularizer?.done) return
+      if (!checkpoints.isDue(state.iteration, iterations, options.epochs) && !regularizer?.done) return
       const whole = verification !== undefined && report !== undefined
       const cut = whole ? { cut: { record: analysis.record, verification, interface: report } } : {}
       const known = {
@@ -261,7 +258,7 @@ export class Run implements AsyncIterable<RunEvent> {
 
   #trainOptions(phase: 'sparse' | 'finetune', options: Phase): TrainOptions {
     const { data, loss, classAxis, augment, seed, signal } = this.#options
-    return { schedule: DEFAULT_SCHEDULE[phase], ...defined(options), data, loss, classAxis, augment, seed, signal }
+    return { schedule: DEFAULT_SCHEDULE[phase], ...given(options), data, loss, classAxis, augment, seed, signal }
   }
 
   async *#measure(stage: Stage): AsyncGenerator<RunEvent, void, void> {
@@ -276,14 +273,14 @@ export class Run implements AsyncIterable<RunEvent> {
   /** With batches as large as those of the phase. */
   #judging(phase: 'sparse' | 'finetune'): EvaluateOptions {
     const { loss, classAxis, signal } = this.#options
-    return { loss, classAxis, signal, batchSize: this.#options[phase]?.batchSize ?? 64 }
+    return { loss, classAxis, signal, batchSize: this.#options[phase]?.batchSize ?? PHASE_DEFAULTS.batchSize }
   }
 
   /** The first batches of the training data, as they are. */
   #calibration(): AsyncIterable<readonly ModuleInput[]> | undefined {
     const { compensate: wanted = false, data, sparse, signal } = this.#options
     if (wanted === false) return undefined
-    const most = (wanted === true ? undefined : wanted.batches) ?? 8
+    const most = calibrationBatches(wanted)
     return (async function* () {
       let batch = 0
       for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {

@@ -12,8 +12,9 @@ import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
 import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/data/dataset.js'
 import type { Augment, Dataset, EpochEvent, Evaluation, Loss, TrainEvent } from '../train/index.js'
-import { DATA, PHASE_ENTRIES, type Phase } from '../train/loop.js'
+import { DATA } from '../train/loop.js'
 import { LOSS } from '../train/losses/index.js'
+import { PHASE_ENTRIES, type Phase } from '../train/phase.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
 export interface SparsifyOptions extends InterfaceOptions, MethodOptions {

@@ -18,7 +18,6 @@ export {
   type BatchEvent,
   type EpochEvent,
   largestStepping,
-  type Phase,
   phaseLength,
   type TrainEvent,
   type TrainOptions,
@@ -26,3 +25,4 @@ export {
   train,
 } from './loop.js'
 export { type Loss, type LossFunction, lossFunction } from './losses/index.js'
+export type { Phase } from './phase.js'

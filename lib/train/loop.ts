@@ -1,19 +1,8 @@
 import { EspalierError } from '../base/errors.js'
 import { RANDOM_STATE, Random, type RandomState } from '../base/random.js'
-import {
-  count,
-  type Entries,
-  flag,
-  func,
-  like,
-  maybe,
-  number,
-  object,
-  signal as signalSchema,
-  signature,
-} from '../base/schema/index.js'
-import { OPTIMIZER, OPTIMIZER_STATE, type OptimizerFactory, type OptimizerState } from '../optim/optimizer.js'
-import { constant, factorOf, type LrSchedule, largestFactor, SCHEDULE } from '../optim/schedule.js'
+import { count, func, like, maybe, number, object, signal as signalSchema, signature } from '../base/schema/index.js'
+import { OPTIMIZER_STATE, type OptimizerState } from '../optim/optimizer.js'
+import { constant, factorOf, largestFactor } from '../optim/schedule.js'
 import type { Stepping } from '../optim/stability.js'
 import type { Regularizer } from '../regularize/index.js'
 import { REGULARIZER } from '../regularize/types.js'
@@ -24,29 +13,8 @@ import { batchCount, batches } from './data/batches.js'
 import { AUGMENT, type Augment, DATASET, type Dataset } from './data/dataset.js'
 import { type Evaluation, evaluate } from './evaluate.js'
 import { LOSS, type Loss } from './losses/index.js'
+import { PHASE_ENTRIES, type Phase, wholePhase } from './phase.js'
 import { Stepper } from './stepper.js'
-
-/** What a training is, apart from the data and what it is for: `sparsify` takes one for each of its phases. */
-export interface Phase {
-  optimizer: OptimizerFactory
-  /** `lr.constant()` by default; half a `lr.cosine()` in the fine-tuning of `sparsify`. */
-  schedule?: LrSchedule | undefined
-  /** 1 or more. */
-  epochs: number
-  /** 64 by default; the validation takes as many. */
-  batchSize?: number | undefined
-  /** Leave out a last batch that is not full; false by default. */
-  dropLast?: boolean | undefined
-  /**
-   * Backward passes for one optimizer step, 1 or more; 1 by default. A batch is run in so many parts, one after the other, and the
-   * step is that of the whole batch (but for batch norm, which sees a part): for batches that don't fit into memory.
-   */
-  microBatches?: number | undefined
-  /** Largest L2 norm of all gradients together, above 0: longer ones are scaled down to it, before the penalty; none by default. */
-  clipNorm?: number | undefined
-  /** The loss is multiplied by this before, and the gradients divided by it after the backward pass; for float16. 1 by default. */
-  lossScale?: number | undefined
-}
 
 export interface TrainOptions extends Phase {
   data: { train: Dataset; validation?: Dataset | undefined }
@@ -87,21 +55,6 @@ export interface TrainState {
 
 /** @internal */
 export const DATA = object<TrainOptions['data']>({ train: DATASET, validation: maybe(DATASET) })
-
-/** @internal What a phase has that doesn't name it; the schedule is the caller's. */
-export const PHASE_DEFAULTS = { batchSize: 64, dropLast: false, microBatches: 1, clipNorm: null, lossScale: 1 } as const
-
-/** @internal */
-export const PHASE_ENTRIES: Entries<Phase> = {
-  optimizer: OPTIMIZER,
-  schedule: maybe(SCHEDULE),
-  epochs: count(),
-  batchSize: maybe(count()),
-  dropLast: maybe(flag),
-  microBatches: maybe(count()),
-  clipNorm: maybe(number({ above: 0 })),
-  lossScale: maybe(number({ above: 0 })),
-}
 
 const TRAIN_OPTIONS = object<TrainOptions>({
   ...PHASE_ENTRIES,
@@ -162,7 +115,7 @@ export type TrainEvent = BatchEvent | EpochEvent
 /** Number of optimizer steps that {@link train} makes with these options. */
 export function phaseLength(options: TrainOptions): number {
   PHASE_LENGTH.check(options)
-  const { data, batchSize = 64, dropLast, epochs } = options
+  const { data, batchSize, dropLast, epochs } = wholePhase(options)
   return batchCount(data.train, batchSize, dropLast) * epochs
 }
 
@@ -184,13 +137,14 @@ export function largestStepping(options: TrainOptions): Stepping {
  */
 export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   TRAIN.check(model, options)
-  const { data, loss: lossOf, classAxis, schedule = constant(), batchSize = 64, dropLast, augment, signal } = options
-  const { epochs, seed = 0 } = options
+  const whole = wholePhase(options)
+  const { data, loss: lossOf, classAxis, schedule = constant(), batchSize, dropLast, augment, signal } = whole
+  const { epochs, seed = 0 } = whole
   const iterations = phaseLength(options)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   const { training: wasTraining, device } = model
   const { resume, onStep, regularizer } = options
-  const stepper = new Stepper(model, options)
+  const stepper = new Stepper(model, whole)
   const random = new Random(resume?.passRandom ?? seed)
   if (resume === undefined) manualSeed(seed)
   let iteration = resume?.iteration ?? 0
@@ -211,7 +165,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       for await (const batch of rest) {
         stepper.factor = factorOf(schedule, { iteration, iterations, epoch: epoch - 1, epochs })
         iteration++
-        const batchLoss = await stepper.step(batch, `iteration ${iteration} (epoch ${epoch})`)
+        const batchLoss = await stepper.step(batch, iteration, `iteration ${iteration} (epoch ${epoch})`)
         loss += batchLoss * batch.size
         examples += batch.size
         made++

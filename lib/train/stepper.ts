@@ -1,32 +1,34 @@
 import { EspalierError } from '../base/errors.js'
+import { Random } from '../base/random.js'
 import { clip, notFiniteGradient } from '../optim/gradients.js'
 import type { OptimizerState } from '../optim/optimizer.js'
 import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './data/batches.js'
 import type { TrainOptions } from './loop.js'
 import { lossFunction } from './losses/index.js'
+import type { WholePhase } from './phase.js'
 import { strategiesOf } from './strategies/index.js'
-import type { StepStrategy } from './strategies/strategy.js'
+import type { Step, StepStrategy } from './strategies/strategy.js'
 
 /** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
 const FLUSH = { flushDenormals: true } as const
 
+type StepperOptions = TrainOptions & WholePhase
+
 /** One optimizer step at a time: forward, loss, backward; unscale, clip, penalty, step. */
 export class Stepper {
   readonly #model: ScriptModule
-  readonly #options: TrainOptions
+  readonly #options: StepperOptions
   readonly #lossOf
   readonly #parameters
   readonly #optimizer
   readonly #strategies: readonly StepStrategy[]
   /** Of all strategies together. */
   readonly #scale: number
-  readonly #clipNorm: number | undefined
 
-  constructor(model: ScriptModule, options: TrainOptions) {
-    this.#strategies = strategiesOf(options)
+  constructor(model: ScriptModule, options: StepperOptions, strategies = strategiesOf(options)) {
+    this.#strategies = strategies
     this.#scale = this.#strategies.reduce((product, { scale = 1 }) => product * scale, 1)
-    this.#clipNorm = options.clipNorm
     this.#model = model
     this.#options = options
     this.#lossOf = lossFunction(options.loss, options.classAxis)
@@ -48,18 +50,20 @@ export class Stepper {
   }
 
   /** The mean loss over the batch, before the step. */
-  step(batch: TensorBatch, where: string): Promise<number> {
+  step(batch: TensorBatch, iteration: number, where: string): Promise<number> {
+    const { seed = 0, clipNorm } = this.#options
+    const step: Step = { iteration, random: new Random(seed, iteration) }
     return scope(async () => {
       let loss = 0
       const whole: Iterable<TensorBatch> = [batch]
-      const parts = this.#strategies.reduce((all, strategy) => partsOf(all, strategy), whole)
+      const parts = this.#strategies.reduce((all, strategy) => partsOf(all, strategy, step), whole)
       for (const part of parts) loss += await this.#backward(part, part.size / batch.size, where)
-      for (const { gathered } of this.#strategies) await gathered?.(this.#parameters)
+      for (const { gathered } of this.#strategies) await gathered?.(this.#parameters, step)
       const broken = await notFiniteGradient(this.#parameters)
       if (broken !== undefined) {
         throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
       }
-      if (this.#clipNorm !== undefined) await clip(this.#parameters, this.#clipNorm)
+      if (clipNorm !== null) await clip(this.#parameters, clipNorm)
       await this.#move()
       this.#optimizer.zeroGrad()
       return loss
@@ -99,6 +103,6 @@ export class Stepper {
   }
 }
 
-function* partsOf(batches: Iterable<TensorBatch>, { parts }: StepStrategy): Generator<TensorBatch> {
-  for (const batch of batches) yield* parts?.(batch) ?? [batch]
+function* partsOf(batches: Iterable<TensorBatch>, { parts }: StepStrategy, step: Step): Generator<TensorBatch> {
+  for (const batch of batches) yield* parts?.(batch, step) ?? [batch]
 }

@@ -1,9 +1,9 @@
-import type { TrainOptions } from '../loop.js'
+import type { WholePhase } from '../phase.js'
 import { accumulate } from './accumulate.js'
 import { scaled } from './scaled.js'
 import type { StepStrategy } from './strategy.js'
 
 /** Those that the options of a training ask for, the outermost first. */
-export function strategiesOf({ microBatches = 1, lossScale = 1 }: TrainOptions): readonly StepStrategy[] {
+export function strategiesOf({ microBatches, lossScale }: WholePhase): readonly StepStrategy[] {
   return [accumulate(microBatches), scaled(lossScale)]
 }

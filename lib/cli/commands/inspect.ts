@@ -2,13 +2,13 @@ import { basename, extname } from 'node:path'
 import { Command, Option } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
-import { Random } from '../../base/random.js'
 import { analyse } from '../../cut/index.js'
 import { type DrawOptions, draw } from '../../draw/index.js'
 import { explain, type Question } from '../../explain/index.js'
 import type { Analysis } from '../../groups/index.js'
 import { coverageLines, frozenTable, groupsTable } from '../../report/index.js'
-import { load, Tensor } from '../../torch/index.js'
+import { load } from '../../torch/index.js'
+import { collected, exampleOf, inputOption } from '../example.js'
 
 interface InspectOptions {
   input: string[]
@@ -19,21 +19,16 @@ interface InspectOptions {
 
 /** `espalier inspect model.pt --input 1,3,224,224`. */
 export function inspectCommand(): Command {
-  const collect = (value: string, before: string[]) => [...before, value]
   return new Command('inspect')
     .description('show which channels of a model hang together, what ties them and what freezes the others')
     .argument('<model>', 'a TorchScript file')
-    .addOption(
-      new Option('-i, --input <shape>', 'shape of an example input, 1,3,224,224 or int64:1,16; once for each input')
-        .argParser(collect)
-        .default([], 'none'),
-    )
+    .addOption(inputOption())
     .addOption(
       new Option(
         '-e, --explain <what>',
         'explain a parameter (conv1.weight or conv1.weight[0]), a scope or a group (3)',
       )
-        .argParser(collect)
+        .argParser(collected)
         .default([], 'nothing'),
     )
     .option('-d, --draw <file>', 'draw the model into a .svg, .html or .dot file')
@@ -64,26 +59,6 @@ function formatOf(file: string): DrawOptions['format'] {
   const format = extname(file).slice(1)
   if (format === 'svg' || format === 'html' || format === 'dot') return format
   throw new EspalierError('ERR_INVALID_ARGUMENT', `--draw: ${file} must end in .svg, .html or .dot`)
-}
-
-/** Numbers from a fixed seed; of an integer dtype, zeros: they are indices of some table. */
-function exampleOf(text: string): Tensor {
-  const match = /^(?:(float32|float64|int64|int32|bool):)?(\d+(?:[,x]\d+)*)$/.exec(text)
-  if (!match) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `--input: '${text}' is no shape`, {
-      hint: 'Write 1,3,224,224 for floats, int64:1,16 for token ids.',
-    })
-  }
-  const dtype = (match[1] ?? 'float32') as 'float32'
-  const shape = (match[2] as string).split(/[,x]/).map(Number)
-  if (!dtype.startsWith('float')) return Tensor.zeros(shape, { dtype })
-  const random = new Random(0)
-  const size = shape.reduce((a, b) => a * b, 1)
-  return Tensor.from(
-    Float64Array.from({ length: size }, () => 2 * random.uniform() - 1),
-    shape,
-    { dtype },
-  )
 }
 
 function answer(analysis: Analysis, what: string): string {

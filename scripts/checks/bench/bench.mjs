@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { analyse } from '../../../dist/analysis.js'
-import { load, setThreads, Tensor } from '../../../dist/index.js'
+import { load, setThreads, Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
 import { ms, startPython, summary } from './support.mjs'
 
 /** What a pass of record, analysis and groups may cost, in eager forwards. */
@@ -27,7 +27,7 @@ const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 3)
   throw new Error(`--rounds is a whole number from 3 on, not ${values.rounds}`)
 
-/** @param {import('../../../dist/index.js').ScriptModule} model @param {Tensor} x */
+/** @param {import('espalier').ScriptModule} model @param {Tensor} x */
 async function pass(model, x) {
   const start = performance.now()
   const recording = await model.record([x])

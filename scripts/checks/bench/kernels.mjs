@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { analyse } from '../../../dist/analysis.js'
-import { adamw, growing, load, scope, setThreads, sgd, Tensor } from '../../../dist/index.js'
-import { call, run } from '../../../dist/torch/index.js'
+import { adamw, growing, load, scope, setThreads, sgd, Tensor } from 'espalier'
+import { analyse } from 'espalier/analysis'
+import { call, run } from 'espalier/torch'
 import { ms, startPython, summary } from './support.mjs'
 
 /** What each may cost: in units of the other side, and of a forward and backward. */
@@ -28,14 +28,14 @@ const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 3)
   throw new Error(`--rounds is a whole number from 3 on, not ${values.rounds}`)
 
-/** A step of PyTorch's own, as one job. @param {import('../../../dist/torch/index.js').OpCall[]} program */
+/** A step of PyTorch's own, as one job. @param {import('espalier/torch').OpCall[]} program */
 const job = (program) => async () => {
   await run(program, { returns: [] })
 }
 
 /**
  * The sides of each comparison, over the same parameters.
- * @param {import('../../../dist/index.js').ScriptModule} model @param {import('../../../dist/index.js').Analysis} groups
+ * @param {import('espalier').ScriptModule} model @param {import('espalier').Analysis} groups
  */
 async function sides(model, groups) {
   // Nothing grows in the course of the measurement, and what is added is too small to change anything.

@@ -105,7 +105,7 @@ function measureDevice(libtorch) {
 }
 
 async function trainAndCut() {
-  const espalier = await import('../../../dist/index.js')
+  const espalier = await import('espalier')
   const { dataFile, digits } = await import(pathToFileURL(join(root, 'build/examples/digits.js')).href)
   const model = await (await espalier.load(dataFile('resnet8.script.pt'))).to('cuda:0')
   const { train, validation } = digits()

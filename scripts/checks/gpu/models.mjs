@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { load, prune, Tensor } from '../../../dist/index.js'
+import { load, prune, Tensor } from 'espalier'
 import { listCorpus, readInputs } from '../corpus/files.mjs'
 
 /** cuDNN computes convolutions in TF32, with 10 bits behind the point, unless NVIDIA_TF32_OVERRIDE=0 says otherwise. */

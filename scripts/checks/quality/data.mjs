@@ -3,11 +3,11 @@
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { inMemory, Random } from '../../../dist/index.js'
+import { inMemory, Random } from 'espalier'
 
 /**
- * @typedef {{ train: import('../../../dist/index.js').Dataset, selection: import('../../../dist/index.js').Dataset,
- *   test: import('../../../dist/index.js').Dataset, shape: number[], background: number }} Data
+ * @typedef {{ train: import('espalier').Dataset, selection: import('espalier').Dataset,
+ *   test: import('espalier').Dataset, shape: number[], background: number }} Data
  */
 
 const examples = new URL('../../../examples/data/', import.meta.url)
@@ -55,7 +55,7 @@ function halved(pixels) {
 }
 
 /**
- * @param {import('../../../dist/analysis.js').ArrayData} x @param {import('../../../dist/analysis.js').ArrayData} y
+ * @param {import('espalier/analysis').ArrayData} x @param {import('espalier/analysis').ArrayData} y
  * @param {number[]} train @param {number[]} test
  * @returns {Data}
  */

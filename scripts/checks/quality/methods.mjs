@@ -1,7 +1,7 @@
 // What `npm run bench:quality` compares, as a table.
 
-import { GREG1_PUBLISHED } from '../../../dist/analysis.js'
-import { greg1, greg2, groupL1, groupLasso, growing, lr } from '../../../dist/index.js'
+import { greg1, greg2, groupL1, groupLasso, growing, lr } from 'espalier'
+import { GREG1_PUBLISHED } from 'espalier/analysis'
 
 /**
  * How a method spends its training:
@@ -12,9 +12,9 @@ import { greg1, greg2, groupL1, groupLasso, growing, lr } from '../../../dist/in
  * - `regularized`: train under the regularizer, cut, fine-tune
  *
  * @typedef {{ spends: 'one-shot' | 'equal' | 'mask' | 'recalibrate' | 'regularized',
- *   importance?: import('../../../dist/index.js').Importance,
- *   regularizer?: () => import('../../../dist/index.js').RegularizerFactory,
- *   schedule?: import('../../../dist/index.js').LrSchedule, epochs?: number, budgets?: number[] }} Method
+ *   importance?: import('espalier').Importance,
+ *   regularizer?: () => import('espalier').RegularizerFactory,
+ *   schedule?: import('espalier').LrSchedule, epochs?: number, budgets?: number[] }} Method
  */
 
 /** The schedule that we recommend. */

@@ -5,22 +5,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { analyse, batches, compensate, cutAndVerify, makePlan, weightsOf } from '../../../dist/analysis.js'
-import {
-  evaluate,
-  groupL2,
-  load,
-  lr,
-  Random,
-  Run,
-  randomShift,
-  scope,
-  setThreads,
-  sgd,
-  Tensor,
-  train,
-} from '../../../dist/index.js'
-import { call } from '../../../dist/torch/index.js'
+import { evaluate, groupL2, load, lr, Random, Run, randomShift, scope, setThreads, sgd, Tensor, train } from 'espalier'
+import { analyse, batches, compensate, cutAndVerify, makePlan, weightsOf } from 'espalier/analysis'
+import { call } from 'espalier/torch'
 import { DATASETS } from './data.mjs'
 import { METHODS, PROTOCOLS } from './methods.mjs'
 
@@ -46,7 +33,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
   const start = performance.now()
   const augment = randomShift({ pixels: 1, fill: data.background })
   const common = { data: { train: data.train }, loss: /** @type {const} */ ('cross-entropy'), augment, seed }
-  /** @param {import('../../../dist/index.js').ScriptModule} model */
+  /** @param {import('espalier').ScriptModule} model */
   const accuracy = async (model) => (await evaluate(model, data.test, { loss: 'cross-entropy' })).accuracy
 
   const base = await baseModel(join(folder, `${dataset}-base-${seed}.pt`))
@@ -77,7 +64,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
 
   /**
    * Trained under the regularizer, with the weights as they are until the cut; then fine-tuned as it is, and compensated.
-   * @param {import('../../../dist/index.js').RegularizerFactory} factory
+   * @param {import('espalier').RegularizerFactory} factory
    */
   async function regularized(factory) {
     const run = new Run(base, {
@@ -119,7 +106,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     ;[row.compensated, row.compensatedFinetuned] = await trained(compensated)
   }
 
-  /** @param {import('../../../dist/index.js').ScriptModule} model @returns accuracy when the method counts it as cut, and at last */
+  /** @param {import('espalier').ScriptModule} model @returns accuracy when the method counts it as cut, and at last */
   async function trained(model) {
     if (method.spends === 'mask') await finish(train(model, { ...common, ...sparse }))
     if (method.spends === 'recalibrate') await recalibrate(model)
@@ -148,7 +135,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
     return model
   }
 
-  /** Statistics of the small network, over three passes of the training data. @param {import('../../../dist/index.js').ScriptModule} model */
+  /** Statistics of the small network, over three passes of the training data. @param {import('espalier').ScriptModule} model */
   async function recalibrate(model) {
     const random = new Random(seed, 2)
     model.train()
@@ -168,7 +155,7 @@ async function finish(records) {
 
 /**
  * Convolutions: normal, of variance 2 / fan out (He et al. 2015); norms: 1 and 0; linear layers: uniform.
- * @param {import('../../../dist/index.js').ScriptModule} model @param {Random} random
+ * @param {import('espalier').ScriptModule} model @param {Random} random
  */
 function initialise(model, random) {
   const normal = () => Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())

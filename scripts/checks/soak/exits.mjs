@@ -1,6 +1,6 @@
 // Processes that end in the middle of work: by process.exit, by an error that nobody catches, with a worker at work, too.
 
-import { Random } from '../../../dist/index.js'
+import { Random } from 'espalier'
 import { PRELUDE, runProgram } from './child.mjs'
 
 /** @type {Record<string, { source: (delay: number) => string, status: number }>} */

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Random } from '../../../dist/index.js'
+import { Random } from 'espalier'
 import { runNode } from './child.mjs'
 
 const JOB = fileURLToPath(new URL('../../../test/run/job.mjs', import.meta.url))

@@ -222,7 +222,7 @@ async function withNewBiases(
       const data = Float32Array.from(shift.kept, (row) => shift.add[row]!)
       return [{ node: op.node, input: op.argNames.indexOf('bias'), value: { shape: [data.length], data } }]
     })
-    const changed = await small.cut(own, { slices: [], constants, scaled: [], rewrites: [] }, { signal })
+    const changed = await small.cut(own, { constants }, { signal })
     small.dispose()
     return changed
   } finally {

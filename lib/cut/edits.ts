@@ -12,10 +12,11 @@ import { ANALYSIS } from '../groups/schemas.js'
 import { Widths } from '../groups/widths.js'
 import { operatorOf } from '../operators/catalogue.js'
 import type { Place, Resizing } from '../operators/resize.js'
+import type { Source } from '../operators/source.js'
 import { type Plan, removedUnits } from '../plan/plan.js'
 import { PLAN } from '../plan/schemas.js'
 import { Polynomial } from '../sizes/polynomial.js'
-import type { CutRequest } from '../torch/index.js'
+import type { CutRequest, InterfaceOptions, Rewrite } from '../torch/index.js'
 import { type Entry, ratioOf, Scalars } from './scalars.js'
 
 /** @internal */
@@ -28,7 +29,7 @@ export const COMPILE_CUT = signature('compileCut', ['analysis', ANALYSIS], ['pla
  * @throws EspalierError `ERR_UNSUPPORTED` when a node that runs several times would need different constants, or a width
  * comes out of arithmetic that is not understood.
  */
-export function compileCut(analysis: Analysis, plan: Plan): CutRequest {
+export function compileCut(analysis: Analysis, plan: Plan): Edits {
   COMPILE_CUT.check(analysis, plan)
   const widths = new Widths(analysis, removedUnits(analysis, plan))
   const compiler = new Compiler(analysis, widths)
@@ -54,7 +55,7 @@ export class Compiler implements Resizing {
     this.scalars = new Scalars(analysis.record, widths)
   }
 
-  edits(): Omit<CutRequest, 'slices'> {
+  edits(): Omit<Edits, 'slices'> {
     const all = [...this.placed.values()].map(({ edit }) => edit)
     return {
       constants: all.flatMap((e) => (e.kind === 'constant' ? [{ ...e.place, value: e.value }] : [])),
@@ -70,8 +71,9 @@ export class Compiler implements Resizing {
             ]
           : [],
       ),
-      rewrites: all.flatMap((e) => (e.kind === 'rewrite' ? [e.rewrite] : [])),
       tensors: all.flatMap((e) => (e.kind === 'tensor' ? [{ ...e.place, slices: e.slices }] : [])),
+      rewrites: all.flatMap((e) => (e.kind === 'rewrite' ? [e.rewrite] : [])),
+      closed: all.flatMap((e) => (e.kind === 'close' ? [{ node: e.place.node, block: e.block }] : [])),
     }
   }
 
@@ -108,11 +110,7 @@ export class Compiler implements Resizing {
     if (this.scalars.changes(condition)) {
       this.put(op, { kind: 'constant', place: { node, input: 0 }, value: was !== 0 })
     } else if (this.analysis.closed.has(block) && this.goesOneWay(node)) {
-      this.put(op, {
-        kind: 'rewrite',
-        place: { node, input: -1 },
-        rewrite: { node, form: 'close', block: was ? 1 : 0 },
-      })
+      this.put(op, { kind: 'close', place: { node, input: -1 }, block: was ? 1 : 0 })
     }
   }
 
@@ -172,8 +170,9 @@ export class Compiler implements Resizing {
     return new Set([input])
   }
 
-  rewrite(op: OpEntry, rewrite: CutRequest['rewrites'][number]): void {
-    this.put(op, { kind: 'rewrite', place: { node: op.node, input: -1 }, rewrite })
+  rewrite(op: OpEntry, source: string, values: Source['values']): void {
+    const { node } = op
+    this.put(op, { kind: 'rewrite', place: { node, input: -1 }, rewrite: { node, source, values } })
   }
 
   tensorId(op: OpEntry, argument: string): ValueId | undefined {
@@ -231,6 +230,9 @@ export class Compiler implements Resizing {
   }
 }
 
+/** All lists of a cut request. */
+type Edits = Required<Omit<CutRequest, keyof InterfaceOptions>>
+
 type Operator = Pick<OpEntry, 'name' | 'scope'>
 
 /** Why an operator can't be cut as planned. */
@@ -251,4 +253,5 @@ type Edit =
   | { kind: 'constant'; place: Place; value: number | boolean }
   | { kind: 'scaled'; place: Place; multiply: number; divide: number; entries: readonly Entry[] }
   | { kind: 'tensor'; place: Place; slices: { dim: number; keep: Int32Array }[] }
-  | { kind: 'rewrite'; place: Place; rewrite: CutRequest['rewrites'][number] }
+  | { kind: 'rewrite'; place: Place; rewrite: Rewrite }
+  | { kind: 'close'; place: Place; block: 0 | 1 }

@@ -5,6 +5,7 @@ import { sameLengths } from './lengths.js'
 import type { Op } from './op.js'
 import { type Family, operators, type Relate } from './operator.js'
 import { outputLengths, partsLeft, type Resize } from './resize.js'
+import { type Averaged, called, indices, keptOf, keptValues, type OverKept, picked } from './source.js'
 
 const AFFINE = { weight: 'norm-weight', bias: 'norm-bias' } as const
 
@@ -81,15 +82,54 @@ const normalizedShape: Resize = (cut, op) => {
   return cut.requireList(op, 'normalized_shape', outputLengths(cut, op).slice(-rank))
 }
 
+/** Affine parameters have the dimensions from the first normalized one on; those of a group norm the channel alone. */
+function normOverKept(op: Averaged, own: Readonly<Record<string, string>>): ReturnType<OverKept> {
+  const affine = ['weight', 'bias'].filter(op.isTensor).map((name) => [name, keptOf(op, name, op.dims[0])])
+  const results = op.name === 'aten::_fused_rms_norm' ? 'y, rest' : 'y'
+  return {
+    source: [
+      `x = ${keptOf(op, 'input')}`,
+      `${results} = ${called(op, { ...Object.fromEntries(affine), ...own, input: 'x' })}`,
+      ...op.cut.map(({ dim }) => {
+        const zeros = `torch.zeros_like(torch.narrow(y, ${dim}, 0, 1))`
+        return `y = ${picked(`torch.cat([y, ${zeros}], ${dim})`, dim, `from_${dim}`)}`
+      }),
+      `return ${results}`,
+    ].join('\n'),
+    values: {
+      ...keptValues(op),
+      // Every coordinate that is gone reads the zeros behind the kept ones.
+      ...Object.fromEntries(op.cut.map(({ dim, size, keep }) => [`from_${dim}`, indices(placesIn(keep, size))])),
+    },
+  }
+}
+
+function placesIn(keep: readonly number[], size: number): number[] {
+  const places: number[] = new Array(size).fill(keep.length)
+  keep.forEach((i, k) => {
+    places[i] = k
+  })
+  return places
+}
+
+const lastOverKept: OverKept = (op) => normOverKept(op, { normalized_shape: `x.size()[-${op.dims.length}:]` })
+
+const groupsOverKept: OverKept = (op) => {
+  const [channel] = op.cut
+  const size = (channel?.size ?? 0) / (op.number('num_groups') ?? 1)
+  const left = new Set(channel?.keep.map((i) => Math.floor(i / size))).size
+  return normOverKept(op, { num_groups: String(left) })
+}
+
 export const norms: Family = [
   ...operators('batch_norm instance_norm', 'channels, exactly; statistics over all else', {
     relate: perChannel,
     lengths: sameLengths,
   }),
   ...operators('layer_norm rms_norm _fused_rms_norm', 'features: after a cut over what is kept of them', {
-    ...{ relate: lastDimensions, lengths: sameLengths, resize: normalizedShape },
+    ...{ relate: lastDimensions, lengths: sameLengths, resize: normalizedShape, overKept: lastOverKept },
   }),
   ...operators('group_norm', 'whole groups, exactly; channels of a group: over what is kept of them', {
-    ...{ relate: groupNorm, lengths: sameLengths, resize: partsLeft('num_groups', 'input') },
+    ...{ relate: groupNorm, lengths: sameLengths, resize: partsLeft('num_groups', 'input'), overKept: groupsOverKept },
   }),
 ]

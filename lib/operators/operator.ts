@@ -1,6 +1,7 @@
 import type { LengthRule } from '../sizes/lengths.js'
 import type { Op } from './op.js'
 import type { Resize } from './resize.js'
+import type { OverKept } from './source.js'
 
 /** Relates the axes of an operator's arguments and gives axes to its outputs. */
 export type Relate = (op: Op) => void
@@ -33,6 +34,8 @@ export interface Operator {
    * alone` where it isn't.
    */
   sums?: 'compensated' | 'left alone'
+  /** For what computes over an axis that may be cut: itself over what is kept, in a graph where nothing is cut. */
+  overKept?: OverKept
   /** Whether its result may share the memory of its first operand. */
   view?: true
 }

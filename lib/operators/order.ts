@@ -122,7 +122,7 @@ const squeezedDims: Resize = (cut, op) => {
   const named = shape.map((_, d) => d).filter((d) => !asked || asked.includes(d) || asked.includes(d - shape.length))
   const now = cut.widths.shape(x)
   const dims = named.filter((d) => shape[d] === 1 || now[d] !== 1)
-  if (dims.length < named.length) cut.rewrite(op, { node: op.node, form: 'squeeze', dims })
+  if (dims.length < named.length) cut.rewrite(op, `return ${op.name.replace('aten::', 'torch.')}(self, dims)`, { dims })
   return new Set()
 }
 

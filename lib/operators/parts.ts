@@ -7,6 +7,7 @@ import { at, dimension, first, shared } from './lengths.js'
 import type { Op } from './op.js'
 import { type Family, operators, type Relate } from './operator.js'
 import { axesOf, dimOf, kept, type Resize, type Resizing, renumbered, shrinks } from './resize.js'
+import { indices, picked } from './source.js'
 import { windowLengths } from './windows.js'
 
 /**
@@ -233,7 +234,7 @@ const partsKept: Resize = (cut, op) => {
   const wanted = argument === 'chunks' ? Math.ceil(total / count) : (sizes[0] as number)
   const rule = argument === 'chunks' || argument === 'split_size'
   const even = rule && sizes.every((size, k) => size === Math.min(wanted, total - k * wanted))
-  if (!even) cut.rewrite(op, { node: op.node, form: 'split_with_sizes', sizes })
+  if (!even) cut.rewrite(op, `return torch.split_with_sizes(self, sizes, ${cut.position(op, 'dim') < 0 ? 0 : 'dim'})`, { sizes })
   else if (typeof id === 'number') cut.require(op, { node: op.node, input }, id, argument === 'chunks' ? count : wanted)
   return handled
 }
@@ -255,7 +256,8 @@ const boundsLeft: Resize = (cut, op) => {
   const step = number(op.inputs[cut.position(op, 'step')]) ?? 1
   if (step !== 1) {
     const taken = Array.from({ length: Math.ceil((end - start) / step) }, (_, k) => start + k * step)
-    cut.rewrite(op, { node: op.node, form: 'index_select', dim, indices: renumbered(cut, axis, taken) })
+    const left = indices(renumbered(cut, axis, taken))
+    cut.rewrite(op, `return ${picked('self', dim, 'left')}`, { left })
     return handled
   }
   const [from, to] = [kept(cut, axis, 0, start), kept(cut, axis, 0, end)]

@@ -8,6 +8,7 @@ import type { Op } from './op.js'
 import { type Family, operators, type Relate } from './operator.js'
 import { keepWhole, replaced } from './parts.js'
 import { axesOf, dimOf, kept, type Resize, renumbered, shrinks } from './resize.js'
+import { indices, picked } from './source.js'
 
 /** The indices of `axis` in another order, or some of them. */
 function pick(axis: Axis, indices: readonly number[]): Axis {
@@ -157,12 +158,12 @@ const selectionLeft: Resize = (cut, op) => {
     const dim = op.name === 'aten::index' ? place : dimOf(cut, op, axes.length)
     const axis = axes[dim] as UnitAxis
     if (!shrinks(cut, axis)) return
-    const indices = renumbered(
+    const left = renumbered(
       cut,
       axis,
       value.data.map((i) => (i < 0 ? i + axis.size : i)),
     )
-    cut.rewrite(op, { node: op.node, form: 'index_select', dim, indices })
+    cut.rewrite(op, `return ${picked('self', dim, 'left')}`, { left: indices(left) })
   })
   return new Set()
 }

@@ -3,6 +3,7 @@ import type { LengthRule } from '../sizes/lengths.js'
 import { ONE } from '../sizes/polynomial.js'
 import { at, broadcast, first } from './lengths.js'
 import { type Family, operators, type Relate } from './operator.js'
+import { called, keptOf, keptValues, type OverKept } from './source.js'
 
 interface Reduction {
   /**
@@ -72,6 +73,11 @@ const reducedLengths: LengthRule = (op, shape, k) => {
   return x.lengths.filter((_, d) => !reduced.includes(d))
 }
 
+const averageOverKept: OverKept = (op) => ({
+  source: `return ${called(op, { self: keptOf(op, 'self') })}`,
+  values: keptValues(op),
+})
+
 const reduce = (relate: Relate) => ({ relate, lengths: reducedLengths })
 
 export const reductions: Family = [
@@ -83,7 +89,7 @@ export const reductions: Family = [
   ...operators(
     'mean var std var_mean std_mean nanmean',
     'after a cut over what is kept',
-    reduce(reduction({ kind: 'averages', zero: true })),
+    { ...reduce(reduction({ kind: 'averages', zero: true })), overKept: averageOverKept },
   ),
   ...operators(
     'amax amin max min aminmax median prod all any count_nonzero',

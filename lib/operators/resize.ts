@@ -1,7 +1,7 @@
 import { type Removed, survives, type UnitAxis } from '../axes/units.js'
-import type { CutRequest } from '../record/cut-request.js'
 import type { OpEntry, OpRecord, ValueId } from '../record/record.js'
 import type { Polynomial } from '../sizes/polynomial.js'
+import type { Source } from './source.js'
 
 /** Where a number of the graph is used. */
 export interface Place {
@@ -38,7 +38,8 @@ export interface Resizing {
   requireList(op: OpEntry, argument: string, wanted: readonly (number | Polynomial | undefined)[]): Set<number>
   /** The operator takes `value` there. */
   constant(op: OpEntry, place: Place, value: number): void
-  rewrite(op: OpEntry, rewrite: CutRequest['rewrites'][number]): void
+  /** The operator takes another form: source and values as a `Rewrite` has them. */
+  rewrite(op: OpEntry, source: string, values: Source['values']): void
 }
 
 /** Demands new widths of an operator's arguments; returns the positions it has dealt with. Other numbers stay what they were. */

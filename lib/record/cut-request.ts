@@ -9,22 +9,41 @@ export interface InterfaceOptions {
   dropUnreached?: boolean | undefined
 }
 
-/** What surgery does to a module. Nodes and inputs are those of the op record. */
+/** What a node may take as a constant: a number, flag, list of whole numbers, nothing, or a tensor of them (int64; of a Float32Array float32). */
+export type CutValue =
+  | number
+  | boolean
+  | readonly number[]
+  | null
+  | { readonly shape: readonly number[]; readonly data: readonly number[] | Float32Array }
+
+/**
+ * An operator is replaced by the body of a TorchScript function. It takes the operator's arguments by the names of their
+ * schema (`argNames` of the record) and `values` by theirs, and returns what the operator gave: several outputs as a tuple.
+ *
+ * @example
+ * ```ts
+ * { node: op.node, source: 'return torch.split_with_sizes(self, sizes, dim)', values: { sizes: [3, 5] } }
+ * ```
+ */
+export interface Rewrite {
+  readonly node: number
+  readonly source: string
+  /** A whole number is an `int`; other floating-point numbers stand in the source. */
+  readonly values?: Readonly<Record<string, CutValue>>
+}
+
+/** What surgery does to a module. Nodes and inputs are those of the op record. Edits are made in the order of the fields. */
 export interface CutRequest extends InterfaceOptions {
   /** What stays of a parameter or buffer, by its first name; its other names follow. */
-  readonly slices: readonly { name: string; dim: number; keep: Int32Array }[]
+  readonly slices?: readonly { name: string; dim: number; keep: Int32Array }[]
   /** An input of a node becomes this constant; with `element`, only that element of a list that it takes. */
-  readonly constants: readonly {
-    node: number
-    input: number
-    element?: number
-    value: number | boolean | number[] | null | { shape: number[]; data: number[] | Float32Array }
-  }[]
+  readonly constants?: readonly { node: number; input: number; element?: number; value: CutValue }[]
   /**
    * An int computed at run time is multiplied, then floor-divided. Before that it is computed anew, for this place alone,
    * with the sizes in `entries` (what the node gives, or an element of the list of `size` that it gives) multiplied and divided each.
    */
-  readonly scaled: readonly {
+  readonly scaled?: readonly {
     node: number
     input: number
     element?: number
@@ -32,7 +51,6 @@ export interface CutRequest extends InterfaceOptions {
     divide: number
     entries?: readonly { node: number; element?: number; size?: number; multiply: number; divide: number }[]
   }[]
-  /** An operator that must change its form: split or chunk into unequal parts, a slice into an irregular selection, a block of an `if` into an exception. */
   /** The constant tensor that is read there is sliced, for this use only. */
   readonly tensors?: readonly {
     node: number
@@ -40,16 +58,10 @@ export interface CutRequest extends InterfaceOptions {
     element?: number
     slices: readonly { dim: number; keep: Int32Array }[]
   }[]
-  /** A tensor that the node takes is first reduced to `keep` along `dim`. */
-  readonly selects?: readonly { node: number; input: number; dim: number; keep: Int32Array }[]
-  /** What the node gives is put back to `size` coordinates along `dim`: zeros but for `keep`. */
-  readonly scatters?: readonly { node: number; output: number; dim: number; size: number; keep: Int32Array }[]
-  readonly rewrites: readonly (
-    | { node: number; form: 'split_with_sizes'; sizes: number[] }
-    | { node: number; form: 'index_select'; dim: number; indices: number[] }
-    | { node: number; form: 'squeeze'; dims: number[] }
-    | { node: number; form: 'close'; block: 0 | 1 }
-  )[]
+  /** An operator that must change its form: unequal parts, a slice that is an irregular selection, a norm over what is kept. */
+  readonly rewrites?: readonly Rewrite[]
+  /** A block of an `if` that is never taken raises from now on. */
+  readonly closed?: readonly { node: number; block: 0 | 1 }[]
 }
 
 /** What a cut did to that in a module which is not its `forward`. */

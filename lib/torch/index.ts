@@ -1,5 +1,5 @@
 export type { Device, LoadLimits, TrainEvalRepair, TypedArray } from '../libtorch/binding.js'
-export type { CutRequest, InterfaceOptions, InterfaceReport } from '../record/cut-request.js'
+export type { CutRequest, CutValue, InterfaceOptions, InterfaceReport, Rewrite } from '../record/cut-request.js'
 export type { RunOptions, SignalOptions } from './abort.js'
 export { define, type ModuleTensors } from './define.js'
 export {

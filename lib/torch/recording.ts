@@ -62,12 +62,11 @@ export const RECORDING = thing<Recording>('a Recording, as record() gives it', (
 
 /** @internal Its edits are checked against the graph, on the native side. */
 export const CUT_REQUEST = like<CutRequest>('a cut request, as compileCut() gives it', {
-  slices: array('a list'),
-  constants: array('a list'),
-  scaled: array('a list'),
-  rewrites: array('a list'),
+  slices: maybe(array('a list')),
+  constants: maybe(array('a list')),
+  scaled: maybe(array('a list')),
   tensors: maybe(array('a list')),
-  selects: maybe(array('a list')),
-  scatters: maybe(array('a list')),
+  rewrites: maybe(array('a list')),
+  closed: maybe(array('a list')),
   ...INTERFACE_ENTRIES,
 })

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "archive/program.h"
+#include "archive/refusal.h"
 #include "binding/addon.h"
 #include "binding/entry.h"
 #include "binding/module.h"
@@ -92,18 +94,24 @@ c10::IValue ToConstant(Napi::Value value) {
   return number;
 }
 
+// `{node, source, values}`
 script::CutRequest::Rewrite ToRewrite(const Napi::Object& edit) {
-  const int64_t node = Count(edit.Get("node"), "node");
-  const std::string form = ToText(edit.Get("form"), "form");
-  if (form == "split_with_sizes")
-    return {node, script::CutRequest::SplitWithSizes{Integers(edit.Get("sizes"), "sizes")}};
-  if (form == "squeeze") return {node, script::CutRequest::Squeeze{Integers(edit.Get("dims"), "dims")}};
-  if (form == "close") return {node, script::CutRequest::Close{ToInteger(edit.Get("block"), "block", 0, 1), {}}};
-  if (form != "index_select") {
-    throw InvalidArgument("form must be split_with_sizes, index_select, squeeze or close, not " + form);
+  script::CutRequest::Rewrite rewrite{Count(edit.Get("node"), "node"), ToText(edit.Get("source"), "source"), {}};
+  try {
+    archive::CheckProgram(rewrite.source, {});
+  } catch (const archive::Refusal& refusal) {
+    throw InvalidArgument("source: " + refusal.message);
   }
-  return {node,
-          script::CutRequest::IndexSelect{Count(edit.Get("dim"), "dim"), Integers(edit.Get("indices"), "indices")}};
+  const Napi::Value values = edit.Get("values");
+  if (values.IsUndefined()) return rewrite;
+  if (!values.IsObject()) throw InvalidArgument("values must be an object, not " + Describe(values));
+  const Napi::Object named = values.As<Napi::Object>();
+  const Napi::Array names = named.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = ToText(names[i], "values");
+    rewrite.values.emplace(name, ToConstant(named.Get(name)));
+  }
+  return rewrite;
 }
 
 // The edits in `request[key]`, each read by `read`.
@@ -172,25 +180,17 @@ script::CutRequest ToRequest(Napi::Value value) {
                                                               ToInteger(edit.Get("divide"), "divide", 1, INT32_MAX),
                                                               ToEdits<CutRequest::Entry>(edit, "entries", ToEntry)};
                                   }),
-      ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
       ToEdits<CutRequest::Tensor>(
           request, "tensors",
           [](const Napi::Object& edit) {
             return CutRequest::Tensor{ToPlace(edit), ToEdits<CutRequest::Slice>(edit, "slices", ToSlice)};
           }),
-      ToEdits<CutRequest::Select>(request, "selects",
-                                  [](const Napi::Object& edit) {
-                                    const auto slice = ToSlice(edit);
-                                    return CutRequest::Select{Count(edit.Get("node"), "node"),
-                                                              Count(edit.Get("input"), "input"), slice.dim, slice.keep};
-                                  }),
-      ToEdits<CutRequest::Scatter>(request, "scatters",
-                                   [](const Napi::Object& edit) {
-                                     const auto slice = ToSlice(edit);
-                                     return CutRequest::Scatter{Count(edit.Get("node"), "node"),
-                                                                Count(edit.Get("output"), "output"), slice.dim,
-                                                                Count(edit.Get("size"), "size"), slice.keep};
-                                   }),
+      ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
+      ToEdits<CutRequest::Close>(request, "closed",
+                                 [](const Napi::Object& edit) {
+                                   return CutRequest::Close{Count(edit.Get("node"), "node"),
+                                                            ToInteger(edit.Get("block"), "block", 0, 1), {}};
+                                 }),
       ToInterface(request),
   };
 }

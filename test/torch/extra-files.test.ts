@@ -11,7 +11,7 @@ import { failure, model } from './support.js'
 const folder = mkdtempSync(join(tmpdir(), 'espalier-extra-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const nothing: CutRequest = { slices: [], constants: [], scaled: [], rewrites: [] }
+const nothing: CutRequest = {}
 
 describe('extra files of the archive', () => {
   const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes!).toString()

@@ -71,7 +71,7 @@ describe.each(['script', 'trace'])('hooks on submodules of a %s', (form) => {
 
   it('see the same in a model that was cut, which is flat in its file', async () => {
     const recording = await network.record([x])
-    const flat = await network.cut(recording, { slices: [], constants: [], scaled: [], rewrites: [] })
+    const flat = await network.cut(recording, {})
     const paths = pathsOf(network)
     const [wanted, seen] = [await activations(network, paths), await activations(flat.eval(), paths)]
     expect(paths.length).toBe(27)
@@ -309,7 +309,7 @@ describe.each(['script', 'trace'])(
       const network = (await load(model(`calls.${form}.pt`))).eval()
       const wanted = await calls(network)
       const cut = async (each: ScriptModule) => {
-        const empty = { slices: [], constants: [], scaled: [], rewrites: [] }
+        const empty = {}
         return (await each.cut(await each.record([image]), empty)).eval()
       }
       const small = await cut(network)
@@ -321,7 +321,7 @@ describe.each(['script', 'trace'])(
     it('takes what the hook gives for several tensors', async () => {
       const network = (await load(model(`calls.${form}.pt`))).eval()
       const recording = await network.record([image])
-      const small = await network.cut(recording, { slices: [], constants: [], scaled: [], rewrites: [] })
+      const small = await network.cut(recording, {})
       const outputs: number[][] = []
       for (const each of [network, await load(await small.eval().toBuffer())]) {
         each.eval().registerForwardHook('pair', (output) => {
@@ -343,7 +343,7 @@ describe.each(['script', 'trace'])('a %s whose attention is one operator, taken 
       Float32Array.from({ length: 80 }, (_, i) => Math.sin(1.7 * i)),
       [2, 5, 8],
     )
-    const empty = { slices: [], constants: [], scaled: [], rewrites: [] }
+    const empty = {}
     const small = (await network.cut(await network.record([tokens]), empty)).eval()
     const given: number[][] = []
     for (const each of [network, small, (await load(await small.toBuffer())).eval()]) {

@@ -35,7 +35,7 @@ const ENDS: Record<string, (network: ScriptModule) => unknown> = {
   'a cut that fails': async (network) => {
     const recording = await network.record([smallInput()])
     const slices = [{ name: 'no.such', dim: 0, keep: Int32Array.of(0) }]
-    await network.cut(recording, { slices, constants: [], scaled: [], rewrites: [] })
+    await network.cut(recording, { slices })
   },
   'a file that can not be written': (network) => network.save('/no/such/folder/model.pt'),
 }

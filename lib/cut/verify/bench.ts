@@ -1,7 +1,7 @@
 import { EspalierError } from '../../base/errors.js'
 import { type Analysis, flatArgs } from '../../groups/index.js'
 import { unitOffsets } from '../../groups/widths.js'
-import { normsOverKept } from '../../plan/approximate.js'
+import { normsOverKept } from '../norms.js'
 import { describePlan, type Plan, removedUnits } from '../../plan/plan.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { courseOn, Trial as Run } from '../../torch/trial.js'
@@ -234,9 +234,9 @@ function keepsBatch(outputs: readonly Flat[], { record }: Recording): boolean {
 /** Copies in eval mode. The measure of an approximate cut computes its norms over what is kept. */
 async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules> {
   const { model, recording, analysis, plan, small, options } = subject
-  const norms = normsOverKept(analysis, removedUnits(analysis, plan))
-  const edited = { slices: [], scaled: [], rewrites: [], ...norms, dropMethods: true } as const
-  const measure = norms.selects.length > 0 ? await model.cut(recording, edited, options) : model
+  const rewrites = normsOverKept(analysis, removedUnits(analysis, plan))
+  const measure =
+    rewrites.length > 0 ? await model.cut(recording, { rewrites, dropMethods: true }, options) : model
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {

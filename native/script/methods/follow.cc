@@ -98,9 +98,8 @@ class Follower {
     familiar.plain = Plain();
     if (edits_) {
       for (const int64_t node : PlacesOf(edits_->edits)) familiar.edited.insert(own_.nodes.at(node));
-      for (const auto& edit : edits_->edits.rewrites) {
-        const auto* close = std::get_if<CutRequest::Close>(&edit.form);
-        if (close != nullptr) familiar.closed.insert(own_.nodes.at(edit.node)->blocks().at(close->block));
+      for (const auto& edit : edits_->edits.closed) {
+        familiar.closed.insert(own_.nodes.at(edit.node)->blocks().at(edit.block));
       }
     }
     for (;;) {
@@ -115,7 +114,7 @@ class Follower {
       const Node* owner = block->owningNode();
       const int64_t index = owner->blocks()[0] == block ? 0 : 1;
       familiar.closed.insert(block);
-      edits_->edits.rewrites.push_back({own_.ids.at(owner), CutRequest::Close{index, fate_.name}});
+      edits_->edits.closed.push_back({own_.ids.at(owner), index, fate_.name});
       fate_.closed.push_back({finding_.obstacle});
     }
     if (!given_) fate_.gives = finding_.gives;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <tuple>
 
 #include "script/graph/inline.h"
 #include "script/graph/scope.h"
@@ -30,12 +31,48 @@ const Value* ValueAt(const PreparedGraph& prepared, const Place& place) {
 
 bool IsConstant(const Value* value) { return value != nullptr && value->node()->kind() == prim::Constant; }
 
-int64_t& NodeOf(CutRequest::Constant& edit) { return edit.place.node; }
-int64_t& NodeOf(CutRequest::Scaled& edit) { return edit.place.node; }
-int64_t& NodeOf(CutRequest::Tensor& edit) { return edit.place.node; }
-int64_t& NodeOf(CutRequest::Rewrite& edit) { return edit.node; }
-int64_t& NodeOf(CutRequest::Select& edit) { return edit.node; }
-int64_t& NodeOf(CutRequest::Scatter& edit) { return edit.node; }
+template <class Edit>
+int64_t& NodeOf(Edit& edit) {
+  if constexpr (requires { edit.place; }) {
+    return edit.place.node;
+  } else {
+    return edit.node;
+  }
+}
+
+// Every edit of a request as text, the same for the same.
+class Writer {
+ public:
+  void Write(const CutRequest::Constant& edit) {
+    Write(edit.place);
+    text << "= " << edit.value << '\n';
+  }
+  void Write(const CutRequest::Scaled& edit) {
+    Write(edit.place);
+    text << edit.multiply << '/' << edit.divide;
+    for (const auto& entry : edit.entries) {
+      text << " from " << entry.node << ' ' << entry.element.value_or(-1) << ' ' << entry.size << ' ' << entry.multiply
+           << '/' << entry.divide;
+    }
+    text << '\n';
+  }
+  void Write(const CutRequest::Tensor& edit) {
+    Write(edit.place);
+    for (const auto& slice : edit.slices) text << slice.dim << " [" << c10::Join(",", slice.keep) << "] ";
+    text << '\n';
+  }
+  void Write(const CutRequest::Rewrite& edit) {
+    text << edit.node << " becomes " << edit.source;
+    for (const auto& [name, value] : edit.values) text << ' ' << name << " = " << value;
+    text << '\n';
+  }
+  void Write(const CutRequest::Close& edit) { text << edit.node << " closed " << edit.block << '\n'; }
+
+  std::ostringstream text;
+
+ private:
+  void Write(const Place& at) { text << at.node << ' ' << at.input << ' ' << at.element.value_or(-1) << ' '; }
+};
 
 }  // namespace
 
@@ -57,39 +94,37 @@ Transfer::Transfer(const Recording& recording, const PreparedGraph& own, const s
   }
 }
 
+void Transfer::Look(const CutRequest::Constant& before, CutRequest::Constant& now) {
+  const bool constant = IsConstant(ValueAt(*recording_.prepared, before.place));
+  if (constant && !IsConstant(ValueAt(own_, now.place))) Fail("its arguments decide a width");
+}
+
+void Transfer::Look(const CutRequest::Scaled&, CutRequest::Scaled& now) {
+  for (CutRequest::Entry& entry : now.entries) {
+    const auto node = Own(entry.node, true);
+    if (!node) Fail("its arguments decide a width");
+    entry.node = node.value_or(0);
+  }
+}
+
 template <class Edit>
-void Transfer::Move(
-    const std::vector<Edit>& from, std::vector<Edit>& to,
-    const std::function<void(const std::type_identity_t<Edit>&, const std::type_identity_t<Edit>&)>& look) {
+void Transfer::Move(const std::vector<Edit>& from, std::vector<Edit>& to) {
   for (const Edit& edit : from) {
     Edit moved = edit;
     const auto node = Own(NodeOf(moved), true);
     if (!node) continue;
     NodeOf(moved) = *node;
-    if (look) look(edit, moved);
+    if constexpr (requires { Look(edit, moved); }) Look(edit, moved);
     to.push_back(std::move(moved));
   }
 }
 
 std::string Transfer::Run(const CutRequest& request) {
-  // A new kind of edit has to be carried over here, too.
-  static_assert(sizeof(CutRequest) == 7 * sizeof(std::vector<int>) + sizeof(CutRequest::Interface));
-  Move(request.constants, edits.constants, [this](const CutRequest::Constant& before, const CutRequest::Constant& now) {
-    const bool constant = IsConstant(ValueAt(*recording_.prepared, before.place));
-    if (constant && !IsConstant(ValueAt(own_, now.place))) Fail("its arguments decide a width");
-  });
-  Move(request.scaled, edits.scaled);
-  for (CutRequest::Scaled& edit : edits.scaled) {
-    for (CutRequest::Entry& entry : edit.entries) {
-      const auto node = Own(entry.node, true);
-      if (!node) Fail("its arguments decide a width");
-      entry.node = node.value_or(0);
-    }
-  }
-  Move(request.rewrites, edits.rewrites);
-  Move(request.tensors, edits.tensors);
-  Move(request.selects, edits.selects);
-  Move(request.scatters, edits.scatters);
+  std::apply(
+      [&](const auto&... from) {
+        std::apply([&](auto&... to) { (Move(from, to), ...); }, edits.Edits());
+      },
+      request.Edits());
   for (const auto& [place, size] : recording_.list_sizes) {
     const auto node = Own(place.first);
     if (node) list_sizes.try_emplace({*node, place.second}, size);
@@ -117,55 +152,20 @@ std::optional<int32_t> Transfer::Own(int64_t node, bool must_be) {
 }
 
 std::string Text(const CutRequest& edits) {
-  std::ostringstream text;
-  const auto place = [&text](const Place& at) {
-    text << at.node << ' ' << at.input << ' ' << at.element.value_or(-1) << ' ';
+  Writer writer;
+  const auto write = [&writer](const auto& list) {
+    for (const auto& edit : list) writer.Write(edit);
   };
-  const auto slice = [&text](const CutRequest::Slice& at) {
-    text << at.dim << " [" << c10::Join(",", at.keep) << "] ";
-  };
-  for (const auto& edit : edits.constants) place(edit.place), text << "= " << edit.value << '\n';
-  for (const auto& edit : edits.scaled) {
-    place(edit.place), text << edit.multiply << '/' << edit.divide;
-    for (const auto& entry : edit.entries) {
-      text << " from " << entry.node << ' ' << entry.element.value_or(-1) << ' ' << entry.size << ' ' << entry.multiply
-           << '/' << entry.divide;
-    }
-    text << '\n';
-  }
-  for (const auto& edit : edits.tensors) {
-    place(edit.place);
-    for (const auto& each : edit.slices) slice(each);
-  }
-  for (const auto& edit : edits.selects) {
-    text << edit.node << ' ' << edit.input << ' ' << edit.dim << " [" << c10::Join(",", edit.keep) << "]\n";
-  }
-  for (const auto& edit : edits.scatters) {
-    text << edit.node << " -> " << edit.output << ' ' << edit.dim << " [" << c10::Join(",", edit.keep) << "]\n";
-  }
-  for (const auto& edit : edits.rewrites) {
-    text << edit.node << " becomes ";
-    if (const auto* split = std::get_if<CutRequest::SplitWithSizes>(&edit.form)) text << c10::Join(",", split->sizes);
-    if (const auto* select = std::get_if<CutRequest::IndexSelect>(&edit.form)) {
-      text << select->dim << ": " << c10::Join(",", select->indices);
-    }
-    if (const auto* squeeze = std::get_if<CutRequest::Squeeze>(&edit.form)) text << c10::Join(",", squeeze->dims);
-    if (const auto* close = std::get_if<CutRequest::Close>(&edit.form)) text << "closed " << close->block;
-  }
-  return text.str();
+  std::apply([&write](const auto&... lists) { (write(lists), ...); }, edits.Edits());
+  return writer.text.str();
 }
 
 std::vector<int64_t> PlacesOf(const CutRequest& edits) {
   std::vector<int64_t> nodes;
-  const auto add = [&nodes](auto list) {
-    for (auto& edit : list) nodes.push_back(NodeOf(edit));
+  const auto add = [&nodes](const auto& list) {
+    for (auto edit : list) nodes.push_back(NodeOf(edit));
   };
-  add(edits.constants);
-  add(edits.scaled);
-  add(edits.rewrites);
-  add(edits.tensors);
-  add(edits.selects);
-  add(edits.scatters);
+  std::apply([&add](const auto&... lists) { (add(lists), ...); }, edits.Edits());
   return nodes;
 }
 

@@ -3,11 +3,9 @@
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
-#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -36,9 +34,11 @@ class Transfer {
  private:
   void Fail(const std::string& why);
   std::optional<int32_t> Own(int64_t node, bool must_be = false);
+  // What a moved edit needs beyond its node.
+  void Look(const CutRequest::Constant& before, CutRequest::Constant& now);
+  void Look(const CutRequest::Scaled& before, CutRequest::Scaled& now);
   template <class Edit>
-  void Move(const std::vector<Edit>& from, std::vector<Edit>& to,
-            const std::function<void(const std::type_identity_t<Edit>&, const std::type_identity_t<Edit>&)>& look = {});
+  void Move(const std::vector<Edit>& from, std::vector<Edit>& to);
 
   const Recording& recording_;
   const PreparedGraph& own_;

@@ -11,6 +11,7 @@
 
 #include "script/error.h"
 #include "script/graph/scope.h"
+#include "script/surgery/sources.h"
 
 namespace espalier::script {
 
@@ -28,14 +29,14 @@ class Editor {
   Editor(Graph& graph, const Recording* recording)
       : graph_(graph), recording_(recording), nodes_(NodesInOrder(graph)) {}
 
-  void Set(const CutRequest::Constant& edit) {
+  void Make(const CutRequest::Constant& edit) {
     Node* user = UserOf(edit.place);
     const auto type = Current(edit.place)->type();
     torch::jit::WithInsertPoint guard(user);
     Put(edit.place, Insert(user, Typed(edit.value, type)));
   }
 
-  void Scale(const CutRequest::Scaled& edit) {
+  void Make(const CutRequest::Scaled& edit) {
     Node* user = UserOf(edit.place);
     Value* old = Current(edit.place);
     if (!edit.entries.empty()) {
@@ -54,30 +55,25 @@ class Editor {
     Put(edit.place, Times(user, old, edit.multiply, edit.divide));
   }
 
-  void Rewrite(const CutRequest::Rewrite& edit) {
-    Node* node = nodes_.at(edit.node);
-    if (const auto* close = std::get_if<CutRequest::Close>(&edit.form)) {
-      closed_.push_back({node->blocks().at(close->block), close->method});
-      return;
+  void Make(const CutRequest::Rewrite& edit) {
+    Node* node = NodeOf(edit.node);
+    const auto results = sources_.Insert(node, edit, [this, node](Node* made) { Follow(made, node); });
+    for (size_t i = 0; i < results.size(); ++i) {
+      node->output(i)->replaceAllUsesWith(results[i]);
+      MoveGives(node->output(i), results[i]);
     }
-    torch::jit::WithInsertPoint guard(node);
-    Value* result;
-    if (const auto* split = std::get_if<CutRequest::SplitWithSizes>(&edit.form)) {
-      Value* dim = node->inputs().size() > 2 ? node->input(2) : Insert(node, int64_t{0});
-      Value* sizes = Insert(node, IValue(split->sizes));
-      result = Compute(node, aten::split_with_sizes, {node->input(0), sizes, dim}, node->output()->type());
-    } else if (const auto* squeeze = std::get_if<CutRequest::Squeeze>(&edit.form)) {
-      result = Call(node, node->kind(), {node->input(0), Insert(node, IValue(squeeze->dims))});
-    } else {
-      const auto& select = std::get<CutRequest::IndexSelect>(edit.form);
-      result = Pick(node->input(0), select.dim, select.indices, node);
-    }
-    node->output()->replaceAllUsesWith(result);
-    MoveGives(node->output(), result);
     replaced_.push_back(node);
   }
 
-  void Slice(const CutRequest::Tensor& edit) {
+  void Make(const CutRequest::Close& edit) {
+    Node* node = NodeOf(edit.node);
+    if (edit.block < 0 || edit.block >= static_cast<int64_t>(node->blocks().size())) {
+      throw Error("ERR_INVALID_ARGUMENT", Describe(node) + " has no block " + std::to_string(edit.block));
+    }
+    closed_.push_back({node->blocks()[edit.block], edit.method});
+  }
+
+  void Make(const CutRequest::Tensor& edit) {
     Node* user = UserOf(edit.place);
     Value* value = Current(edit.place);
     torch::jit::WithInsertPoint guard(user);
@@ -90,37 +86,6 @@ class Editor {
       for (const auto& slice : edit.slices) value = Pick(value, slice.dim, slice.keep, user);
     }
     Put(edit.place, value);
-  }
-
-  void Select(const CutRequest::Select& edit) {
-    Node* node = NodeOf({edit.node, edit.input, std::nullopt});
-    torch::jit::WithInsertPoint guard(node);
-    node->replaceInput(edit.input, Pick(node->input(edit.input), edit.dim, edit.keep, node));
-  }
-
-  void Scatter(const CutRequest::Scatter& edit) {
-    Node* node = NodeOf({edit.node, 0, std::nullopt});
-    if (edit.output < 0 || edit.output >= static_cast<int64_t>(node->outputs().size())) {
-      throw Error("ERR_INVALID_ARGUMENT", Describe(node) + " has no output " + std::to_string(edit.output));
-    }
-    // One slice of zeros is joined to the kept ones; every coordinate that is gone reads it.
-    std::vector<int64_t> from(edit.size, static_cast<int64_t>(edit.keep.size()));
-    for (size_t k = 0; k < edit.keep.size(); ++k) from.at(edit.keep[k]) = static_cast<int64_t>(k);
-    Value*& last = scattered_.try_emplace(node->output(edit.output), node->output(edit.output)).first->second;
-    Value* const old = last;
-    torch::jit::WithInsertPoint guard(old->node()->next());
-    Value* slice = Call(node, aten::narrow, {old, edit.dim, 0, 1});
-    Value* zeros = Call(node, aten::zeros_like, {slice});
-    Value* list = graph_.insertNode(graph_.createList(c10::TensorType::get(), {old, zeros}))->output();
-    Follow(list->node(), node);
-    Value* joined = Call(node, aten::cat, {list, edit.dim});
-    Value* full = Pick(joined, edit.dim, from, node);
-    const auto uses = old->uses();
-    for (const auto& use : uses) {
-      if (use.user != slice->node() && use.user != list->node()) use.user->replaceInput(use.offset, full);
-    }
-    MoveGives(old, full);
-    last = full;
   }
 
   // Nodes that a rewrite replaced go last, so that ids stay good until then.
@@ -162,7 +127,7 @@ class Editor {
    public:
     Restorer(Editor& editor, const CutRequest::Scaled& edit, Node* user) : editor_(editor), user_(user) {
       for (const auto& entry : edit.entries) {
-        entries_[editor.NodeOf({entry.node, 0, std::nullopt})].push_back(&entry);
+        entries_[editor.NodeOf(entry.node)].push_back(&entry);
       }
     }
 
@@ -235,11 +200,15 @@ class Editor {
     return Compute(user, aten::floordiv, {value, Insert(user, divide)}, c10::IntType::get());
   }
 
-  Node* NodeOf(const CutRequest::Place& place) const {
-    if (place.node < 0 || place.node >= static_cast<int64_t>(nodes_.size())) {
-      throw Error("ERR_INVALID_ARGUMENT", "The recording has no node " + std::to_string(place.node));
+  Node* NodeOf(int64_t node) const {
+    if (node < 0 || node >= static_cast<int64_t>(nodes_.size())) {
+      throw Error("ERR_INVALID_ARGUMENT", "The recording has no node " + std::to_string(node));
     }
-    Node* node = nodes_[place.node];
+    return nodes_[node];
+  }
+
+  Node* NodeOf(const CutRequest::Place& place) const {
+    Node* node = NodeOf(place.node);
     if (place.input < 0 || place.input >= static_cast<int64_t>(node->inputs().size())) {
       throw Error("ERR_INVALID_ARGUMENT", Describe(node) + " has no input " + std::to_string(place.input));
     }
@@ -354,22 +323,20 @@ class Editor {
   Graph& graph_;
   const Recording* const recording_;
   std::vector<Node*> nodes_;
+  Sources sources_;
   std::vector<Node*> replaced_;
   std::vector<std::pair<torch::jit::Block*, std::string>> closed_;  // with the method that they are of
   std::unordered_map<std::string, int> made_;                       // for a node, by its trail
-  std::unordered_map<Value*, Value*> scattered_;                    // by output: what its users read now
 };
 
 }  // namespace
 
 void EditGraph(Graph& graph, const Recording& recording, const CutRequest& request) {
   Editor editor(graph, &recording);
-  for (const auto& edit : request.constants) editor.Set(edit);
-  for (const auto& edit : request.scaled) editor.Scale(edit);
-  for (const auto& edit : request.tensors) editor.Slice(edit);
-  for (const auto& edit : request.rewrites) editor.Rewrite(edit);
-  for (const auto& edit : request.selects) editor.Select(edit);
-  for (const auto& edit : request.scatters) editor.Scatter(edit);
+  const auto make = [&editor](const auto& edits) {
+    for (const auto& edit : edits) editor.Make(edit);
+  };
+  std::apply([&make](const auto&... edits) { (make(edits), ...); }, request.Edits());
   editor.Finish();
 }
 

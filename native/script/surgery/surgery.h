@@ -2,17 +2,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <variant>
+#include <tuple>
 #include <vector>
 
 #include "script/record/recording.h"
 
 namespace espalier::script {
 
-// What lib/torch/recording.ts calls a CutRequest.
+// What lib/record/cut-request.ts calls a CutRequest.
 struct CutRequest {
   struct Slice {
     std::string name;
@@ -48,39 +49,18 @@ struct CutRequest {
     Place place;
     std::vector<Slice> slices;  // without names
   };
-  // A tensor input is first reduced to what is kept of a dimension.
-  struct Select {
+  // A node becomes the body of a TorchScript function, which takes the node's arguments by the names of its schema, and
+  // `values` by theirs.
+  struct Rewrite {
     int64_t node = 0;
-    int64_t input = 0;
-    int64_t dim = 0;
-    std::vector<int64_t> keep;
-  };
-  // An output is put back to `size` coordinates, zeros but for what is kept.
-  struct Scatter {
-    int64_t node = 0;
-    int64_t output = 0;
-    int64_t dim = 0;
-    int64_t size = 0;
-    std::vector<int64_t> keep;
-  };
-  struct SplitWithSizes {
-    std::vector<int64_t> sizes;
-  };
-  struct IndexSelect {
-    int64_t dim = 0;
-    std::vector<int64_t> indices;
-  };
-  struct Squeeze {
-    std::vector<int64_t> dims;
+    std::string source;
+    std::map<std::string, c10::IValue> values;
   };
   // A block of an `if` that the model does not enter: it only raises.
   struct Close {
+    int64_t node = 0;
     int64_t block = 0;
     std::string method;  // the one beside `forward` that it is of
-  };
-  struct Rewrite {
-    int64_t node = 0;
-    std::variant<SplitWithSizes, IndexSelect, Squeeze, Close> form;
   };
 
   // What becomes of all that is not `forward`.
@@ -93,12 +73,17 @@ struct CutRequest {
   std::vector<Slice> slices;
   std::vector<Constant> constants;
   std::vector<Scaled> scaled;
-  std::vector<Rewrite> rewrites;
   std::vector<Tensor> tensors;
-  std::vector<Select> selects;
-  std::vector<Scatter> scatters;
+  std::vector<Rewrite> rewrites;
+  std::vector<Close> closed;
   Interface interface;
+
+  // Every list of edits at nodes, in the order in which they are made: what is done with one kind is done with all.
+  auto Edits() const { return std::tie(constants, scaled, tensors, rewrites, closed); }
+  auto Edits() { return std::tie(constants, scaled, tensors, rewrites, closed); }
 };
+static_assert(sizeof(CutRequest) == 6 * sizeof(std::vector<int>) + sizeof(CutRequest::Interface),
+              "A new kind of edit belongs into Edits(), too");
 
 // Names of methods are qualified: "encoder.reset".
 struct CutResult {

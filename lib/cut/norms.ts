@@ -1,0 +1,48 @@
+import { EspalierError } from '../base/errors.js'
+import { type Analysis, keptCoordinates, type Norm, type Removed } from '../groups/index.js'
+import { operatorOf } from '../operators/catalogue.js'
+import type { Averaged } from '../operators/source.js'
+import { axisOf, changes } from '../plan/approximate.js'
+import type { Rewrite } from '../torch/index.js'
+
+/**
+ * Edits that make the original compute its norms and means over what a plan keeps: the measure of an approximate cut. What a
+ * norm no longer gives is put back as zeros.
+ */
+export function normsOverKept(analysis: Analysis, removed: Removed): Rewrite[] {
+  const runs = new Map<Norm['op'], Averaged>()
+  for (const norm of analysis.norms) {
+    const axis = axisOf(analysis, norm)
+    if (!changes(analysis, norm, axis, removed)) continue
+    const known = runs.get(norm.op) ?? averaged(analysis, norm)
+    const cut = { dim: norm.dim, size: axis.size, keep: keptCoordinates(axis, removed) }
+    runs.set(norm.op, { ...known, cut: [...known.cut, cut] })
+  }
+  const rewrites = new Map<number, Rewrite>()
+  for (const [op, run] of runs) {
+    const form = operatorOf(op.name, op.overload)?.overKept?.(run)
+    const edit = form && { node: op.node, ...form }
+    const known = rewrites.get(op.node)
+    if (!edit || (known && JSON.stringify(known) !== JSON.stringify(edit))) {
+      const why = edit ? 'runs several times over different axes' : 'has no form over what is kept'
+      throw new EspalierError('ERR_UNSUPPORTED', `${op.name} in '${op.scope}' ${why}, and can't be cut`)
+    }
+    rewrites.set(op.node, edit)
+  }
+  return [...rewrites.values()]
+}
+
+function averaged({ record }: Analysis, { op, dims }: Norm): Averaged {
+  const value = (argument: string) => {
+    const id = op.inputs[op.argNames.indexOf(argument)]
+    return typeof id === 'number' ? record.values[id] : undefined
+  }
+  return {
+    ...{ name: op.name, argNames: op.argNames, dims, cut: [] },
+    isTensor: (argument) => value(argument)?.kind === 'tensor',
+    number: (argument) => {
+      const known = value(argument)
+      return known?.kind === 'int' ? (known.value as number) : undefined
+    },
+  }
+}

@@ -29,7 +29,7 @@ export const COMPILE_CUT = signature('compileCut', ['analysis', ANALYSIS], ['pla
  * @throws EspalierError `ERR_UNSUPPORTED` when a node that runs several times would need different constants, or a width
  * comes out of arithmetic that is not understood.
  */
-export function compileCut(analysis: Analysis, plan: Plan): Edits {
+export function compileCut(analysis: Analysis, plan: Plan): Required<Omit<CutRequest, keyof InterfaceOptions>> {
   COMPILE_CUT.check(analysis, plan)
   const widths = new Widths(analysis, removedUnits(analysis, plan))
   const compiler = new Compiler(analysis, widths)

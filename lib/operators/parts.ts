@@ -234,7 +234,8 @@ const partsKept: Resize = (cut, op) => {
   const wanted = argument === 'chunks' ? Math.ceil(total / count) : (sizes[0] as number)
   const rule = argument === 'chunks' || argument === 'split_size'
   const even = rule && sizes.every((size, k) => size === Math.min(wanted, total - k * wanted))
-  if (!even) cut.rewrite(op, `return torch.split_with_sizes(self, sizes, ${cut.position(op, 'dim') < 0 ? 0 : 'dim'})`, { sizes })
+  if (!even)
+    cut.rewrite(op, `return torch.split_with_sizes(self, sizes, ${cut.position(op, 'dim') < 0 ? 0 : 'dim'})`, { sizes })
   else if (typeof id === 'number') cut.require(op, { node: op.node, input }, id, argument === 'chunks' ? count : wanted)
   return handled
 }

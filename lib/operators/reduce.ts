@@ -86,11 +86,10 @@ export const reductions: Family = [
     'an axis that is zero when dead, exactly',
     reduce(reduction({ kind: 'sums', zero: true })),
   ),
-  ...operators(
-    'mean var std var_mean std_mean nanmean',
-    'after a cut over what is kept',
-    { ...reduce(reduction({ kind: 'averages', zero: true })), overKept: averageOverKept },
-  ),
+  ...operators('mean var std var_mean std_mean nanmean', 'after a cut over what is kept', {
+    ...reduce(reduction({ kind: 'averages', zero: true })),
+    overKept: averageOverKept,
+  }),
   ...operators(
     'amax amin max min aminmax median prod all any count_nonzero',
     'other dimensions; this one stays',

@@ -11,7 +11,7 @@ export const indices = (list: ArrayLike<number>): { shape: number[]; data: numbe
 
 /** `value[:, …, index]` along `dim`. Unlike `index_select` it takes an index on the CPU for a tensor elsewhere. */
 export const picked = (value: string, dim: number, index: string): string =>
-  `torch.index(${value}, annotate(List[Optional[Tensor]], [${'None, '.repeat(dim)}${index}]))`
+  `torch.index(${value}, [${'None, '.repeat(dim)}${index}])`
 
 /** A norm or mean, and what is kept of the dimensions over which it computes. */
 export interface Averaged {

@@ -186,11 +186,11 @@ script::CutRequest ToRequest(Napi::Value value) {
             return CutRequest::Tensor{ToPlace(edit), ToEdits<CutRequest::Slice>(edit, "slices", ToSlice)};
           }),
       ToEdits<CutRequest::Rewrite>(request, "rewrites", ToRewrite),
-      ToEdits<CutRequest::Close>(request, "closed",
-                                 [](const Napi::Object& edit) {
-                                   return CutRequest::Close{Count(edit.Get("node"), "node"),
-                                                            ToInteger(edit.Get("block"), "block", 0, 1), {}};
-                                 }),
+      ToEdits<CutRequest::Close>(
+          request, "closed",
+          [](const Napi::Object& edit) {
+            return CutRequest::Close{Count(edit.Get("node"), "node"), ToInteger(edit.Get("block"), "block", 0, 1), {}};
+          }),
       ToInterface(request),
   };
 }

@@ -1,10 +1,10 @@
 import { EspalierError } from '../../base/errors.js'
 import { type Analysis, flatArgs } from '../../groups/index.js'
 import { unitOffsets } from '../../groups/widths.js'
-import { normsOverKept } from '../norms.js'
 import { describePlan, type Plan, removedUnits } from '../../plan/plan.js'
 import { type ModuleInput, type Recording, type ScriptModule, type SignalOptions, scope } from '../../torch/index.js'
 import { courseOn, Trial as Run } from '../../torch/trial.js'
+import { normsOverKept } from '../norms.js'
 import { type Flat, flatten, largest, relativeDifference, SILENT } from './compare.js'
 import { cast, doubled, noisy, resized, type Sizes, tensorsOf } from './inputs.js'
 import { copyKept, zeroRemoved } from './masked.js'
@@ -235,8 +235,7 @@ function keepsBatch(outputs: readonly Flat[], { record }: Recording): boolean {
 async function copies(subject: Subject, dtype: Bench['dtype']): Promise<Modules> {
   const { model, recording, analysis, plan, small, options } = subject
   const rewrites = normsOverKept(analysis, removedUnits(analysis, plan))
-  const measure =
-    rewrites.length > 0 ? await model.cut(recording, { rewrites, dropMethods: true }, options) : model
+  const measure = rewrites.length > 0 ? await model.cut(recording, { rewrites, dropMethods: true }, options) : model
   const modules: Partial<Modules> = {}
   try {
     for (const [name, module] of Object.entries({ original: model, masked: measure, cut: small })) {

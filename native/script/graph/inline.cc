@@ -12,6 +12,7 @@
 #include "script/error.h"
 #include "script/graph/prepare.h"
 #include "script/graph/scope.h"
+#include "script/graph/walk.h"
 
 namespace espalier::script {
 
@@ -29,13 +30,6 @@ namespace {
 // TorchScript forbids recursion, but a file can hold anything.
 constexpr int kMaxCallDepth = 200;
 constexpr size_t kMaxNodes = 1'000'000;
-
-void ForEachNode(Node* node, const Node* end, const std::function<void(Node*)>& visit) {
-  for (; node != end; node = node->next()) {
-    visit(node);
-    for (Block* block : node->blocks()) ForEachNode(block->nodes().front(), block->return_node(), visit);
-  }
-}
 
 // What was flat in its file has its trails from there, and what was made then has none of before.
 void Number(Node* first, const Node* end, const std::string& prefix) {

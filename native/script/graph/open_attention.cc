@@ -10,6 +10,7 @@
 
 #include "script/graph/prepare.h"
 #include "script/graph/scope.h"
+#include "script/graph/walk.h"
 
 namespace espalier::script {
 
@@ -95,12 +96,7 @@ void OpenFusedAttention(Graph& graph) {
       SetScope(made, scope);
       if (!TrailOf(node).empty()) SetTrail(made, TrailOf(node) + "+" + std::to_string(count++));
     };
-    for (Node* made = before->next(); made != node; made = made->next()) {
-      mark(made);
-      for (torch::jit::Block* block : made->blocks()) {
-        for (Node* inner : block->nodes()) mark(inner);
-      }
-    }
+    ForEachNode(before->next(), node, mark);
     node->output(0)->replaceAllUsesWith(outputs[0]);
     MoveGives(node->output(0), outputs[0]);
     node->destroy();

@@ -11,6 +11,7 @@
 
 #include "script/graph/scope.h"
 #include "script/graph/stochastic_depth.h"
+#include "script/graph/walk.h"
 
 namespace espalier::script {
 
@@ -50,15 +51,6 @@ std::optional<size_t> ModeInput(const Node* node) {
   const auto index = schema->argumentIndexWithName(known->second);
   if (!index || static_cast<size_t>(*index) >= node->inputs().size()) return std::nullopt;
   return *index;
-}
-
-void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
-  // The visitor may move or destroy the node.
-  for (auto it = block->nodes().begin(); it != block->nodes().end();) {
-    Node* node = *it++;
-    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
-    visit(node);
-  }
 }
 
 constexpr const char* kCounter = "num_batches_tracked";
@@ -139,7 +131,7 @@ struct Search {
     const auto add = [&](Node* node, const Node* named, bool training, std::function<void(Value*)> repair) {
       found.push_back({{path, named->kind().toQualString(), training}, node, graph, std::move(repair), false});
     };
-    ForEachNode(graph->block(), [&](Node* node) {
+    ForEachNodeOutwards(graph->block(), [&](Node* node) {
       // (In a block it is guarded already: a trace has none.)
       if (const auto depth = StochasticDepthIn(node); depth && node->owningBlock() == graph->block()) {
         return add(depth->noise.front(), depth->random, true,
@@ -169,7 +161,7 @@ Value* TrainingOf(Graph& graph, Node* before) {
 // The operators that count, in a trace that was taken in train mode: they do it whatever the mode is.
 std::vector<Node*> Counters(Graph& graph) {
   std::vector<Node*> counters;
-  ForEachNode(graph.block(), [&](Node* node) {
+  ForEachNodeOutwards(graph.block(), [&](Node* node) {
     if (node->kind() != c10::aten::add_ || node->hasUses()) return;
     const Node* counter = node->input(0)->node();
     if (counter->kind() == prim::GetAttr && counter->s(attr::name) == kCounter) counters.push_back(node);

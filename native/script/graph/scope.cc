@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "script/graph/walk.h"
+
 namespace espalier::script {
 
 using torch::jit::Block;
@@ -167,13 +169,6 @@ void TellGiven(Block* block, const std::vector<std::string>& around, Marks& mark
       inside.push_back(gift.call);
     }
     for (Block* inner : node->blocks()) TellGiven(inner, inside, marks);
-  }
-}
-
-void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
-  for (Node* node : block->nodes()) {
-    visit(node);
-    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
   }
 }
 

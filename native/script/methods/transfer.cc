@@ -120,11 +120,8 @@ void Transfer::Move(const std::vector<Edit>& from, std::vector<Edit>& to) {
 }
 
 std::string Transfer::Run(const CutRequest& request) {
-  std::apply(
-      [&](const auto&... from) {
-        std::apply([&](auto&... to) { (Move(from, to), ...); }, edits.Edits());
-      },
-      request.Edits());
+  std::apply([&](const auto&... from) { std::apply([&](auto&... to) { (Move(from, to), ...); }, edits.Edits()); },
+             request.Edits());
   for (const auto& [place, size] : recording_.list_sizes) {
     const auto node = Own(place.first);
     if (node) list_sizes.try_emplace({*node, place.second}, size);

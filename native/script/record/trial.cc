@@ -8,6 +8,7 @@
 #include <functional>
 #include <utility>
 
+#include "script/graph/walk.h"
 #include "script/record/random_state.h"
 #include "script/surgery/tensors.h"
 
@@ -23,15 +24,6 @@ namespace attr = c10::attr;
 namespace prim = c10::prim;
 
 namespace {
-
-void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
-  // The visitor may destroy the node.
-  for (auto it = block->nodes().begin(); it != block->nodes().end();) {
-    Node* node = *it++;
-    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
-    visit(node);
-  }
-}
 
 // What the other methods leave is what `forward` finds the next time.
 void CallForwardAgain(Graph& graph, const Entry& entry) {
@@ -51,7 +43,7 @@ std::shared_ptr<Graph> QuietEntry(const Module& module, const Entry& entry) {
   auto graph = EntryGraph(module, entry);
   if (entry.size() > 1) CallForwardAgain(*graph, entry);
   torch::jit::Inline(*graph);
-  ForEachNode(graph->block(), [](Node* node) {
+  ForEachNodeOutwards(graph->block(), [](Node* node) {
     if (node->kind() == prim::Print || node->kind() == c10::aten::warn) node->destroy();
   });
   torch::jit::runRequiredPasses(graph);
@@ -74,7 +66,7 @@ bool IsShared(const Node* node) {
 
 bool WritesTo(Graph& graph, const torch::jit::AliasDb& aliases, bool (*wanted)(const Node*)) {
   bool found = false;
-  ForEachNode(graph.block(), [&](Node* node) {
+  ForEachNodeOutwards(graph.block(), [&](Node* node) {
     if (!found && wanted(node)) found = aliases.hasWriters(node->output());
   });
   return found;
@@ -82,7 +74,7 @@ bool WritesTo(Graph& graph, const torch::jit::AliasDb& aliases, bool (*wanted)(c
 
 std::shared_ptr<Graph> WithOwnConstants(const Graph& graph) {
   auto copy = const_cast<Graph&>(graph).copy();
-  ForEachNode(copy->block(), [](Node* node) {
+  ForEachNodeOutwards(copy->block(), [](Node* node) {
     if (IsTensorConstant(node)) node->t_(attr::value, node->t(attr::value).clone());
   });
   return copy;

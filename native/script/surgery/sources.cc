@@ -13,6 +13,7 @@
 
 #include "script/error.h"
 #include "script/graph/scope.h"
+#include "script/graph/walk.h"
 
 namespace espalier::script {
 
@@ -83,13 +84,6 @@ std::shared_ptr<Graph> Compiled(const Node* node, const std::string& source) {
   }
 }
 
-void ForEachNode(Node* node, const std::function<void(Node*)>& visit) {
-  visit(node);
-  for (torch::jit::Block* block : node->blocks()) {
-    for (Node* inner : block->nodes()) ForEachNode(inner, visit);
-  }
-}
-
 }  // namespace
 
 std::vector<Value*> Sources::Insert(Node* node, const CutRequest::Rewrite& rewrite,
@@ -120,12 +114,10 @@ std::vector<Value*> Sources::Insert(Node* node, const CutRequest::Rewrite& rewri
   if (function == nullptr) function = Compiled(node, source);
   Node* before = node->prev();
   std::vector<Value*> results = torch::jit::insertGraph(graph, *function, arguments);
-  for (Node* made = before->next(); made != node; made = made->next()) {
-    ForEachNode(made, [&](Node* each) {
-      each->setSourceRange(node->sourceRange());
-      follow(each);
-    });
-  }
+  ForEachNode(before->next(), node, [&](Node* made) {
+    made->setSourceRange(node->sourceRange());
+    follow(made);
+  });
   const size_t outputs = node->outputs().size();
   if (outputs != 1) {
     const auto tuple = results.at(0)->type()->cast<c10::TupleType>();

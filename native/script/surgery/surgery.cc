@@ -18,6 +18,7 @@
 #include "script/graph/interfaces.h"
 #include "script/graph/quiet.h"
 #include "script/graph/scope.h"
+#include "script/graph/walk.h"
 #include "script/methods/install.h"
 #include "script/methods/methods.h"
 #include "script/methods/unreached.h"
@@ -122,13 +123,6 @@ CutTensors SliceTensors(const Module& module, Module& copy, const std::vector<Cu
     With(copy._ivalue(), originals[i].name, 0, it->second);
   }
   return all;
-}
-
-void ForEachNode(Block* block, const std::function<void(Node*)>& visit) {
-  for (Node* node : block->nodes()) {
-    visit(node);
-    for (Block* inner : node->blocks()) ForEachNode(inner, visit);
-  }
 }
 
 // The graph was recorded on another module: its module values get the types of this one.

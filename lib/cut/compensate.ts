@@ -1,13 +1,13 @@
-import { object, signature, thing } from '../base/schema/index.js'
+import { object, signature } from '../base/schema/index.js'
 import type { Analysis } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import type { Plan } from '../plan/plan.js'
 import { PLAN } from '../plan/schemas.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import { type ModuleInput, type Recording, run, type ScriptModule, scope, Tensor } from '../torch/index.js'
-import { onDevice } from '../torch/inputs.js'
 import { MODULE } from '../torch/module.js'
-import { EXAMPLE_INPUTS } from '../torch/module-calls.js'
+import { EXAMPLE_INPUTS, INPUT_BATCHES } from '../torch/module-calls.js'
+import { observeBatches } from '../torch/observe.js'
 import { RECORDING } from '../torch/recording.js'
 import { type Consumer, consumersOf } from './consumers.js'
 
@@ -50,13 +50,6 @@ export interface CompensationJob {
   signal?: AbortSignal | undefined
 }
 
-/** @internal */
-export const INPUT_BATCHES = thing<AsyncIterable<readonly ModuleInput[]>>(
-  'batches of inputs: an async iterable',
-  (value) => {
-    return typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function'
-  },
-)
 /** @internal */
 export const COMPENSATE = signature('compensate', [
   'options',
@@ -105,7 +98,7 @@ export async function compensate(
   const reason = 'a new bias would not reach the other methods that were cut along'
   const left = barred.map(({ op }) => ({ scope: op.scope, operator: op.name, reason }))
   const uncompensated = [...found.uncompensated, ...left]
-  const shifts = await measureOnCpu(job, consumers)
+  const shifts = await measure(job, consumers)
   const tensors = new Map([...small.parameters(), ...small.buffers()])
   await scope(async () => {
     const program = shifts
@@ -139,42 +132,16 @@ export async function compensate(
 }
 
 /** Runs the full model on the data, and multiplies what the removed channels emit with the consumers' weights. */
-/** The recording is of the CPU. */
-async function measureOnCpu(job: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
-  const { model, signal } = job
-  if (model.device === 'cpu') return measure(job, consumers)
-  const copy = (await model.to('cpu', { signal })).eval()
-  return measure({ ...job, model: copy }, consumers).finally(() => copy.dispose())
-}
-
 async function measure(job: CompensationJob, consumers: readonly Consumer[]): Promise<Shift[]> {
   const { model, recording, data, signal } = job
   if (consumers.length === 0) return []
-  const sums = consumers.map(() => ({ mean: new Float64Array(0), spread: new Float64Array(0) }))
-  let batches = 0
-  for await (const inputs of data) {
-    const seen = await model.observe(
-      recording,
-      onDevice(inputs, 'cpu'),
-      consumers.map(({ place }) => place),
-      { signal },
-    )
-    seen.forEach((one, k) => {
-      if (one === null) return
-      const own = sums[k]!
-      const first = own.mean.length === 0
-      // Between batches a constant has the same mean: its distance counts as spread.
-      own.spread = one.spread.map((s, c) =>
-        first ? s : Math.max(own.spread[c]!, s, Math.abs(one.mean[c]! - own.mean[c]! / batches)),
-      )
-      own.mean = one.mean.map((m, c) => m + (first ? 0 : own.mean[c]!))
-    })
-    batches++
-  }
+  const places = consumers.map(({ place }) => place)
+  const seen = await observeBatches(model, recording, data, places, { signal })
   const parameters = model.parameters()
   return consumers.flatMap((consumer, k): Shift[] => {
-    const { mean, spread } = sums[k]!
-    if (mean.length === 0) return []
+    const own = seen[k]
+    if (!own) return []
+    const { mean, spread } = own
     const weight = parameters.get(consumer.weight) as Tensor
     const [outputs = 0, inputs = 0] = weight.shape
     const taps = weight.numel / (outputs * inputs)
@@ -187,7 +154,7 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
       for (const column of consumer.removed) {
         const start = (row * inputs + column) * taps
         for (let tap = 0; tap < taps; tap++) {
-          sum += (w[start + tap]! * mean[column]!) / batches
+          sum += w[start + tap]! * mean[column]!
           gone += w[start + tap]! ** 2
         }
       }
@@ -197,7 +164,7 @@ async function measure(job: CompensationJob, consumers: readonly Consumer[]): Pr
       add[row] = whole === 0 ? 0 : (sum * Number(g[row])) / Math.sqrt(whole)
       if (whole > 0) rescale[row] = Math.sqrt(Math.max(0, 1 - gone / whole))
     }
-    const constant = consumer.removed.every((c) => spread[c]! <= CONSTANT * Math.max(1, Math.abs(mean[c]! / batches)))
+    const constant = consumer.removed.every((c) => spread[c]! <= CONSTANT * Math.max(1, Math.abs(mean[c]!)))
     return [{ ...consumer, add, rescale, exact: constant && !consumer.padded }]
   })
 }

@@ -3,7 +3,7 @@ import type { ChannelGroup, Member } from '../groups/groups.js'
 import type { MemberUse } from '../operators/graph.js'
 import type { Normaliser } from './normalise.js'
 import type { Reduction } from './reduce.js'
-import type { Importance } from './types.js'
+import type { WeightImportance } from './types.js'
 import { isParameter, sumPerCoordinate, type WeightSource } from './weights.js'
 
 /** A criterion of weights alone: score x reduction x normaliser. */
@@ -28,8 +28,8 @@ export function scoredMembers(group: ChannelGroup): readonly Member[] {
 }
 
 /** Scores are not checked for NaN: the caller decides what a NaN means. */
-export function importanceBy(criterion: Criterion): Importance {
-  const importance: Importance = async ({ groups, weights }) => {
+export function importanceBy(criterion: Criterion): WeightImportance {
+  const importance: WeightImportance = async ({ groups, weights }) => {
     const sums = memoizedSums(weights, criterion.score)
     return new Map(groups.groups.map((group) => [group.id, scoresOf(group, sums, criterion)]))
   }

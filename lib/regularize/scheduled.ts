@@ -1,8 +1,8 @@
 import { descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { count, func, like, maybe, object, oneOf, signature, text } from '../base/schema/index.js'
-import { GROUPS } from '../groups/schemas.js'
-import { type Scores, weightsOf } from '../importance/index.js'
+import { ANALYSIS } from '../groups/schemas.js'
+import { importanceContext, type Scores } from '../importance/index.js'
 import { OWNER } from '../importance/weights.js'
 import { COUPLING, type Coupling } from '../optim/penalty-term.js'
 import { checkStability, STEPPING } from '../optim/stability.js'
@@ -62,10 +62,11 @@ export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactor
 
 const CONTEXT = object<RegularizerContext>({
   model: OWNER,
-  groups: GROUPS,
+  groups: ANALYSIS,
   removed: maybe(REMOVED),
   pick: maybe(func<NonNullable<RegularizerContext['pick']>>()),
   validate: maybe(func<NonNullable<RegularizerContext['validate']>>()),
+  observe: maybe(func<NonNullable<RegularizerContext['observe']>>()),
   iterations: count(0),
   stepping: maybe(STEPPING),
   onWarning: maybe(func<NonNullable<RegularizerContext['onWarning']>>()),
@@ -195,7 +196,7 @@ class Scheduled<Memory> implements Regularizer {
   }
 
   #moment(): Moment {
-    const { model, groups, pick, validate } = this.#context
+    const { model, groups, pick, validate, observe } = this.#context
     const needed = <T>(what: string, ask: (() => Promise<T>) | undefined): Promise<T> => {
       if (ask !== undefined) return ask()
       throw new EspalierError('ERR_INVALID_ARGUMENT', `'${this.name}' needs '${what}' in its context`)
@@ -205,7 +206,7 @@ class Scheduled<Memory> implements Regularizer {
       iteration: this.#iteration,
       updates: this.#updates,
       scores: async (importance) => {
-        if (importance !== undefined) return importance({ groups, weights: weightsOf(model) })
+        if (importance !== undefined) return importance(importanceContext({ model, groups, observe }))
         return byGroup(await this.#units.sums('square'))
       },
       sums: (norm) => this.#units.sums(norm),

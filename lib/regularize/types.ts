@@ -1,6 +1,7 @@
 import type { Described } from '../base/describe.js'
 import { count, func, like, list, maybe, number, object, oneOf, text, thing } from '../base/schema/index.js'
-import type { ChannelGroups } from '../groups/groups.js'
+import type { Analysis } from '../groups/index.js'
+import type { Observe } from '../importance/types.js'
 import type { ParameterOwner } from '../importance/weights.js'
 import type { Coupling, PenaltyTerm } from '../optim/penalty-term.js'
 import type { Stepping } from '../optim/stability.js'
@@ -117,13 +118,15 @@ export interface RegularizerEvent {
 export interface RegularizerContext {
   /** The module in training: its parameters are penalised in place. */
   model: ParameterOwner
-  groups: ChannelGroups
+  groups: Analysis
   /** Units chosen at the start; needed by regularizers whose `picks` is `'start'`. */
   removed?: readonly RemovedUnits[] | undefined
   /** Chooses the units to remove by the weights of the moment; needed by regularizers whose `picks` is `'during'`. */
   pick?: (() => Promise<readonly RemovedUnits[]>) | undefined
   /** Accuracy (or another measure of which more is better) on held-out data; needed by growth in a closed loop. */
   validate?: (() => Promise<number>) | undefined
+  /** Looks at what the model does with data; needed by regularizers whose criterion does. */
+  observe?: Observe | undefined
   /** Length of the regularized phase in optimizer steps. */
   iterations: number
   /**

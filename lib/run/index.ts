@@ -2,7 +2,14 @@
 
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
-export { type Compensated, Prunable, type PrunableOptions, type PruneResult, type Units } from './prunable.js'
+export {
+  type Compensated,
+  Prunable,
+  type PrunableOptions,
+  type PruneResult,
+  type ScoreOptions,
+  type Units,
+} from './prunable.js'
 export { type PruneOptions, prune } from './prune.js'
 export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'

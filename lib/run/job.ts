@@ -48,9 +48,12 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
   }
 }
 
+/** How many batches of the training data are looked at, by criteria and, where its option says nothing, by the compensation. */
+export const CALIBRATION_BATCHES = 8
+
 /** How many batches of the training data a compensation is measured on. */
 export const calibrationBatches = (compensate: true | { batches?: number | undefined }): number =>
-  (compensate === true ? undefined : compensate.batches) ?? 8
+  (compensate === true ? undefined : compensate.batches) ?? CALIBRATION_BATCHES
 
 /** A job as another version wrote it, which may not have known of every option. */
 export function completed(saved: Description): Description {

@@ -1,7 +1,6 @@
 import { untilAborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
 import { like, maybe, object, shown, signature } from '../base/schema/index.js'
-import { INPUT_BATCHES } from '../cut/compensate.js'
 import {
   analyse,
   type Compensation,
@@ -19,7 +18,14 @@ import {
 import { type DrawOptions, draw } from '../draw/index.js'
 import { type Explanation, explain, type Question } from '../explain/index.js'
 import type { Analysis } from '../groups/index.js'
-import { assertFiniteScores, groupL2, type Importance, type Scores, weightsOf } from '../importance/index.js'
+import {
+  assertFiniteScores,
+  groupL2,
+  type Importance,
+  importanceContext,
+  type Observe,
+  type Scores,
+} from '../importance/index.js'
 import { IMPORTANCE } from '../importance/types.js'
 import { countSize, type Size } from '../measure/count.js'
 import { PLAN, REMOVED_UNITS } from '../plan/schemas.js'
@@ -34,12 +40,19 @@ import type {
   SignalOptions,
 } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
-import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
+import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
+import { observeBatches } from '../torch/observe.js'
 
 export interface PrunableOptions extends MethodOptions {
   /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
   inputs: readonly ModuleInput[]
   signal?: AbortSignal | undefined
+}
+
+/** Options of {@link Prunable.score}. */
+export interface ScoreOptions extends SignalOptions {
+  /** Inputs of the model, batch after batch, for a criterion that looks at what the model does with them. */
+  data?: AsyncIterable<readonly ModuleInput[]> | undefined
 }
 
 /** A cut that holds, and what it was made of. */
@@ -73,7 +86,7 @@ export const PRUNABLE_OF = signature(
 export const PRUNABLE_SCORE = signature(
   'Prunable.score',
   ['importance', maybe(IMPORTANCE)],
-  ['options', maybe(SIGNAL_OPTIONS)],
+  ['options', maybe(object<ScoreOptions>({ data: maybe(INPUT_BATCHES), signal: RUN_ENTRIES.signal }))],
 )
 /** @internal */
 export const PRUNABLE_COMPENSATE = signature(
@@ -171,15 +184,35 @@ export class Prunable {
   /**
    * One score for each unit of each group, by the weights as they are now.
    *
-   * @throws ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED
+   * @throws ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED; ERR_INVALID_ARGUMENT for a criterion that
+   *   needs data, without any
    */
-  async score(importance: Importance = groupL2(), options: SignalOptions = {}): Promise<Scores> {
+  async score(importance: Importance = groupL2(), options: ScoreOptions = {}): Promise<Scores> {
     mustBePrunable(this)
     PRUNABLE_SCORE.check(importance, options)
-    const weights = weightsOf(this.#model)
-    const scores = await untilAborted(importance({ groups: this.#analysis, weights }), options.signal)
-    assertFiniteScores(this.#analysis, scores, weights)
+    const { data, signal } = options
+    const observe = data && this.observing(data, { signal })
+    const context = importanceContext({ model: this.#model, groups: this.#analysis, observe, signal })
+    const scores = await untilAborted(importance(context), signal)
+    assertFiniteScores(this.#analysis, scores, context.weights)
     return scores
+  }
+
+  /** @internal What lets a criterion look at the model on these data, once. */
+  observing(data: AsyncIterable<readonly ModuleInput[]>, options: SignalOptions): Observe {
+    mustBePrunable(this)
+    return async (places) => {
+      let batches = 0
+      const counted = async function* () {
+        for await (const inputs of data) {
+          batches++
+          yield inputs
+        }
+      }
+      const seen = await observeBatches(this.#model, this.#recording, counted(), places, options)
+      if (batches > 0) return seen
+      throw new EspalierError('ERR_INVALID_ARGUMENT', 'the data to look at have no batch, or were used up before')
+    }
   }
 
   /**

@@ -7,7 +7,7 @@ import { RUN_ENTRIES } from '../torch/abort.js'
 import type { InterfaceOptions, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
 import { MODULE } from '../torch/module.js'
-import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
+import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
 import { Prunable, type PruneResult } from './prunable.js'
 
 export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptions {
@@ -15,6 +15,8 @@ export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptio
   inputs: readonly ModuleInput[]
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
+  /** Inputs of the model, batch after batch, for an importance that looks at what the model does with them. */
+  data?: AsyncIterable<readonly ModuleInput[]> | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -30,6 +32,7 @@ export const PRUNE = signature(
       methods: METHODS,
       inputs: EXAMPLE_INPUTS,
       importance: maybe(IMPORTANCE),
+      data: maybe(INPUT_BATCHES),
       signal: RUN_ENTRIES.signal,
     }),
   ],
@@ -44,10 +47,10 @@ export const PRUNE = signature(
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)
-  const { inputs, importance = groupL2(), signal, methods, dropMethods, dropUnreached, ...planOptions } = options
+  const { inputs, importance = groupL2(), data, signal, methods, dropMethods, dropUnreached, ...planOptions } = options
   const prunable = await Prunable.of(model, { inputs, methods, signal })
   try {
-    const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
+    const plan = prunable.plan(await prunable.score(importance, { data, signal }), planOptions)
     return await prunable.cut(plan, { signal, dropMethods, dropUnreached })
   } finally {
     prunable.dispose()

@@ -16,7 +16,7 @@ import {
 } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
-import { calibrationBatches, DEFAULT_SCHEDULE } from './job.js'
+import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
 import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
@@ -147,13 +147,13 @@ export class Run implements AsyncIterable<RunEvent> {
         yield { kind: 'plan', plan }
       }
       yield { kind: 'cutting' }
-      const { dropMethods, dropUnreached } = this.#options
+      const { dropMethods, dropUnreached, compensate } = this.#options
       const cut = await prunable.cut(plan, { signal, dropMethods, dropUnreached })
       this.#model = cut.small
       yield { kind: 'cut', verification: cut.verification }
       yield* this.#measure('cut')
-      const data = this.#calibration()
-      if (data !== undefined) {
+      if (compensate) {
+        const data = this.#calibration(calibrationBatches(compensate))
         const { small, ...rest } = await prunable.compensate(cut, data, { signal })
         this.#model = small
         yield { kind: 'compensated', ...rest }
@@ -175,17 +175,20 @@ export class Run implements AsyncIterable<RunEvent> {
 
   async #plan(prunable: Prunable): Promise<Plan> {
     const { importance, budget, minKeep, signal } = this.#options
-    return prunable.plan(await prunable.score(importance, { signal }), { budget, minKeep })
+    const data = this.#calibration(CALIBRATION_BATCHES)
+    return prunable.plan(await prunable.score(importance, { data, signal }), { budget, minKeep })
   }
 
   #attach(prunable: Prunable, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
     const options = this.#trainOptions('sparse', this.#options.sparse)
+    const { signal } = this.#options
     return this.#options.regularizer.attach({
       model: this.#model,
       groups: prunable.analysis,
       removed: plan.removed,
       pick: async () => (await this.#plan(prunable)).removed,
       validate: this.#validate(),
+      observe: (places) => prunable.observing(this.#calibration(CALIBRATION_BATCHES), { signal })(places),
       iterations: phaseLength(options),
       stepping: largestStepping(options),
       onWarning: this.#options.onWarning,
@@ -277,16 +280,12 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   /** The first batches of the training data, as they are. */
-  #calibration(): AsyncIterable<readonly ModuleInput[]> | undefined {
-    const { compensate: wanted = false, data, sparse, signal } = this.#options
-    if (wanted === false) return undefined
-    const most = calibrationBatches(wanted)
-    return (async function* () {
-      let batch = 0
-      for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {
-        yield inputs
-        if (++batch === most) return
-      }
-    })()
+  async *#calibration(most: number): AsyncGenerator<readonly ModuleInput[], void, void> {
+    const { data, sparse, signal } = this.#options
+    let batch = 0
+    for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {
+      yield inputs
+      if (++batch === most) return
+    }
   }
 }

@@ -69,6 +69,12 @@ export const MODULE_INPUT = thing<ModuleInput>(
 export const EXAMPLE_INPUTS = list(MODULE_INPUT, 'an array with a value for each input of the model')
 
 /** @internal */
+export const INPUT_BATCHES = thing<AsyncIterable<readonly ModuleInput[]>>(
+  'batches of inputs: an async iterable',
+  (value) => typeof (value as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function',
+)
+
+/** @internal */
 export const METHODS = maybe(dictionary(EXAMPLE_INPUTS, 'an object with the example inputs of each method'))
 
 /** @internal */

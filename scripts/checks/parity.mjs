@@ -15,7 +15,7 @@ import { analyse, formatTable, reasonInWords, weightsOf } from 'espalier/analysi
 import { readInputs } from './corpus/files.mjs'
 
 /**
- * @typedef {import('espalier').ChannelGroups} ChannelGroups
+ * @typedef {import('espalier').Analysis} Analysis
  * @typedef {import('espalier').ChannelGroup} ChannelGroup
  * @typedef {import('espalier/analysis').Member} Member
  * @typedef {import('espalier').ScriptModule} ScriptModule
@@ -135,8 +135,8 @@ async function compare(name, answer) {
 /**
  * Our groups, narrowed to what the peer penalises: members that it lists, of the kinds that it scores and penalises. What is
  * left out is noted as an intended difference.
- * @param {string} name @param {ChannelGroups} ours @param {Answer} answer @param {ScriptModule} model
- * @returns {ChannelGroups}
+ * @param {string} name @param {Analysis} ours @param {Answer} answer @param {ScriptModule} model
+ * @returns {Analysis}
  */
 function asThePeer(name, ours, answer, model) {
   const parameters = model.parameters()
@@ -160,7 +160,7 @@ function asThePeer(name, ours, answer, model) {
 
 /**
  * The parameters of groups that only the peer has, or that it gets wrong: they can't be compared.
- * @param {string} name @param {ChannelGroups} ours @param {Answer} answer
+ * @param {string} name @param {Analysis} ours @param {Answer} answer
  */
 function groupedOtherwise(name, ours, answer) {
   const missing = answer.groups.filter(({ root }) => groupOf(ours, root) === undefined)
@@ -180,7 +180,7 @@ function wrongByPeer(name, root) {
   return WRONG_BY_PEER[name]?.[root]
 }
 
-/** @param {ChannelGroups} groups @param {string} root name of a layer whose rows are the units */
+/** @param {Analysis} groups @param {string} root name of a layer whose rows are the units */
 function groupOf({ groups }, root) {
   return groups.find(({ members }) => members.some(({ name, dim }) => dim === 0 && name === `${root}.weight`))
 }
@@ -193,7 +193,7 @@ function reasonToDiffer({ name, use }, shape) {
   return undefined
 }
 
-/** @param {string} name @param {ChannelGroups} groups @param {Answer} answer @param {ScriptModule} model */
+/** @param {string} name @param {Analysis} groups @param {Answer} answer @param {ScriptModule} model */
 async function compareImportance(name, groups, answer, model) {
   const scores = await groupL2()({ groups, weights: weightsOf(model) })
   let worst = 0
@@ -216,7 +216,7 @@ async function compareImportance(name, groups, answer, model) {
 
 /**
  * The gradients after three updates and one application, and the penalty alone.
- * @param {ChannelGroups} groups @param {ScriptModule} model
+ * @param {Analysis} groups @param {ScriptModule} model
  */
 async function gradientsAfter(groups, model) {
   const parameters = [...model.parameters()]

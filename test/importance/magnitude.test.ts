@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ChannelGroup, ChannelGroups, Member } from '../../lib/groups/groups.js'
-import { assertFiniteScores, groupL1, groupL2, type Importance, weightsFrom } from '../../lib/importance/index.js'
+import { assertFiniteScores, groupL1, groupL2, type WeightImportance, weightsFrom } from '../../lib/importance/index.js'
 import { reference } from '../fixtures/growing-reg.js'
 
 const member = (
@@ -25,7 +25,7 @@ const grouped = (...groups: { size: number; members: readonly Member[] }[]): Cha
 const weight = (shape: number[], data: number[]) => ({ shape, data })
 
 async function scores(
-  importance: Importance,
+  importance: WeightImportance,
   groups: ChannelGroups,
   weights: Record<string, ReturnType<typeof weight>>,
 ) {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { greg1, growing } from '../../lib/regularize/index.js'
 import { call, scope, Tensor } from '../../lib/torch/index.js'
 import { type Reference, reference, startGradient } from '../fixtures/growing-reg.js'
+import { handMade } from '../support/analysis.js'
 import { attached, disposables, dispose, gradientOf, small } from './support.js'
 
 afterEach(dispose)
@@ -23,7 +24,7 @@ describe.each(['toy_resnet', 'toy_concat', 'odd_gate_param'])('growing on the te
     const given = reference(model, { penalised: 'as the peer' })
     const parameters = parametersOf(given)
     const regularizer = await growing({ reg: 1e-4, deltaReg: 1e-4, updateEvery: 1000 }).attach({
-      ...{ model: { parameters: () => parameters }, groups: given.groups, iterations: 1000 },
+      ...{ model: { parameters: () => parameters }, groups: handMade(given.groups), iterations: 1000 },
     })
     disposables.push(regularizer)
     for (let update = 0; update < 3; update++) await regularizer.update()

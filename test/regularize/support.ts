@@ -1,6 +1,6 @@
-import type { ChannelGroups } from '../../lib/groups/groups.js'
 import type { Regularizer, RegularizerContext } from '../../lib/regularize/index.js'
 import { Tensor } from '../../lib/torch/index.js'
+import { handMade } from '../support/analysis.js'
 
 export const disposables: { dispose(): void }[] = []
 export function dispose(): void {
@@ -25,7 +25,7 @@ export function small() {
     ...{ name, use, dim, size: 2, role: 'parameter' as const },
     ...{ coords: Int32Array.of(0, 1), units: Int32Array.of(0, 1) },
   })
-  const groups: ChannelGroups = {
+  const groups = handMade({
     groups: [
       {
         ...{ id: 0, kind: 'channels', size: 2, exact: true, approximation: [], scopes: ['a', 'b'] },
@@ -33,7 +33,7 @@ export function small() {
       },
     ],
     ...{ frozen: [], coverage: 1, topReasons: [] },
-  }
+  })
   const context: RegularizerContext = { model: { parameters: () => parameters }, groups, iterations: 100 }
   const clear = () => {
     for (const parameter of parameters.values()) parameter.grad = null

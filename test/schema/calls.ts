@@ -9,6 +9,7 @@ import { ANALYSE } from '../../lib/groups/analyse.js'
 import { SIGNATURES } from '../../lib/groups/checked.js'
 import { UNIT_COUNT } from '../../lib/groups/widths.js'
 import { ALL_FINITE } from '../../lib/importance/checked.js'
+import { IMPORTANCE_CONTEXT } from '../../lib/importance/context.js'
 import * as weights from '../../lib/importance/weights.js'
 import { LOAD_LIBTORCH } from '../../lib/libtorch/load.js'
 import { DIFF_MANIFESTS } from '../../lib/manifest/diff.js'
@@ -170,6 +171,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     growChosen: of(GROW_CHOSEN, espalier.growChosen, new Float32Array(1), [1], new Set(), 0.1, 0, 1),
     growGroup: of(GROW_GROUP, espalier.growGroup, new Float32Array(1), [1], 0.1, 1),
     growing: of(GROWING, espalier.growing, {}),
+    importanceContext: of(IMPORTANCE_CONTEXT, espalier.importanceContext, { model, groups: analysis }),
     inMemory: of(IN_MEMORY, espalier.inMemory, examples, targets, [0, 1]),
     integer: of(INTEGER, espalier.integer, 5),
     jsonLines: of(JSON_LINES, espalier.jsonLines, 'none/run.jsonl', {}),

@@ -1,7 +1,7 @@
 import { importanceBy } from '../criterion.js'
 import { byMean } from '../normalise.js'
 import { mean } from '../reduce.js'
-import type { Importance } from '../types.js'
+import type { WeightImportance } from '../types.js'
 
 /**
  * Group L2: how much weight a unit holds, compared with the other units of its group.
@@ -13,7 +13,7 @@ import type { Importance } from '../types.js'
  *
  * Source: group magnitude of DepGraph (Fang et al., CVPR 2023), eq. 5, before its square root.
  */
-export function groupL2(): Importance {
+export function groupL2(): WeightImportance {
   return importanceBy({ name: 'group-l2', score: (w) => w * w, reduction: mean, normaliser: byMean })
 }
 
@@ -22,6 +22,6 @@ export function groupL2(): Importance {
  *
  * Source: Li et al., Pruning Filters for Efficient ConvNets (ICLR 2017), at the level of groups.
  */
-export function groupL1(): Importance {
+export function groupL1(): WeightImportance {
   return importanceBy({ name: 'group-l1', score: Math.abs, reduction: mean, normaliser: byMean })
 }

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { evaluate, groupL2, load, lr, Random, Run, randomShift, scope, setThreads, sgd, Tensor, train } from 'espalier'
-import { analyse, batches, compensate, cutAndVerify, makePlan, weightsOf } from 'espalier/analysis'
+import { analyse, batches, compensate, cutAndVerify, importanceContext, makePlan } from 'espalier/analysis'
 import { call } from 'espalier/torch'
 import { DATASETS } from './data.mjs'
 import { METHODS, PROTOCOLS } from './methods.mjs'
@@ -96,7 +96,7 @@ async function runOnce(dataset, name, factor, seed, folder) {
   async function cutFirst() {
     const recording = await base.record(inputs)
     const analysis = analyse(recording.record)
-    const scores = await importance({ groups: analysis, weights: weightsOf(base) })
+    const scores = await importance(importanceContext({ model: base, groups: analysis }))
     const plan = makePlan(analysis, scores, { budget, minKeep: MIN_KEEP })
     row.macs = plan.macs
     const { small } = await cutAndVerify(base, recording, analysis, plan, inputs)

@@ -1,6 +1,7 @@
 /** `espalier/analysis`: records, groups, plans and cuts step by step, and regularizers, losses and loops from the inside. */
 
 export type { Axis } from './axes/interned.js'
+export { allFinite } from './base/checked.js'
 export type { Description } from './base/describe.js'
 export type { EspalierErrorOptions } from './base/errors.js'
 export * from './cut/index.js'
@@ -8,7 +9,6 @@ export * from './draw/index.js'
 export * from './explain/index.js'
 export { flatArgs, keptCoordinates, keptSize, survives } from './groups/checked.js'
 export * from './groups/index.js'
-export { allFinite } from './importance/checked.js'
 export * from './importance/index.js'
 export type { Libtorch, LoadOptions } from './libtorch/index.js'
 export type { LibtorchSource } from './libtorch/resolve.js'

@@ -1,6 +1,8 @@
 /** Example inputs of a model, as the command line has them: by shape and dtype. */
+
 import { Option } from 'commander'
 import { EspalierError } from '../base/errors.js'
+import { volume } from '../base/numbers.js'
 import { Random } from '../base/random.js'
 import { Tensor } from '../torch/index.js'
 
@@ -25,7 +27,7 @@ export function exampleOf(text: string): Tensor {
   const shape = (match[2] as string).split(/[,x]/).map(Number)
   if (!dtype.startsWith('float')) return Tensor.zeros(shape, { dtype })
   const random = new Random(0)
-  const size = shape.reduce((a, b) => a * b, 1)
+  const size = volume(shape)
   return Tensor.from(
     Float64Array.from({ length: size }, () => 2 * random.uniform() - 1),
     shape,

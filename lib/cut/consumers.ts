@@ -1,3 +1,4 @@
+import { range } from '../base/numbers.js'
 import { type Analysis, flatArgs, type OpEntry, survives, type TensorValue, type ValueId } from '../groups/index.js'
 import { operatorOf } from '../operators/catalogue.js'
 import { type Plan, removedUnits } from '../plan/plan.js'
@@ -147,5 +148,3 @@ function isPadded(op: OpEntry, values: Analysis['record']['values']): boolean {
     return value === undefined || value.kind === 'tensor' || !(value.value === 0 || value.value === 'valid')
   })
 }
-
-const range = (size: number): number[] => Array.from({ length: size }, (_, i) => i)

@@ -1,5 +1,6 @@
 import type { Axis } from '../axes/axes.js'
 import type { FreezeReason } from '../axes/reason.js'
+import { volume } from '../base/numbers.js'
 import { type Graph, KERNEL } from '../operators/graph.js'
 import { GATES } from '../operators/recurrent.js'
 import type { NamedTensor } from './collect.js'
@@ -27,7 +28,7 @@ export function frozenPart(
   let covered = 0
   for (const { id, value, name } of named) {
     if (value.role !== 'parameter') continue
-    const numel = value.shape.reduce((a, b) => a * b, 1)
+    const numel = volume(value.shape)
     const dims = value.shape.map((size, dim) => {
       const axis = graph.has(id) ? (graph.tensor(id).axes[dim] as Axis) : undefined
       if (!axis) return { dim, size, stuck: size, reasons: [UNUSED] }

@@ -3,7 +3,6 @@ export { importanceContext, type ScoredParts } from './context.js'
 export { groupL1, groupL2 } from './criteria/magnitude.js'
 export type { Importance, ImportanceContext, Observe, Scores, WeightContext, WeightImportance } from './types.js'
 export {
-  allFinite,
   assertFiniteScores,
   type ParameterOwner,
   type Weight,

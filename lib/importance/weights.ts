@@ -1,5 +1,7 @@
 /** Weights as plain data: what a criterion reads. */
+
 import { EspalierError } from '../base/errors.js'
+import { allFinite, isNumbers } from '../base/numbers.js'
 import { func, like, type Schema, signature, thing } from '../base/schema/index.js'
 import type { ChannelGroups, Member } from '../groups/groups.js'
 import { GROUPS } from '../groups/schemas.js'
@@ -46,9 +48,6 @@ export const ASSERT_FINITE_SCORES = signature(
   ['scores', SCORES],
   ['weights', WEIGHT_SOURCE],
 )
-/** @internal */
-export const isNumbers = (value: unknown): boolean =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
 
 /** Weights from plain data, by qualified name. */
 export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {
@@ -120,8 +119,3 @@ export function assertFiniteScores(
 /** What is zeroed when a unit goes, and what counts for it. */
 export const isParameter = ({ role, use }: Member): boolean =>
   role === 'parameter' && use !== 'statistic' && use !== 'direction'
-
-export function allFinite(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false
-  return true
-}

@@ -1,9 +1,9 @@
+import { volume } from '../base/numbers.js'
 import { maybe, signature } from '../base/schema/index.js'
 import { type Analysis, flatArgs, type OpEntry, type Removed, type ValueId } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
 import { Widths } from '../groups/widths.js'
 import { operatorOf } from '../operators/catalogue.js'
-import { volume } from '../operators/operator.js'
 
 /** Size of a model by the record: parameters (elements, tied ones once) and multiply-adds on the example inputs. */
 export interface Size {

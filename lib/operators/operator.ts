@@ -46,9 +46,6 @@ export interface Operator {
  */
 export type Family = readonly (readonly [name: string, known: Operator])[]
 
-/** Product of sizes. */
-export const volume = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1)
-
 /** One entry for all operators of a list of names. */
 export function operators(names: string, says: string, known: Omit<Operator, 'says'>): Family {
   return names.split(' ').map((name) => [`aten::${name}`, { says, ...known }])

@@ -1,5 +1,6 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import type { UnitAxis } from '../axes/units.js'
+import { volume } from '../base/numbers.js'
 import { flat } from '../record/record.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
@@ -35,7 +36,7 @@ function indexed(op: Op, axis: Axis, index: Tensor): Axis {
   const indices = index.axes.length === 1 && !op.isFixed(axis) ? known(op, index) : undefined
   if (indices && new Set(indices).size === indices.length) return pick(axis, indices)
   op.fix(axis, 'rows by index')
-  return fixedAxis(index.shape.reduce((a, b) => a * b, 1))
+  return fixedAxis(volume(index.shape))
 }
 
 /** `x[:, index]`: index tensors in some dimensions, which are fixed; one alone may be a known selection. */

@@ -1,10 +1,11 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/met.js'
+import { volume } from '../base/numbers.js'
 import type { LengthRule, Sized } from '../sizes/lengths.js'
 import type { Tensor } from './graph.js'
 import { aligned, lastOf, leading, shared } from './lengths.js'
 import type { Op } from './op.js'
-import { type CountMacs, type Family, operators, type Relate, volume } from './operator.js'
+import { type CountMacs, type Family, operators, type Relate } from './operator.js'
 
 /** One dimension of one operand. */
 export interface Side {

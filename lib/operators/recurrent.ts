@@ -1,10 +1,11 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/met.js'
+import { volume } from '../base/numbers.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import type { Tensor } from './graph.js'
 import type { Op } from './op.js'
-import { type CountMacs, type Family, operators, type Relate, volume } from './operator.js'
+import { type CountMacs, type Family, operators, type Relate } from './operator.js'
 
 /** Reason for which the gates of a unit are fixed; nobody expects them to be prunable. */
 export const GATES = 'gates'

@@ -1,12 +1,13 @@
 import { type Axis, fixedAxis } from '../axes/axes.js'
 import { MET } from '../axes/met.js'
+import { volume } from '../base/numbers.js'
 import { flat } from '../record/record.js'
 import type { LengthRule } from '../sizes/lengths.js'
 import { ONE, type Polynomial } from '../sizes/polynomial.js'
 import type { Tensor } from './graph.js'
 import { at, dimension, first, product, sized } from './lengths.js'
 import type { Op } from './op.js'
-import { type Family, operators, type Relate, volume } from './operator.js'
+import { type Family, operators, type Relate } from './operator.js'
 import { axesOf, dimOf, outputLengths, outputSizes, type Resize } from './resize.js'
 
 export const RESHAPE = { outer: MET.outer, inner: MET.inner } as const

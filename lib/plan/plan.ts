@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { range } from '../base/numbers.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../groups/index.js'
 import { unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
@@ -114,8 +115,4 @@ export function removedUnits(analysis: Analysis, plan: Pick<Plan, 'removed'>): R
     }
   }
   return removed
-}
-
-function range(n: number): number[] {
-  return Array.from({ length: n }, (_, i) => i)
 }

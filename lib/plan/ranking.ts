@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { range } from '../base/numbers.js'
 import { shown } from '../base/schema/index.js'
 import type { ChannelGroup } from '../groups/index.js'
 import type { Scores } from '../importance/index.js'
@@ -69,8 +70,4 @@ export function removable(group: ChannelGroup, options: PlanOptions): number {
 /** floor(ratio * n), where 0.3 * 10 is 3. */
 export function floorOf(ratio: number, n: number): number {
   return Math.floor(ratio * n + 1e-9)
-}
-
-function range(n: number): number[] {
-  return Array.from({ length: n }, (_, i) => i)
 }

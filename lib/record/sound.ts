@@ -1,4 +1,5 @@
 /** Whether an op record that somebody hands in is one: every number of a value stands for a value, every list has its length. */
+import { volume } from '../base/numbers.js'
 import type { Misfit } from '../base/schema/index.js'
 import { type Arg, DTYPES, type OpRecord, type RecordValue, type TensorValue } from './record.js'
 
@@ -220,7 +221,7 @@ function value(given: unknown, path: Path): Misfit | undefined {
     return { path: [...path, 'names'], words: `the names of a ${role}`, value: names }
   }
   if (data === undefined) return undefined
-  const size = shape.reduce((a, b) => a * b, 1)
+  const size = volume(shape)
   if (Array.isArray(data) && data.length === size && data.every(isNumeral)) return undefined
   return { path: [...path, 'data'], words: `${size} numbers, one for each element`, value: data }
 }

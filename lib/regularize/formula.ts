@@ -1,7 +1,7 @@
 /** The growth rule, on plain arrays. */
 
+import { allFinite } from '../base/numbers.js'
 import { number, signature, thing } from '../base/schema/index.js'
-import { allFinite } from '../importance/weights.js'
 
 const PENALTIES = thing<Float32Array>('a Float32Array', (value) => value instanceof Float32Array)
 const SCORES = thing<ArrayLike<number>>(

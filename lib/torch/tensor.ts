@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
+import { volume } from '../base/numbers.js'
 import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../base/schema/index.js'
 import type { Device, TensorHandle, TypedArray } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
@@ -137,7 +138,7 @@ export class Tensor {
   /** Number of elements. */
   get numel(): number {
     handleOf(this)
-    return this.shape.reduce((product, size) => product * size, 1)
+    return volume(this.shape)
   }
 
   /** Whether it was let go of. */

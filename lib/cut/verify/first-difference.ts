@@ -1,3 +1,4 @@
+import { volume } from '../../base/numbers.js'
 import { flatArgs, keptCoordinates, type OpEntry, type OpRecord, type ValueId } from '../../groups/index.js'
 import { removedUnits } from '../../plan/plan.js'
 import { isFloating } from '../../record/record.js'
@@ -108,7 +109,7 @@ function* chunks(aligned: readonly Aligned[], { ops, values }: OpRecord): Genera
   for (const each of aligned) {
     for (const id of (ops[each.masked] as OpEntry).outputs.flatMap(flatArgs)) {
       const value = values[id]
-      if (value?.kind === 'tensor') elements += value.shape.reduce((a, b) => a * b, 1)
+      if (value?.kind === 'tensor') elements += volume(value.shape)
     }
     chunk.push(each)
     if (elements < CHUNK) continue

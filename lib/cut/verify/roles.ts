@@ -1,3 +1,4 @@
+import { volume } from '../../base/numbers.js'
 import { flatArgs, type OpEntry, type OpRecord, type TensorValue, type ValueId } from '../../groups/index.js'
 import { isFloating } from '../../record/record.js'
 
@@ -32,10 +33,10 @@ const beforeLast: FanIn = (shape) => (shape.length > 1 ? (shape.at(-2) as number
 const addend: FanIn = () => undefined
 /** Matrices and biases in one list. */
 const recurrent: FanIn = (shape) => (shape.length > 1 ? shape.at(-1) : undefined)
-const allButFirst: FanIn = (shape) => product(shape.slice(1))
+const allButFirst: FanIn = (shape) => volume(shape.slice(1))
 /** [inputs, outputs / groups, …kernel] */
 const transposed: FanIn = (shape, { op, record }) =>
-  ((shape[0] ?? 1) * product(shape.slice(2))) / Math.max(1, numberOf(record, op, 'groups') ?? 1)
+  ((shape[0] ?? 1) * volume(shape.slice(2))) / Math.max(1, numberOf(record, op, 'groups') ?? 1)
 const convolution: FanIn = (shape, use) =>
   (numberOf(use.record, use.op, 'transposed') ? transposed : allButFirst)(shape, use)
 /** Letters of the operand that the result does not have. */
@@ -44,7 +45,7 @@ const einsum: FanIn = (shape, { op, record, position }) => {
   const equation = value?.kind === 'string' ? String(value.value).replaceAll(' ', '') : ''
   const [operands = '', output = ''] = equation.split('->')
   const letters = operands.split(',')[position] ?? ''
-  return product(shape.filter((_, d) => letters.length === shape.length && !output.includes(letters[d] as string)))
+  return volume(shape.filter((_, d) => letters.length === shape.length && !output.includes(letters[d] as string)))
 }
 
 /** Sums of products: the arguments that are multiplied, and over how many terms each sum is. */
@@ -107,13 +108,13 @@ export function rolesOf(record: OpRecord): Map<ValueId, Role> {
   for (const op of record.ops) {
     const uses = usesOf(record, op)
     const made = uses.every(({ id }) => sources.has(id))
-    const widest = Math.max(...uses.map(({ shape }) => product(shape)))
+    const widest = Math.max(...uses.map(({ shape }) => volume(shape)))
     const passed = new Set<ValueId>()
     for (const use of uses) {
       const role = roleOf(use)
       const own = sources.get(use.id) ?? []
       // In `weight * g` of two parameters the smaller one scales; the larger one goes on.
-      const goesOn = made && (!role || product(use.shape) === widest)
+      const goesOn = made && (!role || volume(use.shape) === widest)
       if (goesOn) for (const source of own) passed.add(source)
       if (goesOn && role?.kind !== 'weight') continue
       for (const source of own) if (isDrawn(record, source, use.argument)) prefer(roles, source, role ?? OTHER)
@@ -162,10 +163,6 @@ function roleOf(use: Use): Role | undefined {
 
 function all<T>(operators: string, entry: T): Record<string, T> {
   return Object.fromEntries(operators.split(' ').map((name) => [name, entry]))
-}
-
-function product(sizes: Shape): number {
-  return sizes.reduce((a, b) => a * b, 1)
 }
 
 function numberOf(record: OpRecord, op: OpEntry, argument: string): number | undefined {

@@ -1,4 +1,5 @@
 import { EspalierError } from '../../base/errors.js'
+import { volume } from '../../base/numbers.js'
 import type { TypedArray } from '../../libtorch/binding.js'
 import type { DType } from '../../record/record.js'
 
@@ -63,7 +64,7 @@ export function takeArrays(
     const ArrayType = Object.hasOwn(ARRAYS, dtype) ? ARRAYS[dtype] : undefined
     const sound = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0)
     if (ArrayType === undefined || !sound) throw unreadable()
-    const size = shape.reduce((a, b) => a * b, 1) * ArrayType.BYTES_PER_ELEMENT
+    const size = volume(shape) * ArrayType.BYTES_PER_ELEMENT
     if (size > bytes.length - at) throw unreadable()
     at += size
     // A copy of its own: the slice of a Buffer is a view.

@@ -1,5 +1,6 @@
 import type { Described } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
+import { volume } from '../../base/numbers.js'
 import type { Random } from '../../base/random.js'
 import { count, func, like, list, type Schema, thing } from '../../base/schema/index.js'
 import type { TypedArray } from '../../torch/index.js'
@@ -49,7 +50,7 @@ export const DATASET = like<Dataset>('a dataset, such as inMemory(inputs, target
 export const AUGMENT = func<Augment>('a function that changes a batch, such as randomShift()')
 
 export function checkArray({ data, shape }: ArrayData, examples: number): void {
-  const length = shape.reduce((product, size) => product * size, 1)
+  const length = volume(shape)
   if (shape[0] === examples && data.length === length) return
   throw new EspalierError(
     'ERR_INVALID_ARGUMENT',

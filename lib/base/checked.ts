@@ -1,6 +1,6 @@
 /** The function of this folder that is called in loops, for callers outside. */
-import { checked, signature, thing } from '../base/schema/index.js'
-import { allFinite as allAreFinite, isNumbers } from './weights.js'
+import { allFinite as allAreFinite, isNumbers } from './numbers.js'
+import { checked, signature, thing } from './schema/index.js'
 
 const NUMBERS = thing<ArrayLike<number>>('an array of numbers', isNumbers)
 

@@ -1,7 +1,7 @@
 import { draw } from 'espalier'
 import { analyse, describePlan, unitCount } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
-import { RecordBuilder } from '../graph/build.js'
+import { RecordBuilder } from '../support/build.js'
 
 function block() {
   const b = new RecordBuilder()

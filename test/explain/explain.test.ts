@@ -1,7 +1,7 @@
 import { EspalierError, explain } from 'espalier'
 import { analyse } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
-import { RecordBuilder } from '../graph/build.js'
+import { RecordBuilder } from '../support/build.js'
 
 /** A block with a shortcut: stem -> conv1 -> relu -> conv2 -> + stem -> topk over the channels of another branch. */
 function block() {

@@ -1,4 +1,4 @@
-import type { Host } from '../../../lib/libtorch/host.js'
+import type { Host } from '../../lib/libtorch/host.js'
 
 export interface FakeMachine {
   env?: Record<string, string>

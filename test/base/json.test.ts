@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromJson, toJson } from '../lib/base/json.js'
+import { fromJson, toJson } from '../../lib/base/json.js'
 
 describe('JSON that keeps everything', () => {
   const values: [what: string, value: unknown][] = [

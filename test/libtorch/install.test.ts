@@ -12,10 +12,10 @@ import {
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { realHost } from '../../../lib/libtorch/host.js'
-import type { Run } from '../../../lib/libtorch/install/download.js'
-import { type InstallOptions, installLibtorch } from '../../../lib/libtorch/install/index.js'
-import { trustedFiles, tryResolveLibtorch } from '../../../lib/libtorch/resolve.js'
+import { realHost } from '../../lib/libtorch/host.js'
+import type { Run } from '../../lib/libtorch/install/download.js'
+import { type InstallOptions, installLibtorch } from '../../lib/libtorch/install/index.js'
+import { trustedFiles, tryResolveLibtorch } from '../../lib/libtorch/resolve.js'
 import { makeZip, wheelEntries, type ZipEntry } from './zip.js'
 
 let folder: string

@@ -6,8 +6,9 @@ import { OPERATORS } from '../../lib/operators/catalogue.js'
 import type { Op } from '../../lib/operators/op.js'
 import type { Operator, Relate } from '../../lib/operators/operator.js'
 import { hold, type Verdict } from '../property/law.js'
-import { ALIASES, CATALOGUE, NOT_RUN, type Specimen } from './catalogue.js'
-import { networkOf } from './specimen.js'
+import { ALIASES, CATALOGUE, NOT_RUN } from './catalogue/index.js'
+import { networkOf } from './catalogue/network.js'
+import type { Specimen } from './catalogue/specimen.js'
 
 beforeAll(() => setThreads(1))
 

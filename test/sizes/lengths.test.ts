@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { lengthRuleOf } from '../../lib/operators/apply.js'
 import { Lengths } from '../../lib/sizes/lengths.js'
 import { Polynomial } from '../../lib/sizes/polynomial.js'
-import { RecordBuilder } from './build.js'
+import { RecordBuilder } from '../support/build.js'
 
 const [x, y] = [Polynomial.symbol('x'), Polynomial.symbol('y')]
 const n = Polynomial.constant

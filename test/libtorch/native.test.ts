@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { realHost } from '../../../lib/libtorch/host.js'
-import { findNative } from '../../../lib/libtorch/native.js'
+import { realHost } from '../../lib/libtorch/host.js'
+import { findNative } from '../../lib/libtorch/native.js'
 
 let root: string
 beforeEach(() => {

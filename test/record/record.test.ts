@@ -2,7 +2,7 @@ import { EspalierError } from 'espalier'
 import { analyse, fingerprintOf, type OpRecord } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { Random } from '../../lib/base/random.js'
-import { RecordBuilder } from './build.js'
+import { RecordBuilder } from '../support/build.js'
 
 /** A convolution, a norm and a linear layer behind them, with a branch and a run at another batch size. */
 function small(): OpRecord {

@@ -1,6 +1,6 @@
-import type { Network } from '../property/law.js'
-import type { Source } from '../property/program.js'
-import type { Specimen } from './catalogue.js'
+import type { Network } from '../../property/law.js'
+import type { Source } from '../../property/program.js'
+import type { Specimen } from './specimen.js'
 
 /** The whole network of a specimen. */
 export function networkOf({ code, channels = 8, oneBatch }: Specimen): Network {

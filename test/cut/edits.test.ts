@@ -4,7 +4,7 @@ import { compileCut } from '../../lib/cut/edits.js'
 import type { OpRecord } from '../../lib/groups/index.js'
 import { unitCount } from '../../lib/groups/widths.js'
 import { describePlan } from '../../lib/plan/plan.js'
-import { RecordBuilder } from '../graph/build.js'
+import { RecordBuilder } from '../support/build.js'
 
 /** Edits for the removal of the given units of group 0. */
 function cut(record: OpRecord, units: number[], group = 0) {

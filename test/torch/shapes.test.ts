@@ -1,9 +1,9 @@
 import { define, setThreads, Tensor } from 'espalier'
 import type { OpRecord, TensorValue } from 'espalier/analysis'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { failure } from '../torch/support.js'
-import { CATALOGUE } from './catalogue.js'
-import { networkOf } from './specimen.js'
+import { CATALOGUE } from '../operators/catalogue/index.js'
+import { networkOf } from '../operators/catalogue/network.js'
+import { failure } from './support.js'
 
 beforeAll(() => setThreads(1))
 

@@ -5,8 +5,8 @@ import type { Arg, OpEntry, OpRecord, RecordValue } from '../../lib/groups/index
 import { lengthRuleOf } from '../../lib/operators/apply.js'
 import { Lengths } from '../../lib/sizes/lengths.js'
 import { hold } from '../property/law.js'
+import { RecordBuilder } from '../support/build.js'
 import { uniform } from '../support/networks.js'
-import { RecordBuilder } from './build.js'
 import { type Case, checkCase } from './worked.js'
 
 const CELL = { ih: [24, 8], hh: [24, 6], bi: [24], bh: [24] }

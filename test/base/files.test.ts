@@ -19,8 +19,8 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { jsonLines, load, loadManifest, type ScriptModule } from 'espalier'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { writeFileAtomic } from '../lib/base/files.js'
-import { failure, model } from './torch/support.js'
+import { writeFileAtomic } from '../../lib/base/files.js'
+import { failure, model } from '../torch/support.js'
 
 let folder: string
 let network: ScriptModule

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { EspalierError } from '../../../lib/base/errors.js'
-import { formatAttempts, resolveLibtorch, tryResolveLibtorch } from '../../../lib/libtorch/resolve.js'
+import { EspalierError } from '../../lib/base/errors.js'
+import { formatAttempts, resolveLibtorch, tryResolveLibtorch } from '../../lib/libtorch/resolve.js'
 import { type FakeMachine, fakeHost, libtorchFiles } from './fake-host.js'
 
 const CACHE = '/home/user/.cache/espalier/libtorch'

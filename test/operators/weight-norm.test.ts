@@ -1,10 +1,10 @@
 import { define, expandTensors, groupL2, makeManifest, prune, scope, type Tensor } from 'espalier'
 import { analyse, dimensionCoefficients, weightsFrom } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
+import { type Case, checkCase } from '../groups/worked.js'
 import { hold } from '../property/law.js'
 import { network, uniform } from '../support/networks.js'
 import { expectClose, numbers } from '../torch/support.js'
-import { type Case, checkCase } from './worked.js'
 
 const signal = () => [uniform([2, 3, 8])]
 

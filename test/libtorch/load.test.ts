@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LIBTORCH_VERSION } from '../../../lib/libtorch/version.js'
+import { LIBTORCH_VERSION } from '../../lib/libtorch/version.js'
 import { libtorchFiles } from './fake-host.js'
 
-const DIST = fileURLToPath(new URL('../../../dist', import.meta.url))
+const DIST = fileURLToPath(new URL('../../dist', import.meta.url))
 const url = (path: string) => pathToFileURL(join(DIST, path)).href
 
 let folder: string

@@ -4,7 +4,7 @@ import { analyse } from '../../lib/groups/analyse.js'
 import type { Analysis } from '../../lib/groups/index.js'
 import { countSize } from '../../lib/measure/count.js'
 import { describePlan, makePlan, removedUnits } from '../../lib/plan/plan.js'
-import { RecordBuilder } from '../graph/build.js'
+import { RecordBuilder } from '../support/build.js'
 
 /** Two hidden layers of 10 and 4 units. */
 function twoLayers(): Analysis {

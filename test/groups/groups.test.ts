@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { analyse } from '../../lib/groups/analyse.js'
 import type { Analysis } from '../../lib/groups/index.js'
-import { RecordBuilder } from './build.js'
+import { RecordBuilder } from '../support/build.js'
 
 /** `kind size: tensor.dim, …` for each group, statistics left out. */
 function summary(analysis: Analysis): string[] {

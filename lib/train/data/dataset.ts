@@ -57,3 +57,13 @@ export function checkArray({ data, shape }: ArrayData, examples: number): void {
     `an array of ${data.length} elements and shape [${shape.join(', ')}] doesn't hold ${examples} examples`,
   )
 }
+
+/** The rows of an array, copied, in the order asked for. */
+export function gather({ data, shape }: ArrayData, rows: Int32Array): ArrayData {
+  const length = data.length / shape[0]!
+  const copy = new (data.constructor as new (length: number) => TypedArray)(rows.length * length)
+  rows.forEach((row, i) => {
+    copy.set(data.subarray(row * length, (row + 1) * length) as never, i * length)
+  })
+  return { data: copy, shape: [rows.length, ...shape.slice(1)] }
+}

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Description, describes } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { either, list, maybe, signature, thing } from '../../base/schema/index.js'
-import type { TypedArray } from '../../torch/index.js'
-import { ARRAY_DATA, type ArrayData, checkArray, type Dataset } from './dataset.js'
+import { ARRAY_DATA, type ArrayData, checkArray, type Dataset, gather } from './dataset.js'
 
 /** @internal */
 export const IN_MEMORY = signature(
@@ -72,14 +71,4 @@ function contentOf(arrays: readonly ArrayData[], rows: Int32Array): Description 
     for (const row of rows) hash.update(new Uint8Array(data.buffer, data.byteOffset + row * length, length))
   }
   return hash.digest('hex').slice(0, 16)
-}
-
-/** The rows of an array, copied, in the order asked for. */
-function gather({ data, shape }: ArrayData, rows: Int32Array): ArrayData {
-  const length = data.length / shape[0]!
-  const copy = new (data.constructor as new (length: number) => TypedArray)(rows.length * length)
-  rows.forEach((row, i) => {
-    copy.set(data.subarray(row * length, (row + 1) * length) as never, i * length)
-  })
-  return { data: copy, shape: [rows.length, ...shape.slice(1)] }
 }

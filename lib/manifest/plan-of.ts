@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
+import { withDropped } from '../cut/dropped.js'
 import { describePlan, type Plan, unitCount } from '../cut/index.js'
 import type { Analysis, Removed } from '../groups/index.js'
 import { fingerprintOf, inputShapes } from './fingerprint.js'
@@ -64,10 +65,11 @@ function mustKeepTheSame(plan: Plan, manifest: Manifest): void {
 }
 
 /** What the manifest says of the cut: its counts, its units, its approximations. */
-function mustClaimTheSame({ record }: Analysis, plan: Plan, manifest: Manifest): void {
+function mustClaimTheSame(analysis: Analysis, plan: Plan, manifest: Manifest): void {
+  const { record } = analysis
   const sameInputs = manifest.inputs !== undefined && isDeepStrictEqual(manifest.inputs, inputShapes(record))
   const claims = {
-    params: [manifest.params, plan.params],
+    params: [manifest.params, withDropped(plan, analysis, manifest.interface?.unreached ?? []).params],
     // On other inputs there are other counts.
     ...(sameInputs ? { macs: [manifest.macs, plan.macs] } : {}),
     removed: [manifest.removed.map(({ group, units }) => ({ group, units })), plan.removed],

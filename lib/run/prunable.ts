@@ -1,6 +1,7 @@
 import { untilAborted } from '../base/abort.js'
 import { EspalierError } from '../base/errors.js'
 import { like, maybe, object, shown, signature } from '../base/schema/index.js'
+import { withDropped } from '../cut/dropped.js'
 import {
   analyse,
   type Compensation,
@@ -241,7 +242,9 @@ export class Prunable {
     mustBePrunable(this)
     const [model, analysis] = [this.#model, this.#analysis]
     const { small, verification } = await cutAndVerify(model, this.#recording, analysis, plan, this.#inputs, options)
-    return { small: small.eval(), analysis, plan, verification, interface: small.interface as InterfaceReport }
+    const report = small.interface as InterfaceReport
+    const made = withDropped(plan, analysis, report.unreached)
+    return { small: small.eval(), analysis, plan: made, verification, interface: report }
   }
 
   /** Puts what removed channels still gave into the biases of a cut: see {@link compensate}. */

@@ -1,9 +1,11 @@
-import { object, signature } from '../base/schema/index.js'
+import { isDeepStrictEqual } from 'node:util'
+import { EspalierError } from '../base/errors.js'
+import { object, shown, signature } from '../base/schema/index.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { planOf } from '../manifest/plan-of.js'
 import { checkManifest, MANIFEST } from '../manifest/read.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
-import type { InterfaceOptions, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
+import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
@@ -31,21 +33,40 @@ export const REPLAY = signature(
   ],
 )
 
+function mustDropTheSame(claimed: InterfaceReport['unreached'], result: PruneResult): void {
+  const names = (report: InterfaceReport['unreached']) => report.flatMap(({ name, dropped }) => (dropped ? [name] : []))
+  const [wanted, found] = [names(claimed), names(result.interface?.unreached ?? [])]
+  if (isDeepStrictEqual(wanted, found)) return
+  result.small.dispose()
+  throw new EspalierError(
+    'ERR_INVALID_ARGUMENT',
+    `the manifest lets go of ${shown(wanted)}, but of this model ${shown(found)} is what \`forward\` never reads`,
+  )
+}
+
 /**
  * Repeats a cut on another checkpoint of the same network: the same indices go, whatever the weights are. Verified as any
- * cut is. The model given stays as it is.
+ * cut is. What the manifest let go, methods and tensors, goes again unless the options say otherwise. The model given stays as
+ * it is.
  *
  * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
  * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
  */
 export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<PruneResult> {
   REPLAY.check(model, manifest, options)
-  const { dropMethods, dropUnreached, ...recorded } = options
   checkManifest(manifest)
+  const told = manifest.interface
+  const {
+    dropMethods = told?.methods.dropped,
+    dropUnreached = told?.unreached.some(({ dropped }) => dropped),
+    ...recorded
+  } = options
   const prunable = await Prunable.of(model, recorded)
   try {
     const plan = planOf(manifest, prunable.analysis)
-    return await prunable.cut(plan, { signal: recorded.signal, dropMethods, dropUnreached })
+    const result = await prunable.cut(plan, { signal: recorded.signal, dropMethods, dropUnreached })
+    if (told && options.dropUnreached === undefined) mustDropTheSame(told.unreached, result)
+    return result
   } finally {
     prunable.dispose()
   }

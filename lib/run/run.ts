@@ -161,7 +161,7 @@ export class Run implements AsyncIterable<RunEvent> {
       }
       return {
         analysis,
-        plan,
+        plan: cut.plan,
         verification: cut.verification,
         interface: cut.interface,
         regularizer: regularizer.state,

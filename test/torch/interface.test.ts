@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { define, load, makeManifest, prune, type ScriptModule, Tensor } from 'espalier'
+import { define, load, makeManifest, prune, replay, type ScriptModule, Tensor } from 'espalier'
 import type { CutRequest } from 'espalier/torch'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { masked } from '../support/masked.js'
@@ -17,6 +17,9 @@ const x = uniform([5, 6])
 const nothing: CutRequest = {}
 const output = async (module: ScriptModule, method: string, ...inputs: Tensor[]) =>
   (await module.callMethod(method, inputs)) as Tensor
+
+const elementsOf = (module: ScriptModule, names: readonly string[]) =>
+  names.reduce((sum, name) => sum + module.parameters().get(name)!.numel, 0)
 
 describe('a policy with methods beside forward', () => {
   let policy: ScriptModule
@@ -91,6 +94,37 @@ describe('a policy with methods beside forward', () => {
       expectClose((await (await each.clone()).eval().forward(x)) as Tensor, wanted, 1e-5)
       expect((await output(each, 'value', x)).shape).toEqual([5, 1])
     }
+  })
+
+  it('counts what is left, and a replay of its manifest lets the same go', async () => {
+    const options = { inputs: [x], ratio: 0.5, dropUnreached: true, dropMethods: true } as const
+    const result = await prune(policy, options)
+    const manifest = makeManifest(result)
+    const elements = (module: ScriptModule) => [...module.parameters().values()].reduce((sum, p) => sum + p.numel, 0)
+    expect(manifest.params).toEqual([elements(policy), elements(result.small)])
+    const again = await replay(policy, manifest, { inputs: [x] })
+    expect([...again.small.parameters().keys()]).toEqual([...result.small.parameters().keys()])
+    expect(again.interface).toEqual(result.interface)
+    expect(makeManifest(again)).toMatchObject({ params: manifest.params, keep: manifest.keep })
+    const kept = await replay(policy, manifest, { inputs: [x], dropUnreached: false })
+    expect(kept.small.parameters().has('spare.weight')).toBe(true)
+    expect(kept.plan.params[1]).toBe(elements(kept.small))
+  })
+
+  it('a manifest that lets go of what forward reads is refused', async () => {
+    const manifest = makeManifest(await prune(policy, { inputs: [x], ratio: 0.5, dropUnreached: true }))
+    const told = manifest.interface!
+    const unreached = told.unreached.map((each) => ({ ...each, dropped: each.usedBy.length > 0 }))
+    const gone = elementsOf(
+      policy,
+      unreached.filter(({ dropped }) => dropped).map(({ name }) => name),
+    )
+    const before = elementsOf(policy, ['spare.weight', 'spare.bias'])
+    const params = [manifest.params[0], manifest.params[1] + before - gone] as const
+    const error = await failure(() =>
+      replay(policy, { ...manifest, params, interface: { ...told, unreached } }, { inputs: [x] }),
+    )
+    expect([error.code, error.message]).toEqual(['ERR_INVALID_ARGUMENT', expect.stringContaining('spare.weight')])
   })
 
   it('its manifest lists every change', async () => {

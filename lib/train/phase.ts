@@ -25,7 +25,7 @@ export interface Phase {
   lossScale?: number | undefined
 }
 
-/** @internal What a phase is where it doesn't say; the schedule is the caller's. Checkpoints compare phases by these names. */
+/** What a phase is where it doesn't say; the schedule is the caller's. Checkpoints compare phases by these names. */
 export const PHASE_DEFAULTS = { batchSize: 64, dropLast: false, microBatches: 1, clipNorm: null, lossScale: 1 } as const
 
 /** @internal */

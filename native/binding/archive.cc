@@ -20,7 +20,7 @@
 #include "binding/errors.h"
 #include "binding/values.h"
 #include "script/checks/out_of_memory.h"
-#include "script/graph/debug_information.h"
+#include "script/module/debug_information.h"
 
 namespace espalier {
 namespace {

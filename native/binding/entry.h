@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "script/methods/entry.h"
+#include "script/record/entry.h"
 
 namespace espalier {
 

@@ -10,8 +10,8 @@
 #include "binding/addon.h"
 #include "binding/deep_thread.h"
 #include "binding/values.h"
-#include "script/graph/quiet.h"
-#include "script/methods/install.h"
+#include "script/module/lookup.h"
+#include "script/quiet.h"
 
 namespace espalier {
 

@@ -16,7 +16,7 @@
 #include "binding/values.h"
 #include "script/checks/conform.h"
 #include "script/graph/devices.h"
-#include "script/graph/quiet.h"
+#include "script/quiet.h"
 
 namespace espalier {
 namespace {

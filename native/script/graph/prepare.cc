@@ -18,7 +18,7 @@
 #include "script/graph/inline.h"
 #include "script/graph/open_attention.h"
 #include "script/graph/scope.h"
-#include "script/methods/entry.h"
+#include "script/graph/walk.h"
 
 namespace espalier::script {
 
@@ -33,13 +33,6 @@ namespace attr = c10::attr;
 
 namespace {
 
-void Walk(Block* block, const std::function<void(Node*)>& visit) {
-  for (Node* node : block->nodes()) {
-    visit(node);
-    for (Block* inner : node->blocks()) Walk(inner, visit);
-  }
-}
-
 bool IsPlain(const IValue& value) {
   // (An enum of the program must become a constant: in a copy of the module its class is another one.)
   return value.isInt() || value.isDouble() || value.isBool() || value.isString() || value.isNone() || value.isEnum();
@@ -49,7 +42,7 @@ bool IsPlain(const IValue& value) {
 // They are constant for the module unless one of its methods assigns them. `training` stays what it is.
 void FoldAttributes(const Module& module, Graph& graph, const std::set<std::string>& assigned) {
   std::vector<Node*> reads;
-  Walk(graph.block(), [&](Node* node) {
+  ForEachNode(graph.block(), [&](Node* node) {
     if (node->kind() == prim::GetAttr) reads.push_back(node);
   });
   for (Node* node : reads) {
@@ -73,7 +66,7 @@ std::set<std::string> AssignedAttributes(const Module& module) {
     for (auto* method : each.type()->methods()) {
       auto* function = torch::jit::tryToGraphFunction(*method);
       if (function == nullptr || method->name() == "__setstate__" || !seen.insert(method).second) continue;
-      Walk(function->graph()->block(), [&names](Node* node) {
+      ForEachNode(function->graph()->block(), [&names](Node* node) {
         if (node->kind() == prim::SetAttr) names.insert(node->s(attr::name));
       });
     }
@@ -147,8 +140,7 @@ void AddCalls(PreparedGraph& prepared) {
 // A graph of a module made flat. `path`: of the module; `own_calls_stay`: those of its own methods; `told`: of each
 // call that was put in its place, with what the trails of its nodes begin with.
 PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std::string& path, bool own_calls_stay,
-                   const std::set<std::string>& assigned,
-                   const std::function<void(const Node* call, const std::string& trail)>& told = {}) {
+                   const std::set<std::string>& assigned, const CallTold& told = {}) {
   PreparedGraph prepared;
   prepared.graph = std::move(made);
   Graph& graph = *prepared.graph;
@@ -198,15 +190,8 @@ PreparedGraph Prepare(const Module& module) {
   return Flat(module, GraphOf(module, "forward"), "", false, AssignedAttributes(module));
 }
 
-PreparedGraph PrepareEntry(const Module& module, const Entry& entry, std::vector<std::string>& trails) {
-  std::vector<Node*> calls;
-  auto graph = EntryGraph(module, entry, &calls);
-  return Flat(module, graph, "", false, AssignedAttributes(module), [&](const Node* call, const std::string& trail) {
-    const auto found = std::find(calls.begin(), calls.end(), call);
-    if (found == calls.end()) return;
-    trails.push_back(trail);
-    calls.erase(found);  // its address may become another node's
-  });
+PreparedGraph Prepare(const Module& module, std::shared_ptr<Graph> graph, const CallTold& told) {
+  return Flat(module, std::move(graph), "", false, AssignedAttributes(module), told);
 }
 
 PreparedGraph PrepareMethod(const Module& module, const std::string& path, const std::string& method,
@@ -230,7 +215,7 @@ PreparedGraph Numbered(std::shared_ptr<Graph> graph) {
 
 std::vector<Node*> NodesInOrder(Graph& graph) {
   std::vector<Node*> nodes;
-  Walk(graph.block(), [&](Node* node) { nodes.push_back(node); });
+  ForEachNode(graph.block(), [&](Node* node) { nodes.push_back(node); });
   return nodes;
 }
 

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -11,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "script/record/record.h"
+#include "script/graph/node_facts.h"
 
 namespace espalier::script {
 
@@ -33,6 +34,11 @@ struct PreparedGraph {
 };
 
 PreparedGraph Prepare(const torch::jit::Module& module);
+
+// The same of a graph that calls methods of the module. `told`: of each call that was put in its place, with what the
+// trails of its nodes begin with.
+using CallTold = std::function<void(const torch::jit::Node* call, const std::string& trail)>;
+PreparedGraph Prepare(const torch::jit::Module& module, std::shared_ptr<torch::jit::Graph> graph, const CallTold& told);
 
 // Another method of a module, which is at `path` of its root; `assigned`: of the root. Calls of the module's own
 // methods stay calls when it is the root itself.

@@ -283,11 +283,6 @@ std::vector<Given> GivenFromSource(const Node* node) {
   return all;
 }
 
-std::string JoinPath(const std::string& a, const std::string& b) {
-  if (a.empty()) return b;
-  return b.empty() ? a : a + "." + b;
-}
-
 std::optional<std::string> ModulePath(const Value* value) {
   std::string path;
   while (value->node()->kind() == c10::prim::GetAttr) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "script/module/lookup.h"
+
 namespace espalier::script {
 
 // The module path of a node ("layer1.0.conv1"; empty for the root), and the calls that it came from.
@@ -56,9 +58,6 @@ void KeepScopesInSource(torch::jit::Graph& graph, bool is_forward);
 std::optional<std::string> ScopeFromSource(const torch::jit::Node* node);
 std::vector<Given> GivenFromSource(const torch::jit::Node* node);
 std::optional<std::string> TrailFromSource(const torch::jit::Node* node);
-
-// `a` and `b` joined by a dot; either may be empty.
-std::string JoinPath(const std::string& a, const std::string& b);
 
 // The path of a module value: the chain of GetAttr from the first input of the graph. None for other values.
 std::optional<std::string> ModulePath(const torch::jit::Value* value);

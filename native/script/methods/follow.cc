@@ -7,11 +7,11 @@
 #include <optional>
 #include <utility>
 
+#include "script/edits/graph_edits.h"
 #include "script/error.h"
 #include "script/graph/inline.h"
 #include "script/graph/prepare.h"
 #include "script/graph/scope.h"
-#include "script/surgery/graph_edits.h"
 
 namespace espalier::script {
 

@@ -6,8 +6,9 @@
 #include <set>
 #include <sstream>
 
+#include "script/edits/graph_edits.h"
 #include "script/graph/prepare.h"
-#include "script/surgery/graph_edits.h"
+#include "script/module/lookup.h"
 
 namespace espalier::script {
 
@@ -61,27 +62,6 @@ class Needed {
 };
 
 }  // namespace
-
-Module ModuleAt(const Module& root, const std::string& path) {
-  Module at = root;
-  std::istringstream names(path);
-  for (std::string name; std::getline(names, name, '.');) at = at.attr(name).toModule();
-  return at;
-}
-
-std::optional<std::pair<std::string, std::string>> MethodAt(const Module& root, const std::string& name) {
-  const size_t dot = name.rfind('.');
-  const std::string path = dot == std::string::npos ? "" : name.substr(0, dot);
-  const std::string method = dot == std::string::npos ? name : name.substr(dot + 1);
-  Module at = root;
-  std::istringstream names(path);
-  for (std::string child; std::getline(names, child, '.');) {
-    if (!at.hasattr(child) || !at.attr(child).isModule()) return std::nullopt;
-    at = at.attr(child).toModule();
-  }
-  if (!at.find_method(method)) return std::nullopt;
-  return std::pair(path, method);
-}
 
 void InstallMethods(Module& module, const std::vector<NewMethod>& methods) {
   std::set<c10::ClassTypePtr> types;

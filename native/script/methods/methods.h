@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "script/edits/request.h"
 #include "script/methods/width_check.h"
 #include "script/record/recording.h"
-#include "script/surgery/surgery.h"
 
 namespace espalier::script {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "script/edits/request.h"
 #include "script/record/recording.h"
-#include "script/surgery/surgery.h"
 
 namespace espalier::script {
 

@@ -7,7 +7,7 @@
 
 #include "script/graph/scope.h"
 #include "script/methods/install.h"
-#include "script/surgery/tensors.h"
+#include "script/module/tensors.h"
 
 namespace espalier::script {
 
@@ -55,8 +55,8 @@ void Paths(const Module& module, const std::string& path, std::vector<std::pair<
 
 }  // namespace
 
-std::vector<CutResult::Unreached> Unreached(const Module& module, const std::vector<std::string>& reads,
-                                            const std::vector<MethodFate>& methods) {
+std::vector<UnreachedTensor> Unreached(const Module& module, const std::vector<std::string>& reads,
+                                       const std::vector<MethodFate>& methods) {
   const std::vector<OwnedTensor> tensors = OwnedTensors(module);
   const std::set<TensorKey> reached = Reached(tensors, reads);
   std::set<std::string> used;  // modules some tensor of which is reached
@@ -68,13 +68,13 @@ std::vector<CutResult::Unreached> Unreached(const Module& module, const std::vec
     if (method.kind == MethodFate::Kind::kDropped) continue;
     users.emplace_back(JoinPath(method.path, method.name), Reached(tensors, method.reads));
   }
-  std::vector<CutResult::Unreached> unreached;
+  std::vector<UnreachedTensor> unreached;
   for (const OwnedTensor& owned : tensors) {
     const TensorKey key = KeyOf(owned.tensor);
     if (owned.kind == OwnedTensor::Kind::kAttribute || reached.contains(key)) continue;
     // (A norm that is evaluated never reads how many batches it has seen.)
     if (owned.kind == OwnedTensor::Kind::kBuffer && used.contains(Split(owned.name).first)) continue;
-    CutResult::Unreached found{owned.name, {}, false};
+    UnreachedTensor found{owned.name, {}, false};
     for (const auto& [name, keys] : users) {
       if (keys.contains(key)) found.used_by.push_back(name);
     }
@@ -83,7 +83,7 @@ std::vector<CutResult::Unreached> Unreached(const Module& module, const std::vec
   return unreached;
 }
 
-void DropUnreached(Module& module, std::vector<CutResult::Unreached>& unreached) {
+void DropUnreached(Module& module, std::vector<UnreachedTensor>& unreached) {
   std::set<std::string> gone;
   for (const auto& each : unreached) {
     if (each.used_by.empty()) gone.insert(each.name);

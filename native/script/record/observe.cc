@@ -5,9 +5,9 @@
 #include <map>
 
 #include "script/error.h"
+#include "script/module/tensors.h"
 #include "script/record/random_state.h"
 #include "script/record/stage.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

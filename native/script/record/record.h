@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "script/graph/node_facts.h"
+
 namespace espalier::script {
 
-// The op record of lib/graph/record.ts as plain C++ data. The meaning of every field is documented there.
+// The op record of lib/record/record.ts as plain C++ data. The meaning of every field is documented there.
 
 using ValueId = int32_t;
 
@@ -51,16 +53,6 @@ struct Op {
   bool choice = false;
 };
 
-// What all executions of a node have in common.
-struct NodeFacts {
-  std::string name;
-  std::string overload;
-  std::vector<std::string> arg_names;
-  std::string scope;
-  bool mutates = false;
-  bool literal = false;  // it takes a list that the program writes out there
-};
-
 struct SkippedBlock {
   int32_t node = 0;
   bool loop = false;
@@ -91,7 +83,7 @@ struct Record {
   std::string second_error;  // why there is no second run; empty when none was asked for
 };
 
-// The record as JSON text, in the form of lib/graph/record.ts; its Maps are arrays of pairs.
+// The record as JSON text, in the form of lib/record/record.ts; its Maps are arrays of pairs.
 std::string ToJson(const Record& record);
 
 }  // namespace espalier::script

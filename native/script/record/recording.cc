@@ -6,11 +6,11 @@
 #include <optional>
 
 #include "script/error.h"
+#include "script/module/tensors.h"
 #include "script/record/random_state.h"
 #include "script/record/recorder.h"
 #include "script/record/shape_kernels.h"
 #include "script/record/stage.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

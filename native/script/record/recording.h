@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "script/graph/prepare.h"
-#include "script/methods/entry.h"
+#include "script/record/entry.h"
 #include "script/record/record.h"
 
 namespace espalier::script {

@@ -2,8 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include "script/module/tensors.h"
 #include "script/record/shape_dtypes.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

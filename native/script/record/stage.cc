@@ -7,8 +7,8 @@
 
 #include "script/error.h"
 #include "script/graph/scope.h"
+#include "script/module/tensors.h"
 #include "script/record/shapes.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

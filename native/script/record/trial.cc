@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "script/graph/walk.h"
+#include "script/module/tensors.h"
 #include "script/record/random_state.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "script/checks/guard.h"
-#include "script/methods/entry.h"
+#include "script/record/entry.h"
 
 namespace espalier::script {
 

@@ -13,19 +13,20 @@
 #include <sstream>
 #include <utility>
 
+#include "script/edits/graph_edits.h"
 #include "script/error.h"
 #include "script/graph/inline.h"
-#include "script/graph/interfaces.h"
-#include "script/graph/quiet.h"
 #include "script/graph/scope.h"
 #include "script/graph/walk.h"
 #include "script/methods/install.h"
 #include "script/methods/methods.h"
 #include "script/methods/unreached.h"
+#include "script/module/interfaces.h"
+#include "script/module/lookup.h"
+#include "script/module/tensors.h"
+#include "script/quiet.h"
 #include "script/record/attempt.h"
 #include "script/record/recorder.h"
-#include "script/surgery/graph_edits.h"
-#include "script/surgery/tensors.h"
 
 namespace espalier::script {
 

@@ -1,15 +1,16 @@
-#include "script/methods/entry.h"
+#include "script/record/entry.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "script/error.h"
 #include "script/graph/inline.h"
 #include "script/graph/scope.h"
-#include "script/methods/install.h"
+#include "script/module/lookup.h"
 #include "script/record/attempt.h"
 #include "script/record/recording.h"
 
@@ -81,6 +82,17 @@ std::shared_ptr<Graph> EntryGraph(const Module& module, const Entry& entry, std:
 bool IsWithin(const Node* node, const std::vector<std::string>& trails) {
   const std::string trail = TrailOf(node);
   return std::any_of(trails.begin(), trails.end(), [&](const std::string& each) { return trail.rfind(each, 0) == 0; });
+}
+
+PreparedGraph PrepareEntry(const Module& module, const Entry& entry, std::vector<std::string>& trails) {
+  std::vector<Node*> calls;
+  auto graph = EntryGraph(module, entry, &calls);
+  return Prepare(module, std::move(graph), [&](const Node* call, const std::string& trail) {
+    const auto found = std::find(calls.begin(), calls.end(), call);
+    if (found == calls.end()) return;
+    trails.push_back(trail);
+    calls.erase(found);  // its address may become another node's
+  });
 }
 
 void KeepForward(Graph& graph, const Entry& entry, const std::vector<std::string>& trails) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "script/surgery/surgery.h"
+#include "script/edits/request.h"
 
 namespace espalier::script {
 

@@ -1,4 +1,4 @@
-#include "script/graph/interfaces.h"
+#include "script/module/interfaces.h"
 
 #include <map>
 #include <string>

@@ -1,4 +1,4 @@
-#include "script/graph/debug_information.h"
+#include "script/module/debug_information.h"
 
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/serialization/pickle.h>

@@ -1,9 +1,9 @@
-#include "script/surgery/tensors.h"
+#include "script/module/tensors.h"
 
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 
-#include "script/graph/scope.h"
+#include "script/module/lookup.h"
 
 namespace espalier::script {
 

@@ -1,4 +1,4 @@
-#include "script/graph/quiet.h"
+#include "script/quiet.h"
 
 #include <torch/csrc/jit/runtime/print_handler.h>
 

@@ -1,4 +1,4 @@
-#include "script/surgery/graph_edits.h"
+#include "script/edits/graph_edits.h"
 
 #include <ATen/Functions.h>
 #include <torch/csrc/jit/ir/constants.h>
@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "script/edits/sources.h"
 #include "script/error.h"
 #include "script/graph/scope.h"
-#include "script/surgery/sources.h"
 
 namespace espalier::script {
 

@@ -2,7 +2,8 @@
 
 #include <string>
 
-#include "script/surgery/surgery.h"
+#include "script/edits/request.h"
+#include "script/record/recording.h"
 
 namespace espalier::script {
 

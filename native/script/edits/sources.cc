@@ -1,4 +1,4 @@
-#include "script/surgery/sources.h"
+#include "script/edits/sources.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/frontend/error_report.h>

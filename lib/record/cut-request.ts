@@ -23,7 +23,15 @@ export type CutValue =
  *
  * @example
  * ```ts
- * { node: op.node, source: 'return torch.split_with_sizes(self, sizes, dim)', values: { sizes: [3, 5] } }
+ * import { load, Tensor } from 'espalier'
+ * import type { Rewrite } from 'espalier/torch'
+ *
+ * const model = await load('model.pt')
+ * const recording = await model.record([Tensor.zeros([1, 3, 8, 8])])
+ * const { node } = recording.record.ops.find(({ name }) => name === 'aten::relu')!
+ * const rewrite: Rewrite = { node, source: 'return torch.clamp(self, 0.0, ceiling)', values: { ceiling: 6 } }
+ * const bounded = await model.cut(recording, { rewrites: [rewrite] })
+ * await bounded.save('bounded.pt')
  * ```
  */
 export interface Rewrite {

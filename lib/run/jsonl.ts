@@ -23,8 +23,22 @@ export const JSON_LINES = signature(
  * Each line has a `kind` and the seconds since the start. Numbers that JSON has not are `{ "$number": "NaN" }`, `"Infinity"`.
  *
  * @returns a function for `onEvent`, or to be called in the loop over a `Run`
- * @throws EspalierError ERR_WRITE with the system's reason
- * @example await sparsify(model, { ...options, onEvent: jsonLines('run.jsonl') })
+ * @throws EspalierError ERR_WRITE with the system's reason; ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { greg1, jsonLines, load, sgd, sparsify, Tensor } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * await sparsify(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data,
+ *   loss: 'cross-entropy',
+ *   budget: { macs: 0.5 },
+ *   regularizer: greg1(),
+ *   sparse: { epochs: 5, optimizer: sgd({ lr: 0.01 }) },
+ *   onEvent: jsonLines('run.jsonl'),
+ * })
+ * ```
  */
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunEvent) => void {
   JSON_LINES.check(path, options)

@@ -108,13 +108,20 @@ let mustBePrunable: (value: unknown) => void
 
 /**
  * A model with its example inputs, recorded and analysed: what a cut is made from. Its parts belong together, so that none of
- * another model can be mixed in.
+ * another model can be mixed in. {@link prune}, {@link sparsify} and {@link replay} are made of it.
  *
- *     using model = await Prunable.of(await load('model.pt'), { inputs: [x] })
- *     const plan = model.plan(await model.score(groupL2()), { budget: { macs: 0.5 } })
- *     const { small } = await model.cut(plan)
+ * @example
+ * ```ts
+ * import { groupL2, load, Prunable, Tensor } from 'espalier'
  *
- * {@link prune}, {@link sparsify} and {@link replay} are made of it.
+ * const prunable = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const plan = prunable.plan(await prunable.score(groupL2()), { budget: { macs: 0.5 } })
+ * const { small } = await prunable.cut(plan)
+ * console.log(prunable.count(), prunable.count(plan.removed))
+ * // { params: 145, macs: 6932 } { params: 75, macs: 3466 }
+ * await small.save('model-small.pt')
+ * prunable.dispose()
+ * ```
  */
 export class Prunable {
   readonly #model: ScriptModule
@@ -139,7 +146,8 @@ export class Prunable {
   /**
    * Records a copy of the model, in eval mode, and finds its groups. The model given stays as it is.
    *
-   * @throws ERR_INVALID_ARGUMENT, ERR_TORCH when it doesn't run on these inputs, ERR_ABORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_TORCH when it doesn't run on these inputs, ERR_UNSUPPORTED when the graph
+   *   holds what can't be recorded, ERR_ABORTED
    */
   static async of(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
     PRUNABLE_OF.check(model, options)
@@ -185,8 +193,10 @@ export class Prunable {
   /**
    * One score for each unit of each group, by the weights as they are now.
    *
-   * @throws ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED; ERR_INVALID_ARGUMENT for a criterion that
-   *   needs data, without any
+   * @param importance the criterion; {@link groupL2} by default
+   * @returns by group id, a score of 0 or more for each unit where the criterion is one of this package
+   * @throws EspalierError ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED; ERR_INVALID_ARGUMENT for a
+   *   criterion that needs data, without any
    */
   async score(importance: Importance = groupL2(), options: ScoreOptions = {}): Promise<Scores> {
     mustBePrunable(this)

@@ -42,8 +42,19 @@ export const PRUNE = signature(
  * Makes a model smaller in one shot, without training: record, group, score, plan, cut, verify. The model given stays as it
  * is. Expect to lose accuracy: {@link sparsify} is the way to lose none.
  *
- * @throws ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_NOT_FINITE naming the parameter, ERR_VERIFICATION,
- *   ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED naming a method that the cut would break, ERR_ABORTED
+ * @returns the small model in eval mode, to be disposed of by the caller, and what the cut was made of
+ * @throws EspalierError ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_NOT_FINITE naming the parameter,
+ *   ERR_VERIFICATION, ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED naming a method that the cut would break, ERR_TORCH when the model
+ *   doesn't run on the inputs, ERR_ABORTED
+ * @example
+ * ```ts
+ * import { load, prune, Tensor } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * const { small, plan } = await prune(model, { inputs: [Tensor.zeros([1, 3, 8, 8])], budget: { macs: 0.5 } })
+ * console.log(plan.macs) // [ 6932, 3466 ]
+ * await small.save('model-small.pt')
+ * ```
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)

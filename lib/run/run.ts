@@ -33,14 +33,30 @@ let mustBeRun: (value: unknown) => void
 
 /**
  * The main job, step by step: record, group, train under the regularizer, plan, cut, verify, fine-tune. Nothing happens
- * until records are asked for:
- *
- *     const run = new Run(model, options)
- *     for await (const record of run) console.log(record.kind)
- *     await run.result.small.save('small.pt')
+ * until records are asked for.
  *
  * The module given stays as it is: a copy is trained. After an error or an abort `run.model` holds that copy with the
- * weights of its last complete step, or the small module once it was cut. {@link sparsify} is the same in one call.
+ * weights of its last complete step, or the small module once it was cut. {@link sparsify} is the same in one call, and tells
+ * what is thrown.
+ *
+ * @example
+ * ```ts
+ * import { growing, load, Run, sgd, Tensor } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const run = new Run(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data: { train: data.train },
+ *   loss: 'cross-entropy',
+ *   budget: { params: 0.6 },
+ *   regularizer: growing({ target: 'plan', reg: 0, deltaReg: 0.3, updateEvery: 5 }),
+ *   sparse: { epochs: 2, optimizer: sgd({ lr: 0.01 }) },
+ * })
+ * const kinds = new Set<string>()
+ * for await (const event of run) kinds.add(event.kind)
+ * console.log([...kinds].join(', ')) // analysis, batch, epoch, regularizer, plan, cutting, cut
+ * await run.result.small.save('model-small.pt')
+ * ```
  */
 export class Run implements AsyncIterable<RunEvent> {
   readonly #options: SparsifyOptions

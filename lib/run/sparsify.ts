@@ -6,17 +6,27 @@ import { SPARSIFY, type SparsifyOptions, type SparsifyResult } from './types.js'
  * Makes a model smaller while training it: record, group, train under a regularizer that pushes the units that are to go
  * towards zero, cut, verify, fine-tune. The model given stays as it is; dispose the small one when it is no longer needed.
  *
- *     const model = await load('resnet8.pt')
- *     const { small } = await sparsify(model, {
- *       inputs: [x], data: { train, validation }, loss: 'cross-entropy', budget: { macs: 0.5 },
- *       regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
- *       sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
- *       finetune: { epochs: 12, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
- *     })
- *     await small.save('resnet8-small.pt')
+ * @throws EspalierError ERR_BUDGET with the best possible, before any training; ERR_NOTHING_PRUNABLE; ERR_NOT_FINITE naming the
+ *   parameter or the iteration; ERR_VERIFICATION; ERR_UNSUPPORTED naming a method that the cut would break; ERR_CHECKPOINT;
+ *   ERR_WRITE and ERR_READ for its file; ERR_TORCH; ERR_ABORTED; ERR_INVALID_ARGUMENT. Use {@link Run} to keep a run's partial
+ *   work.
+ * @example
+ * ```ts
+ * import { greg1, load, sgd, sparsify, Tensor } from 'espalier'
+ * import { data } from './data.js'
  *
- * @throws ERR_BUDGET with the best possible, before any training; ERR_NOTHING_PRUNABLE; ERR_NOT_FINITE naming the parameter
- *   or the iteration; ERR_VERIFICATION; ERR_ABORTED; ERR_INVALID_ARGUMENT. Use {@link Run} to keep a run's partial work.
+ * const { small, plan } = await sparsify(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data,
+ *   loss: 'cross-entropy',
+ *   budget: { macs: 0.5 },
+ *   regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
+ *   sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
+ *   finetune: { epochs: 5, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
+ * })
+ * console.log(plan.macs) // [ 6932, 3466 ]
+ * await small.save('model-small.pt')
+ * ```
  */
 export async function sparsify(model: ScriptModule, options: SparsifyOptions): Promise<SparsifyResult> {
   SPARSIFY.check(model, options)

@@ -25,10 +25,15 @@ export const DEFINE = signature(
  *
  * @param source methods of the module, `forward` among them
  * @throws EspalierError ERR_INVALID_ARGUMENT when the source is no TorchScript (the compiler's words in `detail`) or a
- * name is not usable
+ *   name is not usable; ERR_DISPOSED
  * @example
- * const model = await define('def forward(self, x: Tensor) -> Tensor:\n  return torch.linear(x, self.fc.weight)',
- *   { parameters: { 'fc.weight': Tensor.zeros([10, 64]) } })
+ * ```ts
+ * import { define, Tensor } from 'espalier'
+ *
+ * const source = 'def forward(self, x: Tensor) -> Tensor:\n  return torch.linear(x, self.fc.weight)'
+ * const model = await define(source, { parameters: { 'fc.weight': Tensor.zeros([10, 64]) } })
+ * console.log(await model.forward(Tensor.zeros([1, 64]))) // Tensor([1, 10], float32, cpu)
+ * ```
  */
 export async function define(source: string, tensors: ModuleTensors = {}): Promise<ScriptModule> {
   DEFINE.check(source, tensors)

@@ -69,8 +69,15 @@ export const LOAD = signature('load', SOURCE, [
  *
  * @param source path of a `.pt` file, or its bytes
  * @throws EspalierError ERR_READ when it can't be read, ERR_MODEL_FILE when it is truncated, damaged or no TorchScript archive;
- * ERR_LIMIT; ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_ABORTED
- * @example const model = await load('resnet8.script.pt')
+ *   ERR_LIMIT; ERR_FROZEN_MODULE; ERR_UNSUPPORTED when it needs operators that LibTorch does not have; ERR_INVALID_ARGUMENT;
+ *   ERR_TORCH when the device is not there; ERR_ABORTED
+ * @example
+ * ```ts
+ * import { load } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * console.log(model) // ScriptModule(6 parameters, eval)
+ * ```
  */
 export async function load(source: string | Uint8Array, options: LoadModelOptions = {}): Promise<ScriptModule> {
   LOAD.check(source, options)

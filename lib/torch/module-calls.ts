@@ -11,6 +11,7 @@ import {
   text,
   thing,
 } from '../base/schema/index.js'
+import type { NativeExtraFiles } from '../libtorch/binding.js'
 import { RUN_ENTRIES, RUN_OPTIONS, SIGNAL_OPTIONS, type SignalOptions } from './abort.js'
 import type { MethodOptions } from './interface.js'
 import { CUT_REQUEST, RECORDING } from './recording.js'
@@ -132,3 +133,11 @@ export const SAVE = signature('ScriptModule.save', ['path', path], ['options', S
 export const TO_BUFFER = signature('ScriptModule.toBuffer', ['options', SAVE_OPTIONS])
 /** @internal */
 export const TRAIN_MODE = signature('ScriptModule.train', ['mode', flag])
+
+/** @internal Extra files as the native part takes them. */
+export function contentsOf(files: SaveOptions['extraFiles']): NativeExtraFiles | undefined {
+  if (files === undefined) return undefined
+  const bytes = (content: string | Uint8Array) =>
+    typeof content === 'string' ? new TextEncoder().encode(content) : content
+  return Object.entries(files).map(([name, content]) => [name, bytes(content)])
+}

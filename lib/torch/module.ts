@@ -2,25 +2,17 @@ import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
 import { shown, thing } from '../base/schema/index.js'
-import type { Device, ModuleHandle, NamedHandle, NativeExtraFiles, TrainEvalRepair } from '../libtorch/binding.js'
+import type { Device, ModuleHandle, TrainEvalRepair } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
-import { parseRecord } from '../record/codec.js'
 import type { CutRequest, InterfaceReport } from '../record/cut-request.js'
 import type { DType } from '../record/record.js'
 import { type RunOptions, type SignalOptions, withSignal } from './abort.js'
-import {
-  type ForwardHook,
-  forwardHook,
-  type GradientHook,
-  gradientHook,
-  type HookRegistration,
-  registration,
-} from './hooks.js'
-import { onDevice } from './inputs.js'
-import { methodCounts, withMethods } from './interface.js'
+import type { ForwardHook, GradientHook, HookRegistration } from './hooks.js'
+import { forwardHook, gradientHook, registration } from './hooks.js'
 import {
   CALL_METHOD,
   CUT,
+  contentsOf,
   FORWARD,
   FORWARD_WITH,
   MODULE_CLONE,
@@ -37,16 +29,11 @@ import {
   TO_BUFFER,
   TRAIN_MODE,
 } from './module-calls.js'
-import { type Recording, recordingHandleOf, wrapRecording } from './recording.js'
-import { handleOf, isDeviceName, type Tensor, wrapOwned } from './tensor.js'
+import { observe, onCpu, record } from './module-graph.js'
+import { NamedTensors } from './named-tensors.js'
+import { type Recording, recordingHandleOf } from './recording.js'
+import { isDeviceName, type Tensor } from './tensor.js'
 import { lift, lower } from './values.js'
-
-function contents(files: SaveOptions['extraFiles']): NativeExtraFiles | undefined {
-  if (files === undefined) return undefined
-  const bytes = (content: string | Uint8Array) =>
-    typeof content === 'string' ? new TextEncoder().encode(content) : content
-  return Object.entries(files).map(([name, content]) => [name, bytes(content)])
-}
 
 /** @internal Set once, by the class below. */
 export let wrapModule: (
@@ -63,10 +50,22 @@ let isModule: (value: unknown) => boolean
  *
  * Work on a module (forward, save, …) happens in the order in which it was asked for, in the train or eval mode that
  * held at that moment.
+ *
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * console.log(model.parameters().get('fc.weight')) // Tensor([5, 4], float32, cpu)
+ * console.log(await model.train().forward(Tensor.zeros([2, 3, 8, 8]))) // Tensor([2, 5], float32, cpu)
+ * const half = await model.eval().to('float16')
+ * await half.save('model-half.pt')
+ * half.dispose()
+ * ```
  */
 export class ScriptModule {
   readonly #handle: ModuleHandle
-  readonly #owned = new Map<string, Tensor>()
+  readonly #tensors = new NamedTensors()
   #disposed = false
 
   /** What {@link load} repaired in a traced model; empty for a scripted one. */
@@ -96,13 +95,13 @@ export class ScriptModule {
    */
   parameters(): Map<string, Tensor> {
     const handle = moduleHandleOf(this)
-    return this.#named(binding().moduleParameters(handle))
+    return this.#tensors.of(binding().moduleParameters(handle))
   }
 
   /** The buffers (running statistics, …) by qualified name; as {@link ScriptModule.parameters}. */
   buffers(): Map<string, Tensor> {
     const handle = moduleHandleOf(this)
-    return this.#named(binding().moduleBuffers(handle))
+    return this.#tensors.of(binding().moduleBuffers(handle))
   }
 
   /** Whether the module is in training mode. */
@@ -165,7 +164,13 @@ export class ScriptModule {
    * aren't called.
    *
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_INVALID_ARGUMENT when there is no such method
-   * @example await policy.callMethod('reset_memory')
+   * @example
+   * ```ts
+   * import { load, Tensor } from 'espalier'
+   *
+   * const policy = await load('policy.pt')
+   * console.log(await policy.callMethod('value', [Tensor.zeros([1, 6])])) // Tensor([1, 1], float32, cpu)
+   * ```
    */
   async callMethod(
     method: string,
@@ -187,8 +192,16 @@ export class ScriptModule {
    *
    * @param name qualified name of a submodule, as in `layer1.0.conv1`; `''` for the module itself
    * @throws EspalierError ERR_INVALID_ARGUMENT for a name that is none. `forward` throws ERR_UNSUPPORTED when it never calls
-   * that submodule
-   * @example module.registerForwardHook('layer1', (output) => { activations.push(keep(output as Tensor)) })
+   *   that submodule
+   * @example
+   * ```ts
+   * import { load, Tensor } from 'espalier'
+   *
+   * const model = await load('model.pt')
+   * const hook = model.registerForwardHook('conv', (output) => console.log(output)) // Tensor([1, 4, 8, 8], float32, cpu)
+   * await model.forward(Tensor.zeros([1, 3, 8, 8]))
+   * hook.remove()
+   * ```
    */
   registerForwardHook(name: string, hook: ForwardHook): HookRegistration {
     return registration(binding().moduleRegisterHook(moduleHandleOf(this), name, 'forward', forwardHook(hook)))
@@ -197,7 +210,19 @@ export class ScriptModule {
   /**
    * Calls `hook` with the gradient of a submodule's output in every backward pass through a `forward` that was started after
    * this; what it returns, of the same shape, dtype and device, takes the gradient's place. Of an output of several tensors
-   * each has a call, with its number. See {@link Tensor.registerHook} and {@link ScriptModule.registerForwardHook}.
+   * each has a call, with its number. See {@link Tensor.registerHook}.
+   *
+   * @throws EspalierError as {@link ScriptModule.registerForwardHook}
+   * @example
+   * ```ts
+   * import { load, Tensor } from 'espalier'
+   * import { crossEntropy } from 'espalier/torch'
+   *
+   * const model = (await load('model.pt')).train()
+   * model.registerBackwardHook('conv', (gradient) => console.log(gradient.shape)) // [ 2, 4, 8, 8 ]
+   * const logits = (await model.forward(Tensor.zeros([2, 3, 8, 8]))) as Tensor
+   * await (await crossEntropy(logits, Tensor.zeros([2], { dtype: 'int64' }))).backward()
+   * ```
    */
   registerBackwardHook(name: string, hook: GradientHook): HookRegistration {
     return registration(binding().moduleRegisterHook(moduleHandleOf(this), name, 'backward', gradientHook(hook)))
@@ -247,23 +272,19 @@ export class ScriptModule {
    * used again when a cut is verified: dispose of them after it.
    *
    * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
+   * @example
+   * ```ts
+   * import { load, Tensor } from 'espalier'
+   *
+   * using recording = await (await load('model.pt')).record([Tensor.zeros([1, 3, 8, 8])])
+   * console.log(recording.record.ops[0]!.name, recording.record.ops[0]!.scope) // aten::conv2d conv
+   * ```
    */
   async record(inputs: readonly ModuleInput[], options: RecordOptions = {}): Promise<Recording> {
     RECORD.check(inputs, options)
-    const { execute = false, methods = {} } = options
-    if (this.device !== 'cpu') {
-      const copy = await this.to('cpu', { signal: options.signal })
-      const moved = Object.entries(methods).map(([name, given]) => [name, onDevice(given, 'cpu')])
-      const there = { ...options, methods: Object.fromEntries(moved) }
-      return copy.record(onDevice(inputs, 'cpu'), there).finally(() => copy.dispose())
-    }
-    const all = withMethods(inputs, methods).map(lower)
-    const counts = methodCounts(methods)
-    const { record, forwardOps, handle } = await withSignal(options, (job) =>
-      binding().moduleRecord(moduleHandleOf(this), all, { ...job, execute, methods: counts }),
-    )
-    const parsed = parseRecord(record)
-    return wrapRecording(counts.length > 0 ? { ...parsed, forwardOps } : parsed, handle, methods)
+    if (this.device === 'cpu') return record(moduleHandleOf(this), inputs, options)
+    const copy = await this.to('cpu', { signal: options.signal })
+    return copy.record(...onCpu(inputs, options)).finally(() => copy.dispose())
   }
 
   /**
@@ -282,18 +303,7 @@ export class ScriptModule {
     options: SignalOptions = {},
   ): Promise<(Observation | null)[]> {
     OBSERVE.check(recording, inputs, places, options)
-    const seen = await withSignal(options, (job) =>
-      binding().moduleObserve(moduleHandleOf(this), recordingHandleOf(recording), inputs.map(lower), places, job),
-    )
-    return seen.map((one) => {
-      if (one === null) return null
-      const [mean, spread] = [one.mean, one.spread].map((handle) => {
-        const data = binding().tensorData(handle) as Float64Array
-        binding().tensorDispose(handle)
-        return data
-      }) as [Float64Array, Float64Array]
-      return { mean, spread }
-    })
+    return observe(moduleHandleOf(this), recording, inputs, places, options)
   }
 
   /**
@@ -325,14 +335,14 @@ export class ScriptModule {
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     SAVE.check(path, options)
-    const files = contents(options.extraFiles)
+    const files = contentsOf(options.extraFiles)
     await withSignal(options, (job) => binding().moduleSave(moduleHandleOf(this), resolve(path), files, job))
   }
 
   /** The bytes that {@link ScriptModule.save} writes. */
   async toBuffer(options: SaveOptions = {}): Promise<Uint8Array> {
     TO_BUFFER.check(options)
-    const files = contents(options.extraFiles)
+    const files = contentsOf(options.extraFiles)
     return withSignal(options, (job) => binding().moduleBytes(moduleHandleOf(this), files, job))
   }
 
@@ -340,7 +350,13 @@ export class ScriptModule {
    * What the module's file holds beside it, by name (`_extra_files` of `torch.jit.save`): labels, metadata. It stays with the
    * module through `clone`, `to`, `cut` and `save`.
    *
-   * @example const names = JSON.parse(Buffer.from(model.extraFiles.get('config.txt')!).toString()).names
+   * @example
+   * ```ts
+   * import { load } from 'espalier'
+   *
+   * const labels = (await load('labelled.pt')).extraFiles.get('labels.txt')!
+   * console.log(Buffer.from(labels).toString().trim().split('\n')) // [ 'cat', 'dog' ]
+   * ```
    */
   get extraFiles(): Map<string, Uint8Array> {
     return new Map(binding().moduleExtraFiles(moduleHandleOf(this)))
@@ -351,7 +367,7 @@ export class ScriptModule {
     const handle = moduleHandleOf(this)
     if (this.#disposed) return
     this.#disposed = true
-    for (const tensor of this.#owned.values()) tensor.dispose()
+    this.#tensors.dispose()
     binding().moduleDispose(handle)
   }
 
@@ -372,24 +388,6 @@ export class ScriptModule {
   [inspect.custom](): string {
     moduleHandleOf(this)
     return this.toString()
-  }
-
-  /** One Tensor object for all names of a tensor, the same at every call unless it was disposed of, or assigned anew. */
-  #named(entries: readonly NamedHandle[]): Map<string, Tensor> {
-    const named = new Map<string, Tensor>()
-    for (const { names, tensor: handle } of entries) {
-      const [first] = names as [string, ...string[]]
-      let tensor = this.#owned.get(first)
-      const held = tensor !== undefined && !tensor.disposed && binding().tensorSame(handleOf(tensor), handle)
-      if (tensor === undefined || !held) {
-        tensor = wrapOwned(handle)
-        this.#owned.set(first, tensor)
-      } else {
-        binding().tensorDispose(handle)
-      }
-      for (const name of names) named.set(name, tensor)
-    }
-    return named
   }
 }
 

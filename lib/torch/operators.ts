@@ -48,9 +48,18 @@ export const RUN = signature(
 /**
  * Runs one operator of LibTorch at once, on the JavaScript thread: for small work. Autograd follows it unless `noGrad`.
  *
+ * @param op name with overload, as in LibTorch's native_functions.yaml
+ * @param args in the schema's order, keyword-only ones included; what is left out or undefined gets its default
  * @throws EspalierError ERR_INVALID_ARGUMENT for an unknown operator and for arguments that don't fit its schema (the
- * schema is in `detail`); ERR_DISPOSED; ERR_TORCH
- * @example const sum = call('aten::add.Tensor', [a, b]) as Tensor
+ *   schema is in `detail`); ERR_DISPOSED; ERR_TORCH
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { call } from 'espalier/torch'
+ *
+ * const both = call('aten::cat', [[Tensor.zeros([2, 3]), Tensor.zeros([1, 3])], 0]) as Tensor
+ * console.log(both.shape) // [ 3, 3 ]
+ * ```
  */
 export function call(
   op: string,
@@ -73,10 +82,15 @@ export function call(
  *
  * @throws EspalierError as {@link call}, and ERR_ABORTED
  * @example
- * const [norm] = await run([
- *   { op: 'aten::square', args: [weight] },
- *   { op: 'aten::sum.dim_IntList', args: [{ result: 0 }, [1, 2, 3]] },
- * ], { returns: [1] })
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { run } from 'espalier/torch'
+ *
+ * const square = { op: 'aten::square', args: [Tensor.from([3, 4], [2])] }
+ * const sum = { op: 'aten::sum', args: [{ result: 0 }] }
+ * const [total] = await run([square, sum], { returns: [1] })
+ * console.log((total as Tensor).item()) // 25
+ * ```
  */
 export async function run(program: readonly OpCall[], options: ProgramOptions = {}): Promise<OpResult[]> {
   RUN.check(program, options)

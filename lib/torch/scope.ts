@@ -17,11 +17,15 @@ const current = new AsyncLocalStorage<Scope>()
  * that it returns, also inside arrays, plain objects, Maps and Sets, and those given to {@link keep}. Returned tensors
  * belong to the enclosing scope, if any. When `fn` throws, all are disposed of.
  *
+ * @returns what `fn` returns
+ * @throws EspalierError ERR_INVALID_ARGUMENT when `fn` is no function; what `fn` throws
  * @example
- * const accuracy = await scope(async () => {
- *   const logits = await model.forward(images)
- *   return call('aten::eq.Tensor', [argmax(logits, 1), labels])
- * })
+ * ```ts
+ * import { scope, Tensor } from 'espalier'
+ *
+ * const numbers = scope(() => Tensor.from([1, 2, 3], [3]).mul(2).add(1).data())
+ * console.log(numbers) // Float32Array(3) [ 3, 5, 7 ]
+ * ```
  */
 export function scope<T>(fn: () => Promise<T>): Promise<T>
 export function scope<T>(fn: () => T): T
@@ -53,7 +57,21 @@ export function scope<T>(fn: () => T | Promise<T>): T | Promise<T> {
   )
 }
 
-/** Takes a tensor out of its scope: it lives until it is disposed of or garbage collected. Returns it. */
+/**
+ * Takes a tensor out of its scope: it lives until it is disposed of or garbage collected. Returns it.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for anything but a Tensor
+ * @example
+ * ```ts
+ * import { keep, scope, Tensor } from 'espalier'
+ *
+ * const kept: Tensor[] = []
+ * scope(() => {
+ *   kept.push(keep(Tensor.zeros([2])))
+ * })
+ * console.log(kept) // [ Tensor([2], float32, cpu) ]
+ * ```
+ */
 export function keep<T extends Tensor>(tensor: T): T {
   if (!(tensor instanceof Tensor)) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `keep: 'tensor' must be a Tensor, not ${shown(tensor)}`)

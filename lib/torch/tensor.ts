@@ -41,6 +41,18 @@ let isTensor: (value: unknown) => boolean
  * {@link scope}; garbage collection is only the net.
  *
  * Every method throws ERR_DISPOSED after `dispose()`.
+ *
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ *
+ * const weight = Tensor.from([1, 2, 3], [3], { requiresGrad: true })
+ * const loss = weight.mul(weight).mul(Tensor.from([1, 0, 2], [3]))
+ * await loss.backward({ gradient: Tensor.full([3], 1) })
+ * console.log(weight.grad!.data()) // Float32Array(3) [ 2, 0, 12 ]
+ * console.log(weight.to('cpu').isSame(weight)) // true
+ * weight.dispose()
+ * ```
  */
 export class Tensor {
   readonly #handle: TensorHandle
@@ -70,7 +82,13 @@ export class Tensor {
    * @param data as many elements as the shape has; integers in range for integer dtypes, 0 or 1 for `bool`
    * @param shape sizes, integers >= 0; `[]` for a scalar
    * @throws EspalierError ERR_INVALID_ARGUMENT
-   * @example Tensor.from([1, 2, 3, 4], [2, 2], { requiresGrad: true })
+   * @example
+   * ```ts
+   * import { Tensor } from 'espalier'
+   *
+   * console.log(Tensor.from([1, 2, 3, 4], [2, 2])) // Tensor([2, 2], float32, cpu)
+   * console.log(Tensor.from(BigInt64Array.of(7n, 8n), [2])) // Tensor([2], int64, cpu)
+   * ```
    */
   static from(
     data: TypedArray | readonly number[] | readonly bigint[],
@@ -83,7 +101,18 @@ export class Tensor {
     return wrapTensor(binding().tensorFrom(elements, shape, dtype, device, requiresGrad))
   }
 
-  /** Zeros. See {@link Tensor.full}. */
+  /**
+   * Zeros, of `float32` unless `options.dtype` says otherwise.
+   *
+   * @param shape sizes, integers >= 0; `[]` for a scalar
+   * @throws EspalierError ERR_INVALID_ARGUMENT
+   * @example
+   * ```ts
+   * import { Tensor } from 'espalier'
+   *
+   * console.log(Tensor.zeros([1, 3, 8, 8])) // Tensor([1, 3, 8, 8], float32, cpu)
+   * ```
+   */
   static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
     return Tensor.full(shape, 0, options)
   }
@@ -253,7 +282,17 @@ export class Tensor {
    * the gradient: `keep` them. The backward pass waits for it; what it throws rejects `backward()`.
    *
    * @throws EspalierError ERR_INVALID_ARGUMENT when the tensor doesn't require grad
-   * @example const hook = weight.registerHook((gradient) => call('aten::clamp', [gradient, -1, 1]) as Tensor)
+   * @example
+   * ```ts
+   * import { Tensor } from 'espalier'
+   * import { call } from 'espalier/torch'
+   *
+   * const weight = Tensor.from([3], [1], { requiresGrad: true })
+   * const hook = weight.registerHook((gradient) => call('aten::clamp', [gradient, -1, 1]) as Tensor)
+   * await weight.mul(weight).backward()
+   * console.log(weight.grad!.item()) // 1
+   * hook.remove()
+   * ```
    */
   registerHook(hook: GradientHook): HookRegistration {
     return registration(binding().tensorRegisterHook(handleOf(this), gradientHook(hook)))

@@ -48,7 +48,17 @@ export const EVALUATE = signature(
 /**
  * Loss and accuracy over a dataset, in eval mode and without gradients. The module's mode is as before afterwards.
  *
- * @throws ERR_ABORTED; ERR_INVALID_ARGUMENT, also when targets don't fit the output
+ * @returns the loss as a mean over the examples, `accuracy` in 0..1 where the targets are classes
+ * @throws EspalierError ERR_ABORTED; ERR_INVALID_ARGUMENT, also when targets don't fit the output; ERR_TORCH when the model
+ *   doesn't run on the inputs
+ * @example
+ * ```ts
+ * import { evaluate, load } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const { loss, accuracy } = await evaluate(await load('model.pt'), data.validation, { loss: 'cross-entropy' })
+ * console.log(loss > 0, accuracy! >= 0 && accuracy! <= 1) // true true
+ * ```
  */
 export async function evaluate(model: ScriptModule, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   EVALUATE.check(model, dataset, options)

@@ -127,13 +127,27 @@ export function largestStepping(options: TrainOptions): Stepping {
 }
 
 /**
- * Trains a module in place, step by step as the records are asked for: `for await (const record of train(model, options))`.
+ * Trains a module in place, step by step as the records are asked for: nothing happens without the loop over them.
  *
  * Between two records, and after an error or an abort, the weights are those of the last complete step; the module's mode
  * is restored and the gradients are dropped.
  *
- * @throws ERR_NOT_FINITE for a NaN or infinite loss or gradient, naming the iteration, before the step that it would spoil;
- *   ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range
+ * @throws EspalierError ERR_NOT_FINITE for a NaN or infinite loss or gradient, naming the iteration, before the step that it
+ *   would spoil; ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range; ERR_TORCH when the
+ *   model doesn't run on the data
+ * @example
+ * ```ts
+ * import { load, lr, sgd, train } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const model = await load('model.pt')
+ * const phase = { epochs: 2, batchSize: 16, optimizer: sgd({ lr: 0.1, momentum: 0.9 }), schedule: lr.cosine() }
+ * for await (const event of train(model, { ...phase, data, loss: 'cross-entropy' })) {
+ *   if (event.kind === 'epoch') console.log(`epoch ${event.epoch} of ${event.epochs}, step ${event.iteration}`)
+ * }
+ * // epoch 1 of 2, step 3
+ * // epoch 2 of 2, step 6
+ * ```
  */
 export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   TRAIN.check(model, options)

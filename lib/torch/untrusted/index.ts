@@ -67,8 +67,15 @@ export const LOAD_UNTRUSTED = signature('loadUntrusted', SOURCE, [
  *
  * @param source path of a `.pt` file, or its bytes
  * @throws EspalierError as {@link load} and `record`; ERR_LIMIT when its time is over; ERR_MODEL_FILE when its process ends
- * without an answer, as for want of memory; ERR_UNSUPPORTED where the platform has no such process
- * @example const { record } = await loadUntrusted('stranger.pt', { inputs: [x] })
+ *   without an answer, as for want of memory; ERR_UNSUPPORTED where the platform has no such process
+ * @example
+ * ```ts
+ * import { loadUntrusted, Tensor } from 'espalier'
+ * import { analyse } from 'espalier/analysis'
+ *
+ * const { record } = await loadUntrusted('model.pt', { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(analyse(record!).groups.length) // 1
+ * ```
  */
 export async function loadUntrusted(
   source: string | Uint8Array,

@@ -1,0 +1,92 @@
+/** What the doc comments of lib/ show: their `@example` blocks, and the public names that they stand on. */
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ENTRIES = ['lib/index.ts', 'lib/torch/index.ts', 'lib/analysis.ts'].map((path) => ROOT + path)
+
+/** An `@example` of a doc comment, as a program. */
+export interface Example {
+  /** What it stands on: `load`, `Tensor.from`. */
+  name: string
+  code: string
+}
+
+/** Source files as the compiler sees them, with the options of the project: `espalier` is lib/. */
+export function programOf(paths: readonly string[]): ts.Program {
+  const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} }
+  const { options } = ts.getParsedCommandLineOfConfigFile(`${ROOT}tsconfig.json`, {}, host)!
+  const program = ts.createProgram([...ENTRIES, ...paths], options)
+  // Gives every node its parent.
+  program.getTypeChecker()
+  return program
+}
+
+/** `Tensor.from` of a declaration, `load` of a function; undefined for what has no name. */
+export function pathOf(node: ts.Node): string | undefined {
+  const own = node as ts.NamedDeclaration
+  if (ts.isVariableStatement(node)) return pathOf(node.declarationList.declarations[0]!)
+  if (own.name === undefined || !ts.isIdentifier(own.name)) return undefined
+  const { parent } = node
+  const owner = ts.isClassLike(parent) || ts.isInterfaceDeclaration(parent) ? pathOf(parent) : undefined
+  // The functions of a table, `lr.cosine`, are called by the name of the table.
+  const table = ts.isObjectLiteralExpression(parent) ? ts.findAncestor(parent, ts.isVariableDeclaration) : undefined
+  const prefix = owner ?? (table && pathOf(table))
+  return prefix === undefined ? own.name.text : `${prefix}.${own.name.text}`
+}
+
+/** Every `@example` in lib/, whatever it stands on. */
+export function examplesOf(program: ts.Program): Example[] {
+  const found: Example[] = []
+  const visit = (node: ts.Node) => {
+    for (const tag of ts.getJSDocTags(node).filter(({ tagName }) => tagName.text === 'example')) {
+      // Of a declaration in a statement both would give it.
+      if (tag.parent.parent !== node) continue
+      const text = ts.getTextOfJSDocComment(tag.comment) ?? ''
+      found.push({ name: pathOf(node) ?? node.getSourceFile().fileName, code: unfenced(text) })
+    }
+    ts.forEachChild(node, visit)
+  }
+  for (const file of program.getSourceFiles()) if (file.fileName.startsWith(`${ROOT}lib/`)) visit(file)
+  return found
+}
+
+function unfenced(text: string): string {
+  return /^```ts\n([\s\S]*)\n```$/.exec(text.trim())?.[1] ?? text.trim()
+}
+
+/** Public functions, classes and tables of functions by name, and the methods of public classes, interfaces and tables by owner. */
+export interface Face {
+  names: ReadonlySet<string>
+  methods: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+export function faceOf(program: ts.Program): Face {
+  const checker = program.getTypeChecker()
+  const names = new Set<string>()
+  const methods = new Map<string, Set<string>>()
+  const callable = (symbol: ts.Symbol) => {
+    const { valueDeclaration: declaration } = symbol
+    if (declaration === undefined || symbol.name.startsWith('__')) return false
+    if (symbol.getJsDocTags().some(({ name }) => name === 'internal')) return false
+    if (ts.getCombinedModifierFlags(declaration as ts.Declaration) & ts.ModifierFlags.Private) return false
+    if (symbol.flags & ts.SymbolFlags.Accessor) return false
+    const isMethod = symbol.flags & (ts.SymbolFlags.Method | ts.SymbolFlags.Function)
+    const isTable = ts.isShorthandPropertyAssignment(declaration) || ts.isVariableDeclaration(declaration)
+    if (!isMethod && !isTable) return false
+    return checker.getTypeOfSymbol(symbol).getCallSignatures().length > 0
+  }
+  const exported = ENTRIES.flatMap((entry) =>
+    checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!),
+  )
+  for (const each of exported) {
+    const symbol = each.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(each) : each
+    const members = [...(symbol.members?.values() ?? []), ...(symbol.exports?.values() ?? [])]
+    if (symbol.flags & ts.SymbolFlags.Variable) members.push(...checker.getTypeOfSymbol(symbol).getProperties())
+    const own = members.filter(callable).map(({ name }) => name)
+    if (own.length > 0) methods.set(symbol.name, new Set(own))
+    const isTable = symbol.flags & ts.SymbolFlags.Variable && own.length > 0
+    if (callable(symbol) || symbol.flags & ts.SymbolFlags.Class || isTable) names.add(symbol.name)
+  }
+  return { names, methods }
+}

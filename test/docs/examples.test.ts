@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { afterAll, describe, expect, it } from 'vitest'
+import { examplesOf, programOf, ROOT } from './docstrings.js'
+import { referredTo } from './mentions.js'
+
+// The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
+const folder = mkdtempSync(join(tmpdir(), 'espalier-examples-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+mkdirSync(join(folder, 'node_modules'))
+symlinkSync(ROOT, join(folder, 'node_modules/espalier'), 'dir')
+writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+const MODELS = { 'model.pt': 'small.script.pt', 'policy.pt': 'policy.script.pt', 'labelled.pt': 'extra.script.pt' }
+for (const [name, fixture] of Object.entries(MODELS)) {
+  copyFileSync(join(ROOT, 'test/fixtures/models', fixture), join(folder, name))
+}
+
+const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
+function place(name: string, code: string): void {
+  writeFileSync(join(folder, `${name}.ts`), code)
+  writeFileSync(join(folder, `${name}.js`), ts.transpileModule(code, { compilerOptions }).outputText)
+}
+
+place('data', readFileSync(join(ROOT, 'test/docs/folder/data.ts'), 'utf8'))
+const examples = examplesOf(programOf([])).map((example, i) => ({ ...example, file: `example-${i}` }))
+for (const { file, code } of examples) place(file, code)
+const pathOfExample = (file: string) => join(folder, `${file}.ts`)
+
+const program = programOf(examples.map(({ file }) => pathOfExample(file)))
+const checker = program.getTypeChecker()
+
+/** What an example says that it prints: the comment behind a `console.log`, or the lines of comments below it and its loop. */
+function promised(code: string): string[] {
+  const lines = code.split('\n').map((line) => line.trim())
+  return lines.flatMap((line, i) => {
+    if (!line.includes('console.log(')) return []
+    const behind = /\) \/\/ (.*)$/.exec(line)
+    if (behind) return [behind[1]!]
+    const below = lines.slice(i + 1).filter((next) => next !== '}')
+    const end = below.findIndex((next) => !next.startsWith('//'))
+    return below.slice(0, end < 0 ? undefined : end).map((next) => next.replace(/^\/\/ ?/, ''))
+  })
+}
+
+describe('the example of', () => {
+  it.each(examples.map((example) => [example.name, example] as const))('%s', (name, { code, file }) => {
+    const source = program.getSourceFile(pathOfExample(file))!
+    const faults = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+    expect(faults.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+    const uses = [...referredTo(checker, source)].filter((path) => path === name || path.startsWith(`${name}.`))
+    expect(uses, 'what it is an example of').not.toEqual([])
+
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, `${file}.js`)], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+    })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const printed = stdout.split('\n').map((line) => line.trimEnd())
+    expect(printed.slice(0, -1)).toEqual(promised(code))
+    if (code.includes('console.log')) expect(printed.length).toBeGreaterThan(1)
+  })
+})

@@ -1,0 +1,95 @@
+/** Which public functions, classes and methods the guides speak of. */
+import { readdirSync, readFileSync } from 'node:fs'
+import ts from 'typescript'
+import { type Face, pathOf, ROOT } from './docstrings.js'
+
+/** The pages that a reader is sent to; docs/operators.md is a list that is made from the code. */
+const PAGES = [
+  'README.md',
+  ...readdirSync(`${ROOT}docs`)
+    .filter((name) => name.endsWith('.md') && name !== 'operators.md')
+    .map((name) => `docs/${name}`),
+]
+export const PROGRAMS = readdirSync(`${ROOT}examples`)
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => `${ROOT}examples/${name}`)
+
+/** The code of a page: blocks of TypeScript, and what stands between backticks in its text. */
+function codeOf(page: string): { blocks: string[]; pieces: string[] } {
+  const text = readFileSync(ROOT + page, 'utf8')
+  const block = /^ *```(\w*)\n([\s\S]*?)^ *```/gm
+  const blocks = [...text.matchAll(block)].filter(([, language]) => language === 'ts').map(([, , code]) => code!)
+  return { blocks, pieces: [...text.replace(block, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code!) }
+}
+
+/** What a program refers to, by declaration: `Prunable.plan`, `sgd`. */
+export function referredTo(checker: ts.TypeChecker, file: ts.SourceFile): Set<string> {
+  const found = new Set<string>()
+  const visit = (node: ts.Node) => {
+    if (ts.isIdentifier(node) && !ts.isImportSpecifier(node.parent)) {
+      const symbol = checker.getSymbolAtLocation(node)
+      const known = symbol && symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+      for (const declaration of known?.declarations ?? []) {
+        const path = declaration.getSourceFile() === file ? undefined : pathOf(declaration)
+        if (path !== undefined) found.add(path)
+      }
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return found
+}
+
+/** The types that variables and parameters of a name have in programs: `model` is a ScriptModule. */
+export function typesByName(checker: ts.TypeChecker, files: readonly ts.SourceFile[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  const visit = (node: ts.Node) => {
+    const isVariable = ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isBindingElement(node)
+    if (isVariable && ts.isIdentifier(node.name)) {
+      const type = checker.getTypeAtLocation(node).getSymbol()?.name
+      if (type !== undefined) found.set(node.name.text, (found.get(node.name.text) ?? new Set()).add(type))
+    }
+    ts.forEachChild(node, visit)
+  }
+  for (const file of files) visit(file)
+  return found
+}
+
+/**
+ * The public functions, classes and methods that the pages name. `x.step()` is a method of what an `x` is in the programs, or
+ * else of everything that has one; `step()` alone is the function of that name, or else, in a sentence, such a method.
+ */
+export function mentioned(face: Face, types: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
+  const found = new Set<string>()
+  const methodsOf = (receiver: string | undefined, method: string) => {
+    const known = receiver === undefined ? undefined : face.names.has(receiver) ? [receiver] : types.get(receiver)
+    for (const owner of known ?? face.methods.keys()) {
+      if (face.methods.get(owner)?.has(method)) found.add(`${owner}.${method}`)
+    }
+  }
+  const visit = (node: ts.Node, inText: boolean) => {
+    if (ts.isCallExpression(node)) {
+      const { expression: callee } = node
+      if (ts.isPropertyAccessExpression(callee)) {
+        const receiver = ts.isIdentifier(callee.expression) ? callee.expression.text : undefined
+        methodsOf(receiver, callee.name.text)
+      } else if (inText && ts.isIdentifier(callee) && !face.names.has(callee.text)) methodsOf(undefined, callee.text)
+    }
+    if (ts.isIdentifier(node) && face.names.has(node.text) && isValue(node)) found.add(node.text)
+    ts.forEachChild(node, (child) => visit(child, inText))
+  }
+  const read = (code: string, inText: boolean) =>
+    visit(ts.createSourceFile('piece.ts', code, ts.ScriptTarget.Latest, true), inText)
+  for (const { blocks, pieces } of PAGES.map(codeOf)) {
+    for (const code of blocks) read(code, false)
+    for (const code of pieces) read(code, true)
+  }
+  return found
+}
+
+/** Not the name of a property, an option or a variable. */
+function isValue({ parent, ...node }: ts.Identifier): boolean {
+  const named = parent as ts.Node & { name?: ts.Node }
+  const isName = named.name !== undefined && named.name.pos === node.pos
+  return !isName || ts.isImportSpecifier(parent)
+}

@@ -73,7 +73,9 @@ const room = (/** @type {string} */ file) => /** @type {string} */ (file.split('
  * @param {(file: string, target: string) => string | undefined} resolved relative to the root; undefined: not of this tree
  */
 function faultsOf(root, arrows, imports, resolved) {
-  const files = readdirSync(at(root), { recursive: true, encoding: 'utf8' }).filter((name) => /\.(ts|h|cc|cu|cuh)$/.test(name))
+  const files = readdirSync(at(root), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.(ts|h|cc|cu|cuh)$/.test(name),
+  )
   return files.flatMap((file) => {
     const own = room(file)
     if (arrows[own] === undefined) return [`${root}/${file}: its folder has no row in scripts/checks/arrows.mjs`]

@@ -40,6 +40,17 @@ export interface EspalierErrorOptions {
 
 /**
  * The one error class of the package; native code constructs it too. `code` is stable API, `message` is for people.
+ *
+ * @example
+ * ```ts
+ * import { EspalierError, load } from 'espalier'
+ *
+ * try {
+ *   await load('no-such-file.pt')
+ * } catch (error) {
+ *   if (error instanceof EspalierError) console.log(error.code) // ERR_READ
+ * }
+ * ```
  */
 export class EspalierError extends Error {
   override readonly name = 'EspalierError'

@@ -31,6 +31,17 @@ let mustBeRandom: (value: unknown) => void
 /**
  * A seeded generator (sfc32 by C. Doty-Humphrey, seeded through splitmix32): the same seed gives the same numbers on every
  * machine. Not for cryptography.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for a seed, a state or bounds that are none
+ * @example
+ * ```ts
+ * import { Random } from 'espalier'
+ *
+ * const random = new Random(1)
+ * console.log(random.integer(0, 9), random.shuffle([1, 2, 3, 4])) // 5 [ 1, 2, 4, 3 ]
+ * const again = new Random(random.state)
+ * console.log(again.uniform() === random.uniform()) // true
+ * ```
  */
 export class Random {
   #a = 0

@@ -83,9 +83,29 @@ const CONSTANT = 1e-6
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
  * approximation. Consumers are linear layers and ungrouped convolutions; under a weight norm their scale is put right, too,
  * since the cut makes their rows shorter. Others are left as they are, and named in `uncompensated`, as are those that would
- * need a new bias where methods beside `forward` were cut along.
+ * need a new bias where methods beside `forward` were cut along. {@link Prunable.compensate} is the same in a line.
  *
  * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
+ * @example
+ * ```ts
+ * import { batches, groupL2, load, Tensor } from 'espalier'
+ * import { analyse, compensate, cutAndVerify, importanceContext, makePlan } from 'espalier/analysis'
+ * import { data } from './data.js'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const recording = await model.record(inputs)
+ * const analysis = analyse(recording.record)
+ * const scores = await groupL2()(importanceContext({ model, groups: analysis }))
+ * const plan = makePlan(analysis, scores, { ratio: 0.5 })
+ * const cut = await cutAndVerify(model, recording, analysis, plan, inputs)
+ * async function* calibration() {
+ *   for await (const batch of batches(data.train)) yield batch.inputs
+ * }
+ * const job = { model, small: cut.small, recording, analysis, plan, inputs, data: calibration() }
+ * const { small, compensations } = await compensate(job)
+ * console.log(compensations.map(({ weight, into }) => `${weight}: ${into}`)) // [ 'fc.weight: bias' ]
+ * await small.save('model-small.pt')
+ * ```
  */
 export async function compensate(
   job: CompensationJob,

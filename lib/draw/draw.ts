@@ -33,7 +33,15 @@ export const DRAW = signature(
  * that hand a value on within one group share a box.
  *
  * @returns the text of a file that needs nothing else
- * @throws EspalierError `ERR_INVALID_ARGUMENT` for another format
+ * @throws EspalierError ERR_INVALID_ARGUMENT for another format
+ * @example
+ * ```ts
+ * import { writeFile } from 'node:fs/promises'
+ * import { draw, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * await writeFile('model.html', draw(analysis, { format: 'html', title: 'my model' }))
+ * ```
  */
 export function draw(analysis: Analysis, options: DrawOptions = {}): string {
   DRAW.check(analysis, options)

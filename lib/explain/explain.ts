@@ -69,7 +69,17 @@ export const EXPLAIN = signature(
  * Explains what ties a dimension of a parameter to others, or what freezes it: the chain of operators, in words and as data.
  *
  * @returns one explanation for each dimension asked about; of a group, that of its first member
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when there is no such parameter, dimension, scope or group
+ * @throws EspalierError ERR_INVALID_ARGUMENT when there is no such parameter, dimension, scope or group
+ * @example
+ * ```ts
+ * import { explain, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const [explanation] = explain(analysis, { parameter: 'fc.weight', dim: 0 })
+ * console.log(explanation!.text)
+ * // fc.weight[0], 5 wide, stays: model output
+ * //   by aten::linear (fc): model output
+ * ```
  */
 export function explain(analysis: Analysis, question: Question): Explanation[] {
   EXPLAIN.check(analysis, question)

@@ -21,7 +21,20 @@ export const IMPORTANCE_CONTEXT = signature('importanceContext', [
   object<ScoredParts>({ model: OWNER, groups: ANALYSIS, observe: maybe(func<Observe>()), signal: maybe(signal) }),
 ])
 
-/** What every criterion is given, whoever asks it: with the weights as they are now. */
+/**
+ * What every criterion is given, whoever asks it: with the weights as they are now.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { groupL2, load, Prunable, Tensor } from 'espalier'
+ * import { importanceContext } from 'espalier/analysis'
+ *
+ * const { model, analysis: groups } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const scores = await groupL2()(importanceContext({ model, groups }))
+ * console.log(scores.get(0)!.length) // 4
+ * ```
+ */
 export function importanceContext(options: ScoredParts): ImportanceContext {
   IMPORTANCE_CONTEXT.check(options)
   const { model, observe = withoutData, ...rest } = options

@@ -56,7 +56,15 @@ export const LOAD_LIBTORCH = signature('loadLibtorch', [
  * Loads LibTorch now, from a folder that you name or in the usual order, and says which one it is. Without this call the
  * first tensor or model does it.
  *
- * @throws EspalierError as `resolveLibtorch`, and ERR_NO_PREBUILD, ERR_LIBTORCH_LOAD, ERR_INVALID_ARGUMENT
+ * @throws EspalierError ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INVALID, ERR_LIBTORCH_VERSION, ERR_LIBTORCH_LOAD, ERR_NO_PREBUILD;
+ *   ERR_INVALID_ARGUMENT when another LibTorch than the one named is loaded already
+ * @example
+ * ```ts
+ * import { loadLibtorch } from 'espalier'
+ *
+ * const { root, version, source } = loadLibtorch()
+ * console.log([root, version, source].every((text) => text.length > 0)) // true
+ * ```
  */
 export function loadLibtorch(options: LoadOptions = {}): Libtorch {
   LOAD_LIBTORCH.check(options)

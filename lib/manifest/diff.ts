@@ -26,7 +26,22 @@ export interface ManifestDiff {
 /** @internal */
 export const DIFF_MANIFESTS = signature('diffManifests', ['first', MANIFEST], ['second', MANIFEST])
 
-/** What two cuts keep differently. A dimension that one of them leaves whole is kept entirely by it. */
+/**
+ * What two cuts keep differently. A dimension that one of them leaves whole is kept entirely by it.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for what is no manifest
+ * @example
+ * ```ts
+ * import { diffManifests, load, makeManifest, prune, Tensor } from 'espalier'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const half = makeManifest(await prune(model, { inputs, ratio: 0.5 }))
+ * const most = makeManifest(await prune(model, { inputs, ratio: 0.75 }))
+ * const { params, dimensions } = diffManifests(half, most)
+ * console.log(params, dimensions[0])
+ * // [ 75, 40 ] { name: 'conv.weight', dim: 0, onlyFirst: [ 2 ], onlySecond: [] }
+ * ```
+ */
 export function diffManifests(first: Manifest, second: Manifest): ManifestDiff {
   DIFF_MANIFESTS.check(first, second)
   const places = new Map<string, { name: string; dim: number }>()

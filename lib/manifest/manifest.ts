@@ -53,7 +53,19 @@ export const MAKE_MANIFEST = signature('makeManifest', ['result', CUT_RESULT])
 /** @internal */
 export const SAVE_MANIFEST = signature('saveManifest', ['path', pathSchema], ['result', CUT_RESULT])
 
-/** The manifest of a cut, as plain JSON. */
+/**
+ * The manifest of a cut, as plain JSON.
+ *
+ * @param result what `prune`, `sparsify`, `replay` or `Prunable.cut` gave
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, makeManifest, prune, Tensor } from 'espalier'
+ *
+ * const result = await prune(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 })
+ * console.log(makeManifest(result).params) // [ 145, 75 ]
+ * ```
+ */
 export function makeManifest(result: CutResult): Manifest {
   MAKE_MANIFEST.check(result)
   const { analysis, plan, verification } = result
@@ -73,7 +85,17 @@ export function makeManifest(result: CutResult): Manifest {
 /**
  * Writes the manifest of a cut as JSON, by a temporary name and a rename.
  *
- * @throws EspalierError `ERR_WRITE`
+ * @param result what `prune`, `sparsify`, `replay` or `Prunable.cut` gave
+ * @throws EspalierError ERR_WRITE with the system's reason; ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, loadManifest, prune, saveManifest, Tensor } from 'espalier'
+ *
+ * const result = await prune(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 })
+ * await saveManifest('model-small.json', result)
+ * const { keep } = await loadManifest('model-small.json')
+ * console.log(keep['fc.weight']) // { '1': [ 2, 3 ] }
+ * ```
  */
 export async function saveManifest(path: string, result: CutResult): Promise<void> {
   SAVE_MANIFEST.check(path, result)

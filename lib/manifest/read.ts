@@ -22,8 +22,17 @@ import type { Manifest } from './manifest.js'
 /**
  * Reads a manifest and checks it.
  *
- * @throws EspalierError `ERR_READ` with the system's reason; `ERR_INVALID_ARGUMENT` when it is no manifest, or of a newer
- * schema, naming what is wrong
+ * @throws EspalierError ERR_READ with the system's reason; ERR_INVALID_ARGUMENT when it is no manifest, or of a newer
+ *   schema, naming what is wrong
+ * @example
+ * ```ts
+ * import { load, loadManifest, prune, saveManifest, Tensor } from 'espalier'
+ *
+ * const result = await prune(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 })
+ * await saveManifest('model-small.json', result)
+ * const { params, macs } = await loadManifest('model-small.json')
+ * console.log(params, macs) // [ 145, 75 ] [ 6932, 3466 ]
+ * ```
  */
 export async function loadManifest(path: string): Promise<Manifest> {
   LOAD_MANIFEST.check(path)

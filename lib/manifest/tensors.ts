@@ -29,9 +29,18 @@ export const CARRY_STATE = signature('carryState', ['cut', CUT], ['state', OPTIM
  * Cuts tensors of the original network as the cut did: its own parameters, or anything of their shapes (a mask, a
  * momentum). Tensors that the cut left alone are copied.
  *
+ * @param cut a manifest
  * @param tensors by name of the parameter or buffer
  * @returns new tensors, to be disposed of by the caller
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
+ * @throws EspalierError ERR_INVALID_ARGUMENT when a tensor has another shape than before the cut; ERR_DISPOSED
+ * @example
+ * ```ts
+ * import { load, makeManifest, prune, shrinkTensors, Tensor } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * const manifest = makeManifest(await prune(model, { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 }))
+ * console.log(shrinkTensors(manifest, model.parameters()).get('conv.weight')!.shape) // [ 2, 3, 3, 3 ]
+ * ```
  */
 export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   SHRINK_TENSORS.check(cut, tensors)
@@ -47,11 +56,21 @@ export function shrinkTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
 
 /**
  * Puts tensors of the small network back to their original shapes, with zeros at what was cut (ones in the
- * directions of a weight norm, of which zero is none). Tensors that the cut left alone are copied. `shrinkTensors` of the result gives the tensors back.
+ * directions of a weight norm, of which zero is none). Tensors that the cut left alone are copied. `shrinkTensors` of the
+ * result gives the tensors back.
  *
+ * @param cut a manifest
  * @param tensors by name of the parameter or buffer
  * @returns new tensors, to be disposed of by the caller
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than after the cut
+ * @throws EspalierError ERR_INVALID_ARGUMENT when a tensor has another shape than after the cut; ERR_DISPOSED
+ * @example
+ * ```ts
+ * import { expandTensors, load, makeManifest, prune, Tensor } from 'espalier'
+ *
+ * const result = await prune(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 })
+ * const whole = expandTensors(makeManifest(result), result.small.parameters())
+ * console.log(whole.get('conv.weight')!.shape) // [ 4, 3, 3, 3 ]
+ * ```
  */
 export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   EXPAND_TENSORS.check(cut, tensors)
@@ -81,7 +100,21 @@ export function expandTensors(cut: Cut, tensors: ReadonlyMap<string, Tensor>): M
  * Carries the state of an optimizer over a cut, so that training goes on where it was: give the result to `bind` with the
  * parameters of the small model.
  *
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when a tensor has another shape than before the cut
+ * @param cut a manifest
+ * @param state of an optimizer of the original network
+ * @returns new tensors, to be disposed of by the caller
+ * @throws EspalierError ERR_INVALID_ARGUMENT when a tensor has another shape than before the cut; ERR_DISPOSED
+ * @example
+ * ```ts
+ * import { adamw, carryState, load, makeManifest, prune, Tensor } from 'espalier'
+ *
+ * const [model, factory] = [await load('model.pt'), adamw({ lr: 1e-3 })]
+ * const before = factory.bind(model.parameters())
+ * await before.step()
+ * const result = await prune(model, { inputs: [Tensor.zeros([1, 3, 8, 8])], ratio: 0.5 })
+ * const after = factory.bind(result.small.parameters(), carryState(makeManifest(result), before.state()))
+ * console.log(after.state().steps) // 1
+ * ```
  */
 export function carryState(cut: Cut, state: OptimizerState): OptimizerState {
   CARRY_STATE.check(cut, state)

@@ -30,7 +30,17 @@ export const MEASURE_LATENCY = signature(
  * Times the forward pass of several modules on the same inputs, in turn in every round, so that whatever else the machine
  * does meets all of them alike. The modules should be in eval mode.
  *
- * @throws ERR_ABORTED
+ * @returns milliseconds, in the order of the modules
+ * @throws EspalierError ERR_INVALID_ARGUMENT; ERR_TORCH when a module doesn't run on the inputs; ERR_ABORTED
+ * @example
+ * ```ts
+ * import { load, measureLatency, prune, Tensor } from 'espalier'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const { small } = await prune(model, { inputs, ratio: 0.5 })
+ * const [before, after] = await measureLatency([model, small], inputs, { rounds: 20 })
+ * console.log(before!.median > 0, after!.median > 0) // true true
+ * ```
  */
 export async function measureLatency(
   modules: readonly ScriptModule[],

@@ -33,7 +33,18 @@ export const ADAMW = signature('adamw', [
  *
  * Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization (ICLR 2019), algorithm 2.
  *
- * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { adamw, load, train } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const optimizer = adamw({ lr: 1e-3, weightDecay: 0.05 })
+ * const options = { data, loss: 'cross-entropy', epochs: 1, optimizer } as const
+ * for await (const event of train(await load('model.pt'), options)) console.log(event.kind, event.lr)
+ * // batch 0.001
+ * // epoch 0.001
+ * ```
  */
 export function adamw(options: AdamWOptions = {}): OptimizerFactory {
   ADAMW.check(options)

@@ -4,7 +4,22 @@ import type { Tensor } from '../torch/index.js'
 import type { PenaltyTerm } from './penalty-term.js'
 import type { Stepping } from './stability.js'
 
-/** An optimizer before it knows its parameters: what `sgd(options)` returns. */
+/**
+ * An optimizer before it knows its parameters: what `sgd(options)` returns.
+ *
+ * @example
+ * ```ts
+ * import { adamw, load } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * const factory = adamw({ lr: 1e-3 })
+ * const before = factory.bind(model.parameters())
+ * await before.step()
+ * // Later: goes on from where it was.
+ * const after = factory.bind(model.parameters(), before.state())
+ * console.log(after.state().steps) // 1
+ * ```
+ */
 export interface OptimizerFactory extends Described {
   readonly name: string
   /** Learning rate before the schedule. */
@@ -27,7 +42,22 @@ export interface OptimizerState {
   tensors: ReadonlyMap<string, Readonly<Record<string, Tensor>>>
 }
 
-/** An optimizer that is bound to parameters. */
+/**
+ * An optimizer that is bound to parameters.
+ *
+ * @example
+ * ```ts
+ * import { sgd, Tensor } from 'espalier'
+ *
+ * const weight = Tensor.from([1], [1], { requiresGrad: true })
+ * const optimizer = sgd({ lr: 0.1, momentum: 0.9 }).bind(new Map([['weight', weight]]))
+ * await weight.mul(weight).backward()
+ * await optimizer.step()
+ * optimizer.zeroGrad()
+ * console.log(weight.item().toFixed(2), optimizer.state().steps) // 0.80 1
+ * optimizer.dispose()
+ * ```
+ */
 export interface Optimizer {
   /** Learning rate of the next step; a schedule sets it. */
   lr: number

@@ -102,7 +102,21 @@ export function largestFactor(schedule: LrSchedule, epochs: number, iterations: 
   return largest
 }
 
-/** Learning rate schedules. */
+/**
+ * Learning rate schedules: each gives the factor on the optimizer's learning rate for the step that comes next.
+ *
+ * @example
+ * ```ts
+ * import { lr } from 'espalier'
+ *
+ * const [late, middle] = [{ epoch: 9, epochs: 10 }, { epoch: 5, epochs: 10 }]
+ * const held = lr.cosine({ hold: 0.6, floor: 0.05 })
+ * console.log(held({ ...middle, iteration: 50, iterations: 100 })) // 1
+ * console.log(held({ ...late, iteration: 100, iterations: 100 })) // 0.05
+ * console.log(lr.step({ every: 5 })({ ...middle, iteration: 50, iterations: 100 })) // 0.1
+ * console.log(lr.constant()({ ...late, iteration: 90, iterations: 100 })) // 1
+ * ```
+ */
 export const lr = {
   constant,
   /** See {@link CosineOptions}. */

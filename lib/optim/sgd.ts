@@ -32,7 +32,18 @@ export const SGD = signature('sgd', [
  *
  * Source: Sutskever et al., On the importance of initialization and momentum in deep learning (ICML 2013).
  *
- * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { load, sgd, train } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const optimizer = sgd({ lr: 0.01, momentum: 0.9, weightDecay: 5e-4 })
+ * const options = { data, loss: 'cross-entropy', epochs: 1, optimizer } as const
+ * for await (const event of train(await load('model.pt'), options)) console.log(event.kind, event.lr)
+ * // batch 0.01
+ * // epoch 0.01
+ * ```
  */
 export function sgd(options: SgdOptions): OptimizerFactory {
   SGD.check(options)

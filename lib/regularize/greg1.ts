@@ -52,9 +52,16 @@ export const GREG1 = signature('greg1', [
 ])
 
 /**
- * The published preset of GReg-1, for phases of 10^4 to 10^5 iterations: `greg1(GREG1_PUBLISHED)`.
+ * The published preset of GReg-1, for phases of 10^4 to 10^5 iterations.
  *
  * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), section 4 and the authors' settings.
+ *
+ * @example
+ * ```ts
+ * import { GREG1_PUBLISHED, greg1 } from 'espalier/analysis'
+ *
+ * console.log(greg1(GREG1_PUBLISHED).name) // greg-1
+ * ```
  */
 export const GREG1_PUBLISHED = {
   ceiling: 1,
@@ -71,7 +78,23 @@ export const GREG1_PUBLISHED = {
  *
  * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 1.
  *
- * @throws ERR_INVALID_ARGUMENT for an option out of its range, a phase shorter than one growth step, or no chosen units
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range; when attached, for a phase shorter than one growth
+ *   step, or no chosen units
+ * @example
+ * ```ts
+ * import { greg1, load, sgd, sparsify, Tensor } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const { regularizer } = await sparsify(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data,
+ *   loss: 'cross-entropy',
+ *   budget: { macs: 0.5 },
+ *   regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
+ *   sparse: { epochs: 20, optimizer: sgd({ lr: 0.05, momentum: 0.9 }) },
+ * })
+ * console.log(regularizer.stage, regularizer.reg) // stabilize [ [ 1, 1, 0, 0 ] ]
+ * ```
  */
 export function greg1(options: GReg1Options = {}): RegularizerFactory {
   GREG1.check(options)

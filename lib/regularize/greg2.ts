@@ -50,7 +50,18 @@ export const GREG2 = signature('greg2', [
   }),
 ])
 
-/** The published preset of GReg-2, for phases of 10^4 to 10^5 iterations: `greg2(GREG2_PUBLISHED)`. */
+/**
+ * The published preset of GReg-2, for phases of 10^4 to 10^5 iterations.
+ *
+ * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), section 4 and the authors' settings.
+ *
+ * @example
+ * ```ts
+ * import { GREG2_PUBLISHED, greg2 } from 'espalier/analysis'
+ *
+ * console.log(greg2(GREG2_PUBLISHED).name) // greg-2
+ * ```
+ */
 export const GREG2_PUBLISHED = {
   updateEvery: 5,
   pickGranularity: 1e-5,
@@ -69,7 +80,22 @@ export const GREG2_PUBLISHED = {
  *
  * Source: Wang et al., Neural Pruning via Growing Regularization (ICLR 2021), algorithm 2 and section 3.2.
  *
- * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { greg2, load, sgd, sparsify, Tensor } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const { regularizer } = await sparsify(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data,
+ *   loss: 'cross-entropy',
+ *   budget: { macs: 0.5 },
+ *   regularizer: greg2({ updateEvery: 1, pickGranularity: 1e-3, granularity: 0.1 }),
+ *   sparse: { epochs: 30, optimizer: sgd({ lr: 0.05, momentum: 0.9, weightDecay: 1e-4 }) },
+ * })
+ * console.log(regularizer.stage, regularizer.removed![0]!.units.length) // stabilize 2
+ * ```
  */
 export function greg2(options: GReg2Options = {}): RegularizerFactory {
   GREG2.check(options)

@@ -54,12 +54,27 @@ export const GROWING = signature('growing', [
  * sits the update out and is counted in `state.skipped`. The units to remove are chosen at the end of the phase.
  *
  * Every unit but the best of its group is penalised, those that stay, too, so that accuracy is lost before anything is cut;
- * `target: 'plan'` is the nearest rule that keeps it.
+ * `target: 'plan'` is the nearest rule that keeps it, and chooses at every update.
  *
  * Source: the growth rule of DepGraph's growing-regularization pruner, after Wang et al., Neural Pruning via Growing
  * Regularization (ICLR 2021).
  *
- * @throws ERR_INVALID_ARGUMENT for an option out of its range
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { growing, load, lr, sgd, sparsify, Tensor } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const { plan } = await sparsify(await load('model.pt'), {
+ *   inputs: [Tensor.zeros([1, 3, 8, 8])],
+ *   data,
+ *   loss: 'cross-entropy',
+ *   budget: { macs: 0.5 },
+ *   regularizer: growing({ target: 'plan', reg: 0, deltaReg: 0.3, updateEvery: 5 }),
+ *   sparse: { epochs: 10, optimizer: sgd({ lr: 0.01 }), schedule: lr.cosine({ hold: 0.6, floor: 0.05 }) },
+ * })
+ * console.log(plan.macs) // [ 6932, 3466 ]
+ * ```
  */
 export function growing(options: GrowingOptions = {}): RegularizerFactory {
   GROWING.check(options)

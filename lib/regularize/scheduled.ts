@@ -42,7 +42,28 @@ export const SCHEDULED = signature('scheduled', [
 /**
  * A regularizer that penalises with `reg * w` and lets a schedule say how `reg` goes.
  *
- * @throws ERR_INVALID_ARGUMENT when attached with a penalty that would make training diverge, or to a state of another one
+ * @throws EspalierError ERR_INVALID_ARGUMENT for what is no schedule; when attached, with a penalty that would make training
+ *   diverge, or to a state of another one
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { type Schedule, scheduled } from 'espalier/analysis'
+ *
+ * // 1e-3 more on every unit after every step.
+ * const linear: Schedule<null> = {
+ *   name: 'linear',
+ *   picks: 'end',
+ *   updateEvery: 1,
+ *   start: ({ groups }) => ({ reg: groups.groups.map(({ size }) => new Float32Array(size)), stage: 'grow', memory: null }),
+ *   grow: (before) => ({ ...before, reg: before.reg.map((units) => units.map((reg) => reg + 1e-3)) }),
+ *   highest: ({ groups, iterations }) => groups.groups.map(({ size }) => new Float32Array(size).fill(iterations * 1e-3)),
+ * }
+ * const { model, analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const regularizer = await scheduled(linear).attach({ model, groups: analysis, iterations: 100 })
+ * await regularizer.advance()
+ * await regularizer.advance()
+ * console.log(regularizer.state.reg[0]!.map((reg) => reg.toFixed(3))) // [ '0.002', '0.002', '0.002', '0.002' ]
+ * ```
  */
 export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactory {
   SCHEDULED.check(schedule as Schedule)

@@ -21,7 +21,18 @@ export const CONSTANT_L2 = signature('constantL2', [
   object<ConstantL2Options>({ reg: maybe(number({ min: 0 })), coupling: maybe(COUPLING) }),
 ])
 
-/** The same L2 penalty on all units all the time: weight decay on what can be pruned, and on nothing else. */
+/**
+ * The same L2 penalty on all units all the time: weight decay on what can be pruned, and on nothing else.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { constantL2 } from 'espalier'
+ *
+ * const regularizer = constantL2({ reg: 1e-3 }) // for sparsify, or to attach to a loop of your own
+ * console.log(regularizer.name, regularizer.picks) // constant end
+ * ```
+ */
 export function constantL2(options: ConstantL2Options = {}): RegularizerFactory {
   CONSTANT_L2.check(options)
   const { reg = 1e-3, coupling } = options
@@ -64,6 +75,15 @@ export const GROUP_LASSO = signature('groupLasso', [
  * to 1 for the least important unit of its group. It follows the importance and has no memory.
  *
  * Source: Fang et al., DepGraph: Towards Any Structural Pruning (CVPR 2023), eq. 6.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { groupLasso } from 'espalier'
+ *
+ * const regularizer = groupLasso({ reg: 1e-3, alpha: 4 }) // for sparsify, or to attach to a loop of your own
+ * console.log(regularizer.name, regularizer.picks) // group-lasso end
+ * ```
  */
 export function groupLasso(options: GroupLassoOptions = {}): RegularizerFactory {
   GROUP_LASSO.check(options)
@@ -108,6 +128,15 @@ export const BN_SCALE = signature('bnScale', ['options', object<BnScaleOptions>(
  * Groups without a norm get none.
  *
  * Source: Liu et al., Learning Efficient Convolutional Networks through Network Slimming (ICCV 2017), eq. 1.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range
+ * @example
+ * ```ts
+ * import { bnScale } from 'espalier'
+ *
+ * const regularizer = bnScale({ reg: 1e-4 }) // for sparsify, or to attach to a loop of your own
+ * console.log(regularizer.name, regularizer.picks) // bn-scale end
+ * ```
  */
 export function bnScale(options: BnScaleOptions = {}): RegularizerFactory {
   BN_SCALE.check(options)

@@ -56,6 +56,31 @@ export interface ApplyOptions {
  * Call `apply()` once per optimizer step: after `backward()` (and after unscaling and clipping), before `step()`. With
  * gradient accumulation that is once for all the backward passes of a step. Or give `term` to `step()` of an optimizer of
  * this package, which takes it in its own pass, and call `advance()`. Or let the backward pass add it: {@link Regularizer.hook}.
+ *
+ * @example
+ * ```ts
+ * import { batches, greg1, load, Prunable, sgd, Tensor } from 'espalier'
+ * import { crossEntropy } from 'espalier/torch'
+ * import { data } from './data.js'
+ *
+ * const prunable = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const { model, analysis: groups } = prunable
+ * const { removed } = prunable.plan(await prunable.score(), { budget: { macs: 0.5 } })
+ * const optimizer = sgd({ lr: 0.05 }).bind(model.train().parameters())
+ * const regularizer = await greg1().attach({ model, groups, removed, iterations: 10 })
+ * for await (const { inputs, targets } of batches(data.train, { batchSize: 24 })) {
+ *   const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets)
+ *   await loss.backward()
+ *   await regularizer.apply()
+ *   await optimizer.step()
+ *   optimizer.zeroGrad()
+ * }
+ * // In a loop that leaves the gradients as they are, the same in one pass over the weights:
+ * await optimizer.step(regularizer.term)
+ * await regularizer.advance()
+ * console.log(regularizer.state.iteration) // 3
+ * regularizer.dispose()
+ * ```
  */
 export interface Regularizer {
   readonly name: string
@@ -70,8 +95,21 @@ export interface Regularizer {
    * gradients before they are unscaled or clipped then: tell `hook.scale`, and don't clip. For loops of your own; `train` has
    * better ways. The same hook until it is removed.
    *
-   * @throws ERR_UNSUPPORTED for a decoupled penalty, which is none of the gradient's, and for `bnScale`; ERR_INVALID_ARGUMENT
-   *   when another regularizer has a hook on a parameter
+   * @throws EspalierError ERR_UNSUPPORTED for a decoupled penalty, which is none of the gradient's, and for `bnScale`;
+   *   ERR_INVALID_ARGUMENT when another regularizer has a hook on a parameter
+   * @example
+   * ```ts
+   * import { constantL2, load, Prunable, Tensor } from 'espalier'
+   *
+   * const { model, analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+   * const regularizer = await constantL2().attach({ model, groups: analysis, iterations: 100 })
+   * const hook = regularizer.hook()
+   * const output = (await model.train().forward(Tensor.zeros([2, 3, 8, 8]))) as Tensor
+   * await output.backward({ gradient: Tensor.full(output.shape, 1) })
+   * await regularizer.apply()
+   * console.log(regularizer.state.iteration) // 1
+   * hook.remove()
+   * ```
    */
   hook(): PenaltyHook
   /** Adds the penalty exactly once, then {@link Regularizer.advance}s. */
@@ -140,7 +178,21 @@ export interface RegularizerContext {
   state?: RegularizerState | undefined
 }
 
-/** A regularizer before it knows its model: what `greg1(options)` and `growing(options)` return. */
+/**
+ * A regularizer before it knows its model: what `greg1(options)` and `growing(options)` return.
+ *
+ * @example
+ * ```ts
+ * import { growing, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { model, analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const context = { model, groups: analysis, iterations: 100 }
+ * const before = await growing({ reg: 1e-3 }).attach(context)
+ * // Later: goes on from where it was.
+ * const regularizer = await growing({ reg: 1e-3 }).attach({ ...context, state: before.state })
+ * console.log(regularizer.state.iteration, regularizer.coupling) // 0 gradient
+ * ```
+ */
 export interface RegularizerFactory extends Described {
   readonly name: string
   /** When the units to remove are chosen: before the regularized phase, in it, or after it. */

@@ -30,7 +30,18 @@ export const COVERAGE_LINES = signature('coverageLines', ['groups', GROUPS])
 /** @internal */
 export const REASON_IN_WORDS = signature('reasonInWords', ['reason', REASON])
 
-/** The groups: units, where, and which slices go together. */
+/**
+ * The groups: units, where, and which slices go together. A table in plain text, a line for each group.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { groupsTable, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(groupsTable(analysis).split('\n')[0]!.split(/ +/)) // [ 'group', 'kind', 'units', 'members', 'cut', 'in' ]
+ * ```
+ */
 export function groupsTable(found: ChannelGroups): string {
   GROUPS_TABLE.check(found)
   const { groups } = found
@@ -54,7 +65,23 @@ export function groupsTable(found: ChannelGroups): string {
   )
 }
 
-/** The dimensions that stay as they are, and why. */
+/**
+ * The dimensions that stay as they are, and why. A table in plain text, a line for each dimension.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { frozenTable, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(frozenTable(analysis))
+ * // frozen       dim  size  why
+ * // -----------  ---  ----  ------------
+ * // conv.weight    1     3  model input
+ * // fc.weight      0     5  model output
+ * // fc.bias        0     5  model output
+ * ```
+ */
 export function frozenTable(groups: ChannelGroups): string {
   FROZEN_TABLE.check(groups)
   const { frozen } = groups
@@ -64,7 +91,20 @@ export function frozenTable(groups: ChannelGroups): string {
   )
 }
 
-/** Coverage and what stands in its way, in a line or a few. */
+/**
+ * Coverage and what stands in its way, in a line or a few.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { coverageLines, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(coverageLines(analysis))
+ * // coverage: 96.6 % of the parameters have a dimension that can be pruned
+ * //   5 parameters kept by: model output
+ * ```
+ */
 export function coverageLines(groups: ChannelGroups): string {
   COVERAGE_LINES.check(groups)
   const { coverage, topReasons } = groups
@@ -76,7 +116,23 @@ export function coverageLines(groups: ChannelGroups): string {
   )
 }
 
-/** A reason for which something stays, in words. */
+/**
+ * A reason for which something stays, in words.
+ *
+ * @param reason as in `analysis.frozen`
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { reasonInWords } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * for (const { name, reasons } of analysis.frozen) console.log(`${name}: ${reasons.map(reasonInWords).join(', ')}`)
+ * // conv.weight: model input
+ * // fc.weight: model output
+ * // fc.bias: model output
+ * ```
+ */
 export function reasonInWords(reason: FreezeReason): string {
   REASON_IN_WORDS.check(reason)
   const { kind, operator, scope } = reason

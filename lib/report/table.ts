@@ -26,7 +26,22 @@ export const PERCENT = signature(
 /** @internal */
 export const INTEGER = signature('integer', ['count', number()])
 
-/** A table with a title row and a rule, columns two spaces apart; as wide as its widest cells. */
+/**
+ * A table with a title row and a rule, columns two spaces apart; as wide as its widest cells.
+ *
+ * @param rows a cell for each column; one that is undefined stays empty
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { formatTable, integer } from 'espalier/analysis'
+ *
+ * console.log(formatTable([{ title: 'layer' }, { title: 'MACs', align: 'right' }], [['conv', integer(6912)], ['fc', 20]]))
+ * // layer   MACs
+ * // -----  -----
+ * // conv   6,912
+ * // fc        20
+ * ```
+ */
 export function formatTable(
   columns: readonly Column[],
   rows: readonly (readonly (string | number | undefined)[])[],
@@ -43,13 +58,34 @@ export function formatTable(
   return [line(columns.map(({ title }) => title)), rule, ...cells.map(line)].join('\n')
 }
 
-/** 0.9917 as `99.17 %`. */
+/**
+ * A fraction in percent.
+ *
+ * @param digits behind the point, 0 to 100; 2 by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { percent } from 'espalier/analysis'
+ *
+ * console.log(percent(0.9917), percent(0.5, 0)) // 99.17 % 50 %
+ * ```
+ */
 export function percent(fraction: number, digits = 2): string {
   PERCENT.check(fraction, digits)
   return `${(100 * fraction).toFixed(digits)} %`
 }
 
-/** 77754 as `77,754`. */
+/**
+ * A whole number with commas between thousands; others are rounded.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { integer } from 'espalier/analysis'
+ *
+ * console.log(integer(77754)) // 77,754
+ * ```
+ */
 export function integer(count: number): string {
   INTEGER.check(count)
   return Math.round(count).toLocaleString('en-US')

@@ -229,14 +229,18 @@ export class Prunable {
   /**
    * Which units go: see {@link makePlan}.
    *
-   * @throws ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT
+   * @throws EspalierError ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT, ERR_NOT_FINITE
    */
   plan(scores: Scores, options: PlanOptions = {}): Plan {
     mustBePrunable(this)
     return makePlan(this.#analysis, scores, options)
   }
 
-  /** The plan that removes these units, whatever their scores. */
+  /**
+   * The plan that removes these units, whatever their scores.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT for a unit or group that isn't there
+   */
   planWithout(units: Units): Plan {
     mustBePrunable(this)
     PRUNABLE_WITHOUT.check(units)
@@ -246,7 +250,9 @@ export class Prunable {
   /**
    * Cuts the model as it is now, and proves the cut: see {@link cutAndVerify}.
    *
-   * @throws ERR_VERIFICATION; ERR_UNSUPPORTED, also naming a method that the cut would break; ERR_ABORTED
+   * @returns the small model, to be disposed of by the caller, and what the cut was made of
+   * @throws EspalierError ERR_VERIFICATION; ERR_UNSUPPORTED, also naming a method that the cut would break; ERR_INVALID_ARGUMENT;
+   *   ERR_ABORTED
    */
   async cut(plan: Plan, options: CutOptions = {}): Promise<PruneResult> {
     mustBePrunable(this)
@@ -257,7 +263,12 @@ export class Prunable {
     return { small: small.eval(), analysis, plan: made, verification, interface: report }
   }
 
-  /** Puts what removed channels still gave into the biases of a cut: see {@link compensate}. */
+  /**
+   * Puts what removed channels still gave into the biases of a cut: see {@link compensate}.
+   *
+   * @param data inputs of the model to measure on, batch after batch
+   * @throws EspalierError ERR_INVALID_ARGUMENT; ERR_TORCH when the model does not run on the data; ERR_ABORTED
+   */
   async compensate(
     cut: Pick<PruneResult, 'small' | 'plan'>,
     data: AsyncIterable<readonly ModuleInput[]>,
@@ -271,7 +282,11 @@ export class Prunable {
     return { ...made, small: made.small.eval() }
   }
 
-  /** Parameters and MACs, once these units are gone. */
+  /**
+   * Parameters and MACs (multiply-adds on the example inputs), once these units are gone; none for the model as it is.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT for a unit or group that isn't there
+   */
   count(units: Units = []): Size {
     mustBePrunable(this)
     PRUNABLE_COUNT.check(units)

@@ -49,8 +49,18 @@ function mustDropTheSame(claimed: InterfaceReport['unreached'], result: PruneRes
  * cut is. What the manifest let go, methods and tensors, goes again unless the options say otherwise. The model given stays as
  * it is.
  *
- * @throws EspalierError `ERR_INVALID_ARGUMENT` when the manifest is of another network, naming the first difference, or
- * keeps what hangs together apart; `ERR_VERIFICATION`, `ERR_UNSUPPORTED`, `ERR_ABORTED` as `prune`
+ * @throws EspalierError ERR_INVALID_ARGUMENT when the manifest is of another network, naming the first difference, or
+ *   keeps what hangs together apart; ERR_VERIFICATION, ERR_UNSUPPORTED, ERR_TORCH, ERR_ABORTED as `prune`
+ * @example
+ * ```ts
+ * import { load, makeManifest, prune, replay, Tensor } from 'espalier'
+ *
+ * const inputs = [Tensor.zeros([1, 3, 8, 8])]
+ * const manifest = makeManifest(await prune(await load('model.pt'), { inputs, ratio: 0.5 }))
+ * const other = await load('model.pt') // another checkpoint of the network
+ * const { small } = await replay(other, manifest, { inputs })
+ * console.log(small.parameters().get('conv.weight')!.shape) // [ 2, 3, 3, 3 ]
+ * ```
  */
 export async function replay(model: ScriptModule, manifest: Manifest, options: ReplayOptions): Promise<PruneResult> {
   REPLAY.check(model, manifest, options)

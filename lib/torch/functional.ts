@@ -66,10 +66,20 @@ export const ARGMAX = signature(
 export const SOFTMAX = signature('softmax', ['input', TENSOR], ['dim', DIM])
 
 /**
- * Cross entropy of logits [N, C, ...] with class indices [N, ...] (int64) or probabilities of the logits' shape.
+ * Cross entropy of logits [N, C, ...] with class indices [N, ...] (int64) or probabilities of the logits' shape; in nats. A class
+ * index of -100 is left out. Autograd follows it unless `grad: false`.
  *
- * Autograd follows it unless `grad: false`.
+ * @returns a scalar, the mean of the losses by default; with `reduction: 'none'` one loss for each target
  * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit), ERR_ABORTED
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { crossEntropy } from 'espalier/torch'
+ *
+ * const logits = Tensor.zeros([2, 3])
+ * const loss = await crossEntropy(logits, Tensor.from([0n, 2n], [2]))
+ * console.log(loss.item().toFixed(4), Math.log(3).toFixed(4)) // 1.0986 1.0986
+ * ```
  */
 export async function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Promise<Tensor> {
   CROSS_ENTROPY.check(logits, target, options)

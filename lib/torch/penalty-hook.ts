@@ -14,6 +14,22 @@ let hookHandleOf: (hook: PenaltyHook) => PenaltyHookHandle
 /**
  * Adds the penalty of a regularizer to each gradient as soon as a backward pass has it, natively: `apply()` then only adds to
  * parameters that no pass has reached. Each gets it once, however many passes there are before `apply()`.
+ *
+ * @example
+ * ```ts
+ * import { constantL2, load, Prunable, Tensor } from 'espalier'
+ *
+ * const { model, analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const regularizer = await constantL2().attach({ model, groups: analysis, iterations: 100 })
+ * const hook = regularizer.hook()
+ * for (const last of [false, true]) {
+ *   hook.armed = last // the penalty comes with the last of two passes
+ *   const output = (await model.train().forward(Tensor.zeros([2, 3, 8, 8]))) as Tensor
+ *   await output.backward({ gradient: Tensor.full(output.shape, 0.5) })
+ * }
+ * hook.reset() // the gradients are thrown away: no step is made
+ * console.log(hook.armed, hook.scale) // true 1
+ * ```
  */
 export class PenaltyHook {
   readonly #handle

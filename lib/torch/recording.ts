@@ -12,7 +12,20 @@ export let wrapRecording: (record: OpRecord, handle: RecordingHandle, methods: M
 export let recordingHandleOf: (recording: Recording) => RecordingHandle
 let isRecording: (value: unknown) => boolean
 
-/** One run of a module, written down, together with the graph that surgery works on. */
+/**
+ * One run of a module, written down, together with the graph that surgery works on: what {@link ScriptModule.record} gives.
+ *
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ *
+ * const model = await load('model.pt')
+ * const recording = await model.record([Tensor.zeros([1, 3, 8, 8])])
+ * const { record } = recording
+ * recording.dispose()
+ * console.log(record.ops.map(({ name }) => name).includes('aten::batch_norm')) // true
+ * ```
+ */
 export class Recording {
   /** Every operator that ran, as plain data. */
   readonly record: OpRecord

@@ -15,13 +15,36 @@ export const SET_MEMORY_LIMIT = signature('setMemoryLimit', [
  * Seeds LibTorch's random numbers (dropout, `aten::randn`, …), for the whole process, at once: await running work first.
  *
  * @param seed integer from 0 to 2^53 - 1
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { manualSeed, Tensor } from 'espalier'
+ *
+ * manualSeed(1)
+ * const first = Tensor.randn([1]).item()
+ * manualSeed(1)
+ * console.log(Tensor.randn([1]).item() === first) // true
+ * ```
  */
 export function manualSeed(seed: number): void {
   MANUAL_SEED.check(seed)
   binding().manualSeed(seed)
 }
 
-/** Sets how many threads an operator may use, 1 to 1024. Default: the number of cores. Holds for later work. */
+/**
+ * Sets how many threads an operator may use. Default: the number of cores. Holds for later work.
+ *
+ * @param threads integer from 1 to 1024
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { setThreads } from 'espalier'
+ * import { threads } from 'espalier/torch'
+ *
+ * setThreads(1)
+ * console.log(threads()) // 1
+ * ```
+ */
 export function setThreads(threads: number): void {
   SET_THREADS.check(threads)
   binding().setThreads(threads)
@@ -37,6 +60,13 @@ export function threads(): number {
  * error, where the system would end the process. Default: 90 % of the memory of the machine or container.
  *
  * @param bytes 1 to 2^53 - 1
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { setMemoryLimit } from 'espalier'
+ *
+ * setMemoryLimit(8 * 2 ** 30)
+ * ```
  */
 export function setMemoryLimit(bytes: number): void {
   SET_MEMORY_LIMIT.check(bytes)

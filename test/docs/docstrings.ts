@@ -35,6 +35,11 @@ export function pathOf(node: ts.Node): string | undefined {
   return prefix === undefined ? own.name.text : `${prefix}.${own.name.text}`
 }
 
+/** The files of lib/. */
+export function sourcesOf(program: ts.Program): ts.SourceFile[] {
+  return program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(`${ROOT}lib/`))
+}
+
 /** Every `@example` in lib/, whatever it stands on. */
 export function examplesOf(program: ts.Program): Example[] {
   const found: Example[] = []
@@ -47,7 +52,7 @@ export function examplesOf(program: ts.Program): Example[] {
     }
     ts.forEachChild(node, visit)
   }
-  for (const file of program.getSourceFiles()) if (file.fileName.startsWith(`${ROOT}lib/`)) visit(file)
+  for (const file of sourcesOf(program)) visit(file)
   return found
 }
 
@@ -59,12 +64,15 @@ function unfenced(text: string): string {
 export interface Face {
   names: ReadonlySet<string>
   methods: ReadonlyMap<string, ReadonlySet<string>>
+  /** What the functions that take something say that they throw. */
+  takes: ReadonlyMap<string, string>
 }
 
 export function faceOf(program: ts.Program): Face {
   const checker = program.getTypeChecker()
   const names = new Set<string>()
   const methods = new Map<string, Set<string>>()
+  const takes = new Map<string, string>()
   const callable = (symbol: ts.Symbol) => {
     const { valueDeclaration: declaration } = symbol
     if (declaration === undefined || symbol.name.startsWith('__')) return false
@@ -86,7 +94,14 @@ export function faceOf(program: ts.Program): Face {
     const own = members.filter(callable).map(({ name }) => name)
     if (own.length > 0) methods.set(symbol.name, new Set(own))
     const isTable = symbol.flags & ts.SymbolFlags.Variable && own.length > 0
+    const [call] = checker.getTypeOfSymbol(symbol).getCallSignatures()
+    if (call && call.parameters.length > 0) takes.set(symbol.name, thrownBy(symbol))
     if (callable(symbol) || symbol.flags & ts.SymbolFlags.Class || isTable) names.add(symbol.name)
   }
-  return { names, methods }
+  return { names, methods, takes }
+}
+
+function thrownBy(symbol: ts.Symbol): string {
+  const tags = symbol.getJsDocTags().filter(({ name }) => name === 'throws')
+  return tags.map(({ text }) => ts.displayPartsToString(text)).join()
 }

@@ -2,10 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ERROR_CODES } from 'espalier'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
-import { examplesOf, programOf, ROOT } from './docstrings.js'
-import { referredTo } from './mentions.js'
+import { examplesOf, faceOf, programOf, ROOT, sourcesOf } from './docstrings.js'
+import { mentioned, PROGRAMS, referredTo, typesByName } from './mentions.js'
 
 // The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
 const folder = mkdtempSync(join(tmpdir(), 'espalier-examples-'))
@@ -29,7 +30,7 @@ const examples = examplesOf(programOf([])).map((example, i) => ({ ...example, fi
 for (const { file, code } of examples) place(file, code)
 const pathOfExample = (file: string) => join(folder, `${file}.ts`)
 
-const program = programOf(examples.map(({ file }) => pathOfExample(file)))
+const program = programOf([...examples.map(({ file }) => pathOfExample(file)), ...PROGRAMS])
 const checker = program.getTypeChecker()
 
 /** What an example says that it prints: the comment behind a `console.log`, or the lines of comments below it and its loop. */
@@ -62,5 +63,50 @@ describe('the example of', () => {
     const printed = stdout.split('\n').map((line) => line.trimEnd())
     expect(printed.slice(0, -1)).toEqual(promised(code))
     if (code.includes('console.log')) expect(printed.length).toBeGreaterThan(1)
+  })
+})
+
+describe('the guides', () => {
+  const face = faceOf(program)
+  const filesOf = (paths: readonly string[]) => paths.map((path) => program.getSourceFile(path)!)
+  const programs = filesOf(PROGRAMS)
+  const shown = new Map<string, Set<string>>()
+  for (const { name, file } of examples) {
+    const used = referredTo(checker, program.getSourceFile(pathOfExample(file))!)
+    shown.set(name, new Set([...(shown.get(name) ?? []), ...used]))
+  }
+  const types = typesByName(checker, [...programs, ...filesOf(examples.map(({ file }) => pathOfExample(file)))])
+  const names = mentioned(face, types)
+  for (const file of programs) {
+    for (const path of referredTo(checker, file)) {
+      const [owner, method] = path.split('.') as [string, string?]
+      if (method === undefined ? face.names.has(owner) : face.methods.get(owner)?.has(method)) names.add(path)
+    }
+  }
+
+  it('speak of functions, classes and methods', () => {
+    expect([...names]).toEqual(expect.arrayContaining(['sparsify', 'Prunable', 'Prunable.of', 'Optimizer.step']))
+  })
+
+  it.each([...names].sort())('speak of %s, which has an example of its own, or one of what it belongs to', (name) => {
+    const owner = name.split('.')[0]!
+    const uses = [...(shown.get(name) ?? []), ...(shown.get(owner) ?? [])]
+    expect(uses.filter((path) => path === name || path.startsWith(`${name}.`))).not.toEqual([])
+  })
+
+  it.each([...names].filter((name) => face.takes.has(name)).sort())(
+    'speak of %s, which tells what it throws',
+    (name) => {
+      expect(face.takes.get(name)).toMatch(/ERR_/)
+    },
+  )
+})
+
+describe('the doc comments', () => {
+  it('name only error codes that there are', () => {
+    const comments = sourcesOf(program).flatMap(({ text }) => text.match(/\/\*\*[\s\S]*?\*\//g) ?? [])
+    const named = new Set(comments.flatMap((comment) => comment.match(/\bERR_\w+/g) ?? []))
+    expect(named.size).toBeGreaterThan(10)
+    expect(Object.keys(ERROR_CODES)).toEqual(expect.arrayContaining([...named]))
   })
 })

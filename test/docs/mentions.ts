@@ -61,7 +61,10 @@ export function typesByName(checker: ts.TypeChecker, files: readonly ts.SourceFi
  */
 export function mentioned(face: Face, types: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
   const found = new Set<string>()
+  let own: ReadonlySet<string> = new Set()
   const methodsOf = (receiver: string | undefined, method: string) => {
+    // A variable of the piece itself, of a type that no program has: nothing public.
+    if (receiver !== undefined && own.has(receiver) && !types.has(receiver)) return
     const known = receiver === undefined ? undefined : face.names.has(receiver) ? [receiver] : types.get(receiver)
     for (const owner of known ?? face.methods.keys()) {
       if (face.methods.get(owner)?.has(method)) found.add(`${owner}.${method}`)
@@ -78,12 +81,25 @@ export function mentioned(face: Face, types: ReadonlyMap<string, ReadonlySet<str
     if (ts.isIdentifier(node) && face.names.has(node.text) && isValue(node)) found.add(node.text)
     ts.forEachChild(node, (child) => visit(child, inText))
   }
-  const read = (code: string, inText: boolean) =>
-    visit(ts.createSourceFile('piece.ts', code, ts.ScriptTarget.Latest, true), inText)
+  const read = (code: string, inText: boolean) => {
+    const piece = ts.createSourceFile('piece.ts', code, ts.ScriptTarget.Latest, true)
+    own = variablesOf(piece)
+    visit(piece, inText)
+  }
   for (const { blocks, pieces } of PAGES.map(codeOf)) {
     for (const code of blocks) read(code, false)
     for (const code of pieces) read(code, true)
   }
+  return found
+}
+
+function variablesOf(piece: ts.SourceFile): Set<string> {
+  const found = new Set<string>()
+  const visit = (node: ts.Node) => {
+    if (ts.isVariableDeclaration(node) && ts.isIdentifier(node.name)) found.add(node.name.text)
+    ts.forEachChild(node, visit)
+  }
+  visit(piece)
   return found
 }
 

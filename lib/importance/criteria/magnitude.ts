@@ -12,6 +12,16 @@ import type { WeightImportance } from '../types.js'
  * parameters only) is scored by the parameters that it has; a group whose weights are all zero scores 0 everywhere.
  *
  * Source: group magnitude of DepGraph (Fang et al., CVPR 2023), eq. 5, before its square root.
+ *
+ * @returns a criterion that gives scores of 0 or more
+ * @example
+ * ```ts
+ * import { groupL2, load, prune, Tensor } from 'espalier'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const { plan } = await prune(model, { inputs, ratio: 0.5, importance: groupL2() })
+ * console.log(plan.removed) // [ { group: 0, units: [ 0, 1 ] } ]
+ * ```
  */
 export function groupL2(): WeightImportance {
   return importanceBy({ name: 'group-l2', score: (w) => w * w, reduction: mean, normaliser: byMean })
@@ -21,6 +31,16 @@ export function groupL2(): WeightImportance {
  * Group L1: as {@link groupL2}, with |w| in place of w².
  *
  * Source: Li et al., Pruning Filters for Efficient ConvNets (ICLR 2017), at the level of groups.
+ *
+ * @returns a criterion that gives scores of 0 or more
+ * @example
+ * ```ts
+ * import { groupL1, load, prune, Tensor } from 'espalier'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const { plan } = await prune(model, { inputs, ratio: 0.5, importance: groupL1() })
+ * console.log(plan.removed[0]!.units.length) // 2
+ * ```
  */
 export function groupL1(): WeightImportance {
   return importanceBy({ name: 'group-l1', score: Math.abs, reduction: mean, normaliser: byMean })

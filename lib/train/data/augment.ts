@@ -19,6 +19,19 @@ export const RANDOM_SHIFT = signature('randomShift', [
 /**
  * Moves every image `[n, channels, height, width]` of the first input by up to `pixels` in each direction, each example by
  * its own random offset; what comes in from outside is `fill`.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range; the function, for images of another rank
+ * @example
+ * ```ts
+ * import { load, randomShift, sgd, train } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const augment = randomShift({ pixels: 1, fill: -1 })
+ * const options = { data, loss: 'cross-entropy', epochs: 1, optimizer: sgd({ lr: 0.01 }), augment } as const
+ * for await (const event of train(await load('model.pt'), options)) console.log(event.kind)
+ * // batch
+ * // epoch
+ * ```
  */
 export function randomShift(options: RandomShiftOptions = {}): Augment {
   RANDOM_SHIFT.check(options)

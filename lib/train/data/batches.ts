@@ -60,7 +60,18 @@ export const BATCH_COUNT = signature(
 /**
  * The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for.
  *
- * @throws ERR_ABORTED
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range, or a dataset that gives what is no batch; ERR_ABORTED
+ * @example
+ * ```ts
+ * import { batches, Random } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * for await (const { inputs, targets } of batches(data.train, { batchSize: 32, random: new Random(1) })) {
+ *   console.log(inputs[0]!.shape, targets.shape)
+ * }
+ * // [ 32, 3, 8, 8 ] [ 32 ]
+ * // [ 16, 3, 8, 8 ] [ 16 ]
+ * ```
  */
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
   BATCHES.check(dataset, options)
@@ -88,7 +99,20 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
   }
 }
 
-/** Number of batches of one pass. */
+/**
+ * Number of batches of one pass.
+ *
+ * @param batchSize 1 or more
+ * @param dropLast whether a last batch that is not full is left out; false by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { batchCount } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * console.log(data.train.size, batchCount(data.train, 32), batchCount(data.train, 32, true)) // 48 2 1
+ * ```
+ */
 export function batchCount(dataset: Dataset, batchSize: number, dropLast = false): number {
   BATCH_COUNT.check(dataset, batchSize, dropLast)
   return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)

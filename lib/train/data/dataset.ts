@@ -22,6 +22,26 @@ export interface Batch {
  * A source of examples. {@link inMemory} makes one from typed arrays. Its `description` says which examples it gives: a run goes on
  * from a checkpoint only with data of the same description. One without is told by its class and the numbers, texts and functions
  * that it holds.
+ *
+ * @example
+ * ```ts
+ * import { type Dataset, evaluate, load } from 'espalier'
+ *
+ * const images: Dataset = {
+ *   size: 1000,
+ *   batch(indices) {
+ *     const pixels = Float32Array.from({ length: indices.length * 192 }, (_, k) => indices[Math.floor(k / 192)]! / 1000)
+ *     const classes = BigInt64Array.from(indices, (i) => BigInt(i % 5))
+ *     return {
+ *       inputs: [{ data: pixels, shape: [indices.length, 3, 8, 8] }],
+ *       targets: { data: classes, shape: [indices.length] },
+ *     }
+ *   },
+ * }
+ * const { targets } = await images.batch(Int32Array.of(3, 4))
+ * console.log(targets.data) // BigInt64Array(2) [ 3n, 4n ]
+ * await evaluate(await load('model.pt'), images, { loss: 'cross-entropy' })
+ * ```
  */
 export interface Dataset extends Described {
   /** Number of examples. */

@@ -31,8 +31,18 @@ export const IN_MEMORY = signature(
  *
  * @param inputs one array `[n, ...]`, or one for each input of the model
  * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values
- * @param indices which examples to use, in this order; all by default
- * @throws ERR_INVALID_ARGUMENT when lengths and shapes don't fit
+ * @param indices which examples to use, in this order, each in 0..n - 1; all by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT when lengths and shapes don't fit, or an index is out of range
+ * @example
+ * ```ts
+ * import { inMemory } from 'espalier'
+ *
+ * const images = { data: new Float32Array(100 * 3 * 8 * 8), shape: [100, 3, 8, 8] }
+ * const classes = { data: new BigInt64Array(100), shape: [100] }
+ * const train = inMemory(images, classes)
+ * const first = inMemory(images, classes, [0, 1, 2])
+ * console.log(train.size, first.size) // 100 3
+ * ```
  */
 export function inMemory(
   inputs: ArrayData | readonly ArrayData[],

@@ -102,4 +102,15 @@ describe('randomShift', () => {
     }
     expect(offsets.size).toBe(9)
   })
+
+  it.each([
+    ['rows of numbers', { data: new Float32Array(8), shape: [2, 4] }],
+    ['images without channels', { data: new Float32Array(8), shape: [2, 2, 2] }],
+    ['volumes', { data: new Float32Array(16), shape: [1, 2, 2, 2, 2] }],
+    ['bigints', { data: new BigInt64Array(8), shape: [1, 2, 2, 2] }],
+  ])('refuses %s, which it would spoil', (_, input) => {
+    const before = input.data.slice()
+    expect(() => randomShift()({ inputs: [input], targets: y }, new Random(7))).toThrow(refused)
+    expect(input.data).toEqual(before)
+  })
 })

@@ -1,4 +1,5 @@
 import { describes } from '../../base/describe.js'
+import { EspalierError } from '../../base/errors.js'
 import { count, maybe, number, object, signature } from '../../base/schema/index.js'
 import type { Augment } from './dataset.js'
 
@@ -20,7 +21,8 @@ export const RANDOM_SHIFT = signature('randomShift', [
  * Moves every image `[n, channels, height, width]` of the first input by up to `pixels` in each direction, each example by
  * its own random offset; what comes in from outside is `fill`.
  *
- * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range; the function, for images of another rank
+ * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range; its function, for inputs of another
+ *   rank, or of bigints
  * @example
  * ```ts
  * import { load, randomShift, sgd, train } from 'espalier'
@@ -38,7 +40,12 @@ export function randomShift(options: RandomShiftOptions = {}): Augment {
   const { pixels = 1, fill = 0 } = options
   const shift: Augment = ({ inputs }, random) => {
     const { data, shape } = inputs[0]!
-    const [examples = 0, channels = 1, height = 1, width = 1] = shape
+    const isOfNumbers = typeof data[0] !== 'bigint'
+    if (shape.length !== 4 || !isOfNumbers) {
+      const words = `images [n, channels, height, width] of numbers, not [${shape.join(', ')}] of ${data.constructor.name}`
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `randomShift moves ${words}`)
+    }
+    const [examples, channels, height, width] = shape as [number, number, number, number]
     const image = height * width
     for (let n = 0; n < examples; n++) {
       const down = random.integer(-pixels, pixels)

@@ -61,6 +61,10 @@ describe('batches', () => {
     expect(x.data[1]).toBe(1)
   })
 
+  it('need a generator when they are augmented', async () => {
+    await expect(collect(inMemory(x, y), { augment: () => {} })).rejects.toEqual(refused)
+  })
+
   it('are disposed when the next one is asked for', async () => {
     let last: Tensor | undefined
     for await (const { inputs } of batches(inMemory(x, y), { batchSize: 4 })) {

@@ -18,16 +18,20 @@ export interface TensorBatch {
 export interface BatchOptions {
   /** Examples in a batch, 1 or more; 64 by default. The last batch may be smaller. */
   batchSize?: number | undefined
-  /** Shuffles, and feeds `augment`; without it the examples come in their order. */
+  /** Shuffles, and feeds `augment`; by default the examples come in their order. */
   random?: Random | undefined
+  /** Changes the examples of each batch, such as `randomShift()`; it needs `random`. None by default. */
   augment?: Augment | undefined
   /** Leave out a last batch that is not full; false by default. Batch norm can't train on a single example. */
   dropLast?: boolean | undefined
   /** Where the tensors are put; `'cpu'` by default. */
   device?: Device | undefined
-  /** Goes on after so many batches, with `random` as it was then. The order is that of the pass: `random` starts as it did. */
+  /**
+   * Goes on after so many batches, with `random` as it was then; from the start by default. The order is that of the pass:
+   * `random` starts as it did.
+   */
   resume?: { batch: number; random: RandomState } | undefined
-  /** Ends the wait for a batch of the dataset, too. */
+  /** Ends the work, with ERR_ABORTED, and the wait for a batch of the dataset, too; none by default. */
   signal?: AbortSignal | undefined
 }
 
@@ -76,6 +80,11 @@ export const BATCH_COUNT = signature(
 export async function* batches(dataset: Dataset, options: BatchOptions = {}): AsyncGenerator<TensorBatch, void, void> {
   BATCHES.check(dataset, options)
   const { random, augment, device = 'cpu', resume, signal, batchSize = 64 } = options
+  if (augment !== undefined && random === undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', "batches: 'augment' draws from 'random', which is missing", {
+      hint: 'Give a generator: random: new Random(1).',
+    })
+  }
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
   if (random !== undefined && resume !== undefined) random.state = resume.random

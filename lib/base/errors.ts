@@ -31,10 +31,11 @@ export type ErrorCode = keyof typeof ERROR_CODES
 
 /** What an error tells beside its code and message. */
 export interface EspalierErrorOptions {
-  /** The full text behind the message: LibTorch's own words, the list of places tried, … */
+  /** The full text behind the message: LibTorch's own words, the list of places tried, … None by default. */
   detail?: string | undefined
-  /** What to do about it: a command or an option. */
+  /** What to do about it: a command or an option. None by default. */
   hint?: string | undefined
+  /** What was thrown before it. None by default. */
   cause?: unknown
 }
 

@@ -41,12 +41,17 @@ export interface CompensationJob {
   model: ScriptModule
   /** The model after it. It is changed or replaced: go on with the one that is returned. */
   small: ScriptModule
+  /** Of `model.record(inputs)`. */
   recording: Recording
+  /** Of the recording's record. */
   analysis: Analysis
+  /** By which `small` was cut. */
   plan: Plan
+  /** Those that the recording was made with. */
   inputs: readonly ModuleInput[]
   /** Inputs of the model to measure on, batch after batch. */
   data: AsyncIterable<readonly ModuleInput[]>
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

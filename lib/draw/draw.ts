@@ -12,7 +12,7 @@ import { svgOf } from './svg.js'
 export interface DrawOptions {
   /** `svg` (default): an image; `html`: the image beside a list of the groups; `dot`: for Graphviz. */
   format?: 'svg' | 'html' | 'dot' | undefined
-  /** Shows sizes before and after. */
+  /** Shows sizes before and after; by default there are those of the model alone. */
   plan?: Plan | undefined
   /** Default `model`. */
   title?: string | undefined

@@ -12,6 +12,7 @@ export interface ScoredParts {
   model: ParameterOwner
   groups: Analysis
   observe?: Observe | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

@@ -15,6 +15,7 @@ export interface LatencyOptions {
   rounds?: number | undefined
   /** Passes before the measurement; 10 by default. */
   warmUp?: number | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

@@ -20,7 +20,7 @@ export interface PlanOptions {
   ratio?: number | ((group: ChannelGroup) => number | undefined) | undefined
   /** Default `'local'`; a budget always ranks globally. */
   ranking?: 'local' | 'global' | undefined
-  /** Target as a fraction in (0, 1] of the model's MACs or parameters; met at or below, within one unit. */
+  /** Target as a fraction in (0, 1] of the model's MACs or parameters, met at or below, within one unit; `ratio` by default. */
   budget?: BudgetOption | undefined
   /** Fraction of each group that always stays, in (0, 1]; at least one unit does. Default 0.1. */
   minKeep?: number | undefined

@@ -18,7 +18,10 @@ export interface GReg1Options {
    * Not together with `granularity`.
    */
   growFraction?: number | undefined
-  /** Growth per step, above 0, whatever the length of the phase. Not together with `growFraction`. */
+  /**
+   * Growth per step, above 0, whatever the length of the phase; by default it follows from `growFraction`, and they exclude
+   * each other.
+   */
   granularity?: number | undefined
   /** Optimizer steps before the growth starts, 0 or more; 0 by default. */
   warmup?: number | undefined

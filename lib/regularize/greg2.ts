@@ -17,18 +17,22 @@ export interface GReg2Options {
   pickCeiling?: number | undefined
   /** Growth per step of the chosen units after it, above 0; 1e-4 by default. */
   granularity?: number | undefined
-  /** Penalty of the chosen units at which a group is done, above `pickCeiling`; 1 by default. */
+  /** Penalty of the chosen units at which a group is done, at least `pickCeiling`; 1 by default. */
   ceiling?: number | undefined
-  /** What the kept units get back after the choice, 0 or more, at most the optimizer's weight decay; 1e-4 by default. */
+  /**
+   * What the kept units get back after the choice, 0 or more, 1e-4 by default; at most the optimizer's weight decay, without
+   * which it is nothing.
+   */
   recover?: number | undefined
   /** Optimizer steps before the growth starts, 0 or more; 0 by default. */
   warmup?: number | undefined
-  /** As {@link GReg1Options.ratio}. */
+  /** As {@link GReg1Options.ratio}; not looked at by default. */
   ratio?: number | undefined
-  /** As {@link GReg1Options.stabilize}. */
+  /** As {@link GReg1Options.stabilize}; to the end of the phase by default. */
   stabilize?: number | undefined
-  /** As {@link GReg1Options.closedLoop}, after the choice. */
+  /** As {@link GReg1Options.closedLoop}, after the choice; off by default. */
   closedLoop?: ClosedLoopOptions | undefined
+  /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
 

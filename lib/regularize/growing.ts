@@ -15,7 +15,7 @@ export interface GrowingOptions {
   reg?: number | undefined
   /** Growth per update of a group's least important unit, 0 or more; 1e-4 by default. 0 is plain per-unit weight decay. */
   deltaReg?: number | undefined
-  /** No unit's penalty grows above it; 1 by default. */
+  /** No unit's penalty grows above it; at least `reg`, 1 by default. */
   ceiling?: number | undefined
   /** Optimizer steps between two updates, 1 or more; 10 by default. */
   updateEvery?: number | undefined

@@ -12,6 +12,7 @@ import type { RegularizerFactory } from './types.js'
 export interface ConstantL2Options {
   /** Penalty of every unit, 0 or more; 1e-3 by default. The unit of weight decay. */
   reg?: number | undefined
+  /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
 
@@ -54,7 +55,9 @@ export interface GroupLassoOptions {
   alpha?: number | undefined
   /** Optimizer steps between two looks at the importance, 1 or more; 10 by default. */
   updateEvery?: number | undefined
+  /** Group L2 by default. */
   importance?: Importance | undefined
+  /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
 

@@ -46,7 +46,7 @@ export interface RegularizerState {
 export interface ApplyOptions {
   /** What the gradients were multiplied by: a loss scale that is not taken out before. 1 by default. */
   scale?: number | undefined
-  /** Learning rate of the step to come, which a decoupled penalty needs. */
+  /** Learning rate of the step to come, which a decoupled penalty needs; none by default. */
   lr?: number | undefined
 }
 

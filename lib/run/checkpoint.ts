@@ -34,7 +34,7 @@ export interface CheckpointOptions {
   path: string
   /** Optimizer steps between two checkpoints, 1 or more; one pass over the data by default. Each phase ends with one, too. */
   every?: number | undefined
-  /** Go on from the file, if it is there. Without it a run starts afresh, and replaces the file. */
+  /** Go on from the file, if it is there. False by default: a run starts afresh, and replaces the file. */
   resume?: boolean | undefined
 }
 

@@ -47,12 +47,13 @@ import { observeBatches } from '../torch/observe.js'
 export interface PrunableOptions extends MethodOptions {
   /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
   inputs: readonly ModuleInput[]
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 
 /** Options of {@link Prunable.score}. */
 export interface ScoreOptions extends SignalOptions {
-  /** Inputs of the model, batch after batch, for a criterion that looks at what the model does with them. */
+  /** Inputs of the model, batch after batch, for a criterion that looks at what the model does with them; none by default. */
   data?: AsyncIterable<readonly ModuleInput[]> | undefined
 }
 

@@ -15,8 +15,9 @@ export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptio
   inputs: readonly ModuleInput[]
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
-  /** Inputs of the model, batch after batch, for an importance that looks at what the model does with them. */
+  /** Inputs of the model, batch after batch, for an importance that looks at what the model does with them; none by default. */
   data?: AsyncIterable<readonly ModuleInput[]> | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

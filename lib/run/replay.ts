@@ -14,6 +14,7 @@ import { Prunable, type PruneResult } from './prunable.js'
 export interface ReplayOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified. */
   inputs: readonly ModuleInput[]
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

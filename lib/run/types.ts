@@ -20,9 +20,11 @@ import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   inputs: readonly ModuleInput[]
+  /** Examples to train on, and others to measure accuracy on where there are such; regularizers in a closed loop need them. */
   data: { train: Dataset; validation?: Dataset | undefined }
+  /** What is trained for: `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
   loss: Loss
-  /** The dimension of the classes, where shapes leave both: 1, or -1 for the last. */
+  /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
   classAxis?: ClassAxis | undefined
   /** Part of the MACs or parameters that may stay, in (0, 1]. */
   budget: NonNullable<PlanOptions['budget']>
@@ -30,6 +32,7 @@ export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   minKeep?: number | undefined
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
+  /** What pushes the units that are to go towards zero, such as `greg1()`. */
   regularizer: RegularizerFactory
   /** The regularized phase. */
   sparse: Phase
@@ -42,14 +45,16 @@ export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
   compensate?: boolean | { batches?: number | undefined } | undefined
   /**
    * Writes where the run is to a file, so that it can go on from there, bit by bit as if it had never stopped, on the same
-   * machine and thread count.
+   * machine and thread count. None by default.
    */
   checkpoint?: CheckpointOptions | undefined
+  /** Changes the training examples of each batch, such as `randomShift()`; none by default. */
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same result, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
-  /** Called with each event, as it happens. */
+  /** Called with each event, as it happens; nothing by default. */
   onEvent?: ((record: RunEvent) => void) | undefined
   /** Told what does no harm but should be known; nothing by default. */
   onWarning?: ((message: string) => void) | undefined

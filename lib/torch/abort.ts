@@ -9,11 +9,11 @@ const PATIENCE = 1000
 
 /** How work on the native thread is done. */
 export interface RunOptions {
-  /** Autograd records what is done. Default false. */
+  /** Whether autograd records what is done. By default a loss does, a module when it is in training mode, `run` never. */
   grad?: boolean | undefined
   /**
-   * Cancels the work: what waits is dropped, what runs stops at its next step, the promise is rejected (ERR_ABORTED). A program
-   * stops at the next round of a loop. What goes on for a second after that (one long operator, a program that runs while its
+   * Cancels the work; none by default. What waits is dropped, what runs stops at its next step, the promise is rejected
+   * (ERR_ABORTED). A program stops at the next round of a loop. What goes on for a second after that (one long operator, a program that runs while its
    * file is read) is left behind: the promise is rejected all the same, but a thread of its own goes on until it ends or the
    * process does, and the module that it works on can't be used any more.
    */

@@ -35,8 +35,9 @@ export interface LoadModelOptions {
    * has lost can't be: dropout inside of an attention operator, stochastic depth.
    */
   repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
-  /** How much the file may ask for. */
+  /** How much the file may ask for; the defaults are with each limit. */
   limits?: LoadLimits | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

@@ -35,7 +35,8 @@ export type ModuleOutput = Value
 
 export interface SaveOptions extends SignalOptions {
   /**
-   * Extra files of the archive, by name, in the place of those that the module has; text is written as UTF-8. Add one with
+   * Extra files of the archive, by name, in the place of those that the module has, which are written by default; text is
+   * written as UTF-8. Add one with
    * `{ ...Object.fromEntries(module.extraFiles), 'labels.txt': text }`.
    */
   extraFiles?: Readonly<Record<string, string | Uint8Array>> | undefined

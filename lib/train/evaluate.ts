@@ -21,11 +21,13 @@ export interface Evaluation extends Judged {
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions {
+  /** `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
   loss: Loss
   /** 256 by default. */
   batchSize?: number | undefined
-  /** The dimension of the classes, where shapes leave both: 1, or -1 for the last. */
+  /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
   classAxis?: ClassAxis | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

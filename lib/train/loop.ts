@@ -17,22 +17,29 @@ import { PHASE_ENTRIES, type Phase, wholePhase } from './phase.js'
 import { Stepper } from './stepper.js'
 
 export interface TrainOptions extends Phase {
+  /** Examples to train on, and others to evaluate on after each epoch where there are such. */
   data: { train: Dataset; validation?: Dataset | undefined }
+  /** `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
   loss: Loss
-  /** As in the options of {@link evaluate}. */
+  /** As in the options of {@link evaluate}; by default what the shapes tell. */
   classAxis?: ClassAxis | undefined
+  /** Changes the training examples of each batch, such as `randomShift()`; none by default. */
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
   seed?: number | undefined
-  /** Attached to this model, for {@link phaseLength} iterations. When it is done, the training ends, within an epoch, too. */
+  /**
+   * Attached to this model, for {@link phaseLength} iterations; none by default. When it is done, the training ends, within an
+   * epoch, too.
+   */
   regularizer?: Regularizer | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
   /**
    * Goes on from here, bit by bit as if it had never stopped, on the same machine and thread count: with the model, and
-   * the regularizer, as they were. LibTorch's own random numbers are the caller's to restore.
+   * the regularizer, as they were. LibTorch's own random numbers are the caller's to restore. From the start by default.
    */
   resume?: TrainState | undefined
-  /** Called after every optimizer step, before its record is given; the training waits for it. */
+  /** Called after every optimizer step, before its record is given; the training waits for it. Nothing by default. */
   onStep?: ((state: () => TrainState) => Promise<void> | void) | undefined
 }
 

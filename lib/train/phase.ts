@@ -5,6 +5,7 @@ import { type LrSchedule, SCHEDULE } from '../optim/schedule.js'
 
 /** What a training is, apart from the data and what it is for: `sparsify` takes one for each of its phases. */
 export interface Phase {
+  /** Such as `sgd({ lr: 0.1 })`. */
   optimizer: OptimizerFactory
   /** `lr.constant()` by default; half a `lr.cosine()` in the fine-tuning of `sparsify`. */
   schedule?: LrSchedule | undefined

@@ -68,6 +68,16 @@ export interface Face {
   takes: ReadonlyMap<string, string>
 }
 
+/** What the package exports, in any of its places. */
+function exportsOf(program: ts.Program): ts.Symbol[] {
+  const checker = program.getTypeChecker()
+  return ENTRIES.flatMap((entry) =>
+    checker
+      .getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!)
+      .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol)),
+  )
+}
+
 export function faceOf(program: ts.Program): Face {
   const checker = program.getTypeChecker()
   const names = new Set<string>()
@@ -84,11 +94,7 @@ export function faceOf(program: ts.Program): Face {
     if (!isMethod && !isTable) return false
     return checker.getTypeOfSymbol(symbol).getCallSignatures().length > 0
   }
-  const exported = ENTRIES.flatMap((entry) =>
-    checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!),
-  )
-  for (const each of exported) {
-    const symbol = each.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(each) : each
+  for (const symbol of exportsOf(program)) {
     const members = [...(symbol.members?.values() ?? []), ...(symbol.exports?.values() ?? [])]
     if (symbol.flags & ts.SymbolFlags.Variable) members.push(...checker.getTypeOfSymbol(symbol).getProperties())
     const own = members.filter(callable).map(({ name }) => name)
@@ -104,4 +110,25 @@ export function faceOf(program: ts.Program): Face {
 function thrownBy(symbol: ts.Symbol): string {
   const tags = symbol.getJsDocTags().filter(({ name }) => name === 'throws')
   return tags.map(({ text }) => ts.displayPartsToString(text)).join()
+}
+
+/** Options that public functions and methods take: by interface, what is said of each option; of a needed one, and of the others. */
+export function optionsOf(program: ts.Program): Map<string, Map<string, { says: string; optional: boolean }>> {
+  const checker = program.getTypeChecker()
+  const found = new Map<string, Map<string, { says: string; optional: boolean }>>()
+  const visit = (node: ts.Node) => {
+    if (ts.isBlock(node)) return
+    const type = ts.isParameter(node) ? checker.getNonNullableType(checker.getTypeAtLocation(node)) : undefined
+    const name = (type?.aliasSymbol ?? type?.getSymbol())?.name
+    if (type && name?.endsWith('Options')) {
+      const options = type.getProperties().map((property) => {
+        const says = ts.displayPartsToString(property.getDocumentationComment(checker))
+        return [property.name, { says, optional: (property.flags & ts.SymbolFlags.Optional) !== 0 }] as const
+      })
+      found.set(name, new Map(options))
+    }
+    ts.forEachChild(node, visit)
+  }
+  for (const entry of exportsOf(program)) for (const each of entry.declarations ?? []) visit(each)
+  return found
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { ERROR_CODES } from 'espalier'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
-import { examplesOf, faceOf, programOf, ROOT, sourcesOf } from './docstrings.js'
+import { examplesOf, faceOf, optionsOf, programOf, ROOT, sourcesOf } from './docstrings.js'
 import { mentioned, PROGRAMS, referredTo, typesByName } from './mentions.js'
 
 // The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
@@ -103,6 +103,11 @@ describe('the guides', () => {
 })
 
 describe('the doc comments', () => {
+  it.each([...optionsOf(program)])('of %s say what each option is, and what it is by default', (_, options) => {
+    const silent = [...options].filter(([, { says, optional }]) => !(optional ? /default/i : /./).test(says))
+    expect(silent.map(([name]) => name)).toEqual([])
+  })
+
   it('name only error codes that there are', () => {
     const comments = sourcesOf(program).flatMap(({ text }) => text.match(/\/\*\*[\s\S]*?\*\//g) ?? [])
     const named = new Set(comments.flatMap((comment) => comment.match(/\bERR_\w+/g) ?? []))

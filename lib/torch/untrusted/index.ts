@@ -17,12 +17,13 @@ import { pack, takeArrays, unpack, unreadable, type WireTensor } from './wire.js
 export interface LoadUntrustedOptions {
   /** Runs the model on them, once, to record its operators. Default: it is loaded only. */
   inputs?: readonly Tensor[] | undefined
-  /** As those of {@link load}. */
+  /** As those of {@link load}, with its defaults. */
   limits?: LoadLimits | undefined
   /** Bytes that the process may take beside LibTorch itself. Default 4 GiB. */
   memory?: number | undefined
   /** Milliseconds that the process may run. Default 60,000. */
   timeout?: number | undefined
+  /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
 

@@ -1,6 +1,8 @@
 /**
  * Smaller TorchScript models: what most programs need. The rest is in `espalier/torch` (tensors, modules, operators, hooks)
  * and `espalier/analysis` (records, groups, plans and cuts step by step, regularizers from the inside).
+ *
+ * Examples take a `model.pt`, and a `data.js` that exports `data`: a `train` and a `validation` dataset.
  */
 
 export { ERROR_CODES, type ErrorCode, EspalierError } from './base/errors.js'

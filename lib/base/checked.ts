@@ -7,5 +7,15 @@ const NUMBERS = thing<ArrayLike<number>>('an array of numbers', isNumbers)
 /** @internal */
 export const ALL_FINITE = signature('allFinite', ['values', NUMBERS])
 
-/** Whether no number is a NaN or an infinity. */
+/**
+ * Whether no number is a NaN or an infinity.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { allFinite } from 'espalier/analysis'
+ *
+ * console.log(allFinite([1, 2]), allFinite(Float32Array.of(1, Number.NaN))) // true false
+ * ```
+ */
 export const allFinite = checked(ALL_FINITE, allAreFinite)

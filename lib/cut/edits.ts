@@ -26,8 +26,21 @@ export const COMPILE_CUT = signature('compileCut', ['analysis', ANALYSIS], ['pla
  * Translates a plan into edits of the graph: every constant that carries a width is rewritten from the analysis, never by
  * its value; a number that only computes with a width is pinned to what it was.
  *
- * @throws EspalierError `ERR_UNSUPPORTED` when a node that runs several times would need different constants, or a width
- * comes out of arithmetic that is not understood.
+ * @returns what `ScriptModule.cut` takes; {@link cutAndVerify} also proves it
+ * @throws EspalierError ERR_UNSUPPORTED when a node that runs several times would need different constants, or a width
+ *   comes out of arithmetic that is not understood; ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ * import { analyse, compileCut, makePlan } from 'espalier/analysis'
+ *
+ * const model = await load('model.pt')
+ * const recording = await model.record([Tensor.zeros([1, 3, 8, 8])])
+ * const analysis = analyse(recording.record)
+ * const request = compileCut(analysis, makePlan(analysis, new Map([[0, [3, 1, 4, 2]]]), { ratio: 0.5 }))
+ * const small = await model.cut(recording, request)
+ * console.log(small.parameters().get('conv.weight')!.shape) // [ 2, 3, 3, 3 ]
+ * ```
  */
 export function compileCut(analysis: Analysis, plan: Plan): Required<Omit<CutRequest, keyof InterfaceOptions>> {
   COMPILE_CUT.check(analysis, plan)

@@ -45,7 +45,19 @@ export class Widths {
 /** @internal */
 export const UNIT_COUNT = signature('unitCount', ['analysis', ANALYSIS])
 
-/** Number of units over all groups. */
+/**
+ * Number of units over all groups: the length of a `Removed`.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { unitCount } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(unitCount(analysis)) // 4
+ * ```
+ */
 export function unitCount(analysis: Analysis): number {
   UNIT_COUNT.check(analysis)
   return analysis.groups.reduce((n, group) => n + group.size, 0)

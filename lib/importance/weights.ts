@@ -49,7 +49,18 @@ export const ASSERT_FINITE_SCORES = signature(
   ['weights', WEIGHT_SOURCE],
 )
 
-/** Weights from plain data, by qualified name. */
+/**
+ * Weights from plain data, by qualified name.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT; the source, for a name that it does not know
+ * @example
+ * ```ts
+ * import { weightsFrom } from 'espalier/analysis'
+ *
+ * const weights = weightsFrom({ 'fc.weight': { shape: [1, 2], data: [0.5, -0.5] } })
+ * console.log(weights('fc.weight').shape) // [ 1, 2 ]
+ * ```
+ */
 export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Record<string, Weight>>): WeightSource {
   WEIGHTS_FROM.check(weights)
   const map = weights instanceof Map ? weights : new Map(Object.entries(weights))
@@ -60,7 +71,19 @@ export function weightsFrom(weights: ReadonlyMap<string, Weight> | Readonly<Reco
   }
 }
 
-/** The weights of a module as they are now: each parameter is copied once, when it is first asked for. */
+/**
+ * The weights of a module as they are now: each parameter is copied once, when it is first asked for.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT; the source, for a name that it does not know
+ * @example
+ * ```ts
+ * import { load } from 'espalier'
+ * import { weightsOf } from 'espalier/analysis'
+ *
+ * const weights = weightsOf(await load('model.pt'))
+ * console.log(weights('fc.weight').data.length) // 20
+ * ```
+ */
 export function weightsOf(module: ParameterOwner): WeightSource {
   WEIGHTS_OF.check(module)
   let parameters: ReadonlyMap<string, Tensor> | undefined
@@ -98,8 +121,19 @@ export function sumPerCoordinate(weight: Weight, dim: number, value: (w: number)
 }
 
 /**
- * Throws ERR_NOT_FINITE, naming the first parameter that holds a NaN or an infinity among the members of a group whose
- * scores are not finite.
+ * Refuses scores of which one is a NaN or an infinity.
+ *
+ * @throws EspalierError ERR_NOT_FINITE, naming the first parameter that holds a NaN or an infinity among the members of a group
+ *   whose scores are not finite; ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { groupL2, load, Prunable, Tensor } from 'espalier'
+ * import { assertFiniteScores, weightsOf } from 'espalier/analysis'
+ *
+ * const prunable = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const weights = weightsOf(prunable.model)
+ * assertFiniteScores(prunable.analysis, await groupL2()({ groups: prunable.analysis, weights }), weights)
+ * ```
  */
 export function assertFiniteScores(
   groups: ChannelGroups,

@@ -13,6 +13,16 @@ export const FINGERPRINT_OF = signature('fingerprintOf', ['record', RECORD])
  * What two checkpoints of one network have in common: names and shapes of the parameters and buffers that a run reads.
  *
  * @returns their shapes, and a hash (SHA-256, hexadecimal) over both that does not depend on their order
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ * import { fingerprintOf } from 'espalier/analysis'
+ *
+ * using recording = await (await load('model.pt')).record([Tensor.zeros([1, 3, 8, 8])])
+ * const { fingerprint, sizes } = fingerprintOf(recording.record)
+ * console.log(fingerprint.length, sizes['conv.weight']) // 64 [ 4, 3, 3, 3 ]
+ * ```
  */
 export function fingerprintOf(record: OpRecord): { fingerprint: string; sizes: TensorSizes } {
   FINGERPRINT_OF.check(record)

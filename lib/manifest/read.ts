@@ -85,8 +85,16 @@ export const CHECK_MANIFEST = signature(
 /**
  * Returns its argument when that is a manifest of a schema that is known.
  *
- * @param what it is called in messages
- * @throws EspalierError `ERR_INVALID_ARGUMENT`, naming what is wrong
+ * @param what it is called in messages; `the manifest` by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT, naming what is wrong
+ * @example
+ * ```ts
+ * import { load, makeManifest, prune, Tensor } from 'espalier'
+ * import { checkManifest } from 'espalier/analysis'
+ *
+ * const made = makeManifest(await prune(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] }))
+ * console.log(checkManifest(JSON.parse(JSON.stringify(made)), 'my manifest').schema) // 1
+ * ```
  */
 export function checkManifest(content: unknown, what = 'the manifest'): Manifest {
   CHECK_MANIFEST.check(content, what)

@@ -90,7 +90,20 @@ export function step(options: StepOptions): LrSchedule {
   return describes(factor, { name: 'step', every, gamma })
 }
 
-/** The largest factor that a schedule gives in a phase. */
+/**
+ * The largest factor that a schedule gives in a phase.
+ *
+ * @param epochs 1 or more
+ * @param iterations optimizer steps of the whole phase
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { lr } from 'espalier'
+ * import { largestFactor } from 'espalier/analysis'
+ *
+ * console.log(largestFactor(lr.cosine(), 10, 100)) // 1
+ * ```
+ */
 export function largestFactor(schedule: LrSchedule, epochs: number, iterations: number): number {
   LARGEST_FACTOR.check(schedule, epochs, iterations)
   let largest = 0

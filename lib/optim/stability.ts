@@ -8,9 +8,11 @@ export interface Stepping {
   lr: number
   /** 0..1; 0 by default. */
   momentum?: number | undefined
+  /** Nesterov's form of momentum; false by default. */
   nesterov?: boolean | undefined
+  /** 0 or more; 0 by default. */
   weightDecay?: number | undefined
-  /** Whether steps are scaled by the size of gradients (Adam): a penalty in the gradient is normalised away then. */
+  /** Whether steps are scaled by the size of gradients (Adam): a penalty in the gradient is normalised away then. False by default. */
   adaptive?: boolean | undefined
 }
 
@@ -36,6 +38,14 @@ export const CHECK_STABILITY = signature(
 /**
  * The largest `lr * (sum of reg on an element + weight decay)` for which the step on a quadratic doesn't diverge:
  * `2(1+m)` with heavy-ball momentum, `2(1+m)/(1+2m)` with Nesterov's (the characteristic polynomial's root at -1).
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { stabilityBound } from 'espalier/analysis'
+ *
+ * console.log(stabilityBound({ lr: 0.1 }), stabilityBound({ lr: 0.1, momentum: 0.5 })) // 2 3
+ * ```
  */
 export function stabilityBound(stepping: Stepping): number {
   STABILITY_BOUND.check(stepping)
@@ -44,11 +54,19 @@ export function stabilityBound(stepping: Stepping): number {
 }
 
 /**
- * Refuses a penalty that would make training diverge (ERR_INVALID_ARGUMENT) and warns above half of the bound, since the
- * loss's own curvature adds to it. A decoupled penalty must not shrink a weight past zero: bound 1.
+ * Refuses a penalty that would make training diverge and warns above half of the bound, since the loss's own curvature adds to
+ * it. A decoupled penalty must not shrink a weight past zero: bound 1.
  *
- * @param penalty the largest coefficient that any element reaches
+ * @param penalty the largest coefficient that any element reaches, 0 or more
+ * @param stepping nothing is checked without it
  * @param coupling `gradient` by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT for a penalty at which training would diverge
+ * @example
+ * ```ts
+ * import { checkStability } from 'espalier/analysis'
+ *
+ * checkStability(15, { lr: 0.1 }, (warning) => console.log(warning.includes('diverge'))) // true
+ * ```
  */
 export function checkStability(
   penalty: number,

@@ -31,7 +31,20 @@ export interface Approximation {
 /** @internal */
 export const APPROXIMATIONS = signature('approximations', ['analysis', ANALYSIS], ['removed', REMOVED])
 
-/** The norms and means that compute over something else once the units of `removed` are gone. */
+/**
+ * The norms and means that compute over something else once the units of `removed` are gone; none for an exact cut.
+ *
+ * @param removed as `removedUnits` gives them
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { approximations, removedUnits } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(approximations(analysis, removedUnits(analysis, { removed: [{ group: 0, units: [0] }] }))) // []
+ * ```
+ */
 export function approximations(analysis: Analysis, removed: Removed): Approximation[] {
   APPROXIMATIONS.check(analysis, removed)
   const calls = new Map<string, number>()

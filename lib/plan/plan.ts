@@ -51,8 +51,18 @@ export interface Plan {
 /**
  * Chooses the units to remove.
  *
- * @throws EspalierError `ERR_NOTHING_PRUNABLE`, `ERR_INVALID_ARGUMENT` (a ratio outside [0, 1), a budget outside (0, 1]),
- * `ERR_BUDGET` (with the best that can be reached), `ERR_NOT_FINITE` (a NaN or infinite score).
+ * @param scores by group id, a number for each unit: those with the smallest go first
+ * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget outside (0, 1]),
+ *   ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ * import { analyse, makePlan } from 'espalier/analysis'
+ *
+ * using recording = await (await load('model.pt')).record([Tensor.zeros([1, 3, 8, 8])])
+ * const plan = makePlan(analyse(recording.record), new Map([[0, [3, 1, 4, 2]]]), { ratio: 0.5 })
+ * console.log(plan.removed, plan.params) // [ { group: 0, units: [ 1, 3 ] } ] [ 145, 75 ]
+ * ```
  */
 export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
   MAKE_PLAN.check(analysis, scores, options)
@@ -60,7 +70,22 @@ export function makePlan(analysis: Analysis, scores: Scores, options: PlanOption
   return describePlan(analysis, chooseUnits(analysis, scores, options))
 }
 
-/** The plan that removes the given units, whatever their scores. */
+/**
+ * The plan that removes the given units, whatever their scores.
+ *
+ * @param removed as {@link removedUnits} gives them
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ * import { analyse, describePlan, removedUnits } from 'espalier/analysis'
+ *
+ * using recording = await (await load('model.pt')).record([Tensor.zeros([1, 3, 8, 8])])
+ * const analysis = analyse(recording.record)
+ * const plan = describePlan(analysis, removedUnits(analysis, { removed: [{ group: 0, units: [1, 3] }] }))
+ * console.log(plan.keep['fc.weight']) // { '1': [ 0, 2 ] }
+ * ```
+ */
 export function describePlan(analysis: Analysis, removed: Removed): Plan {
   DESCRIBE_PLAN.check(analysis, removed)
   const offsets = unitOffsets(analysis)
@@ -99,7 +124,19 @@ function directionsIn({ groups }: Analysis, keep: Plan['keep']): Record<string, 
   return found
 }
 
-/** The inverse of {@link Plan.removed}. */
+/**
+ * The units of a plan as a `Removed`: the inverse of {@link Plan.removed}.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for a unit or group that isn't there
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { removedUnits } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(removedUnits(analysis, { removed: [{ group: 0, units: [1, 3] }] })) // Uint8Array(4) [ 0, 1, 0, 1 ]
+ * ```
+ */
 export function removedUnits(analysis: Analysis, plan: Pick<Plan, 'removed'>): Removed {
   UNITS_OF_PLAN.check(analysis, plan)
   const offsets = unitOffsets(analysis)

@@ -23,6 +23,18 @@ export const LARGEST_COEFFICIENT = signature('largestCoefficient', ['groups', GR
  * their `reg`; this returns the terms of that sum, by parameter. Every parameter slice of a unit takes part: rows and
  * columns, biases, norm weights and biases, depthwise filters, raw parameters. Statistics don't. Parameters whose
  * coefficients are all zero are left out.
+ *
+ * @param reg by group id, the penalty of each unit, 0 or more
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { dimensionCoefficients } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * const coefficients = dimensionCoefficients(analysis, [Float32Array.of(1, 0, 0.5, 0)])
+ * console.log(coefficients.get('fc.weight')) // [ { dim: 1, values: Float32Array(4) [ 1, 0, 0.5, 0 ] } ]
+ * ```
  */
 export function dimensionCoefficients(groups: ChannelGroups, reg: Reg): Map<string, DimensionCoefficients[]> {
   DIMENSION_COEFFICIENTS.check(groups, reg)
@@ -63,7 +75,20 @@ function dimensionOf(byName: Map<string, DimensionCoefficients[]>, { name, dim, 
   return found.values
 }
 
-/** The largest coefficient that any element gets. */
+/**
+ * The largest coefficient that any element gets.
+ *
+ * @param reg by group id, the penalty of each unit, 0 or more
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { largestCoefficient } from 'espalier/analysis'
+ *
+ * const { analysis } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * console.log(largestCoefficient(analysis, [Float32Array.of(1, 0, 0.5, 0)])) // 1
+ * ```
+ */
 export function largestCoefficient(groups: ChannelGroups, reg: Reg): number {
   LARGEST_COEFFICIENT.check(groups, reg)
   let largest = 0

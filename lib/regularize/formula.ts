@@ -28,9 +28,18 @@ export const GROW_CHOSEN = signature(
 )
 
 /**
- * One growth step of one group, in float32.
+ * One growth step of one group by the rule of {@link growing}, in float32.
  *
+ * @param reg the penalty of each unit
+ * @param importance of each unit, as many
  * @returns the new penalties, or `null` when the importance holds a NaN or an infinity
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { growGroup } from 'espalier/analysis'
+ *
+ * console.log(growGroup(new Float32Array(3), [0, 1, 2], 0.5, 1)) // Float32Array(3) [ 0.5, 0.25, 0 ]
+ * ```
  */
 export function growGroup(
   reg: Float32Array,
@@ -57,6 +66,14 @@ export function growGroup(
  * @param chosen the units that would go now
  * @param floor a penalty falls back by `deltaReg` per step, but not below
  * @returns the new penalties, or `null` when the importance holds a NaN or an infinity
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { growChosen } from 'espalier/analysis'
+ *
+ * console.log(growChosen(Float32Array.of(0, 0, 1), [0, 1, 2], new Set([0, 1]), 0.5, 0, 1))
+ * // Float32Array(3) [ 0.5, 0.25, 0.5 ]
+ * ```
  */
 export function growChosen(
   reg: Float32Array,

@@ -195,9 +195,9 @@ export class Prunable {
    * One score for each unit of each group, by the weights as they are now.
    *
    * @param importance the criterion; {@link groupL2} by default
-   * @returns by group id, a score of 0 or more for each unit where the criterion is one of this package
-   * @throws EspalierError ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED; ERR_INVALID_ARGUMENT for a
-   *   criterion that needs data, without any
+   * @returns by group id, a score for each unit: of 0 or more where the criterion is one of this package
+   * @throws EspalierError ERR_NOT_FINITE naming a parameter that holds a NaN or an infinity, ERR_ABORTED; ERR_INVALID_ARGUMENT
+   *   for a criterion that needs data, without any
    */
   async score(importance: Importance = groupL2(), options: ScoreOptions = {}): Promise<Scores> {
     mustBePrunable(this)

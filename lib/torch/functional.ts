@@ -86,31 +86,91 @@ export async function crossEntropy(logits: Tensor, target: Tensor, options: Cros
   return later(crossEntropyCall(logits, target, options), options)
 }
 
-/** As {@link crossEntropy}, on the JavaScript thread. */
+/**
+ * As {@link crossEntropy}, on the JavaScript thread.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit)
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { crossEntropySync } from 'espalier/torch'
+ *
+ * const losses = crossEntropySync(Tensor.zeros([2, 3]), Tensor.from([0n, 2n], [2]), { reduction: 'none' })
+ * console.log(losses.shape) // [ 2 ]
+ * ```
+ */
 export function crossEntropySync(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   CROSS_ENTROPY_SYNC.check(logits, target, options)
   return now(crossEntropyCall(logits, target, options), options)
 }
 
-/** Squared difference of two tensors of the same shape. Autograd follows it unless `grad: false`. */
+/**
+ * Squared difference of two tensors of the same shape. Autograd follows it unless `grad: false`.
+ *
+ * @returns a scalar, the mean over all elements by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit), ERR_ABORTED
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { mseLoss } from 'espalier/torch'
+ *
+ * console.log((await mseLoss(Tensor.from([1, 2], [2]), Tensor.from([1, 5], [2]))).item()) // 4.5
+ * ```
+ */
 export async function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Promise<Tensor> {
   MSE_LOSS.check(input, target, options)
   return later(mseCall(input, target, options), options)
 }
 
-/** As {@link mseLoss}, on the JavaScript thread. */
+/**
+ * As {@link mseLoss}, on the JavaScript thread.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit)
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { mseLossSync } from 'espalier/torch'
+ *
+ * console.log(mseLossSync(Tensor.from([1, 2], [2]), Tensor.from([1, 5], [2]), { reduction: 'sum' }).item()) // 9
+ * ```
+ */
 export function mseLossSync(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   MSE_LOSS_SYNC.check(input, target, options)
   return now(mseCall(input, target, options), options)
 }
 
-/** Index (int64) of the largest element along a dimension, which goes away; of all elements for null. */
+/**
+ * Index (int64) of the largest element along a dimension, which goes away; of all elements for null.
+ *
+ * @param dim a dimension, from the end where it is negative; null by default
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH for a dimension that is not there
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { argmax } from 'espalier/torch'
+ *
+ * const logits = Tensor.from([1, 3, 2, 9, 8, 7], [2, 3])
+ * console.log(argmax(logits, 1).data(), argmax(logits).item()) // BigInt64Array(2) [ 1n, 0n ] 3
+ * ```
+ */
 export function argmax(input: Tensor, dim: number | null = null): Tensor {
   ARGMAX.check(input, dim)
   return call('aten::argmax', [input, dim]) as Tensor
 }
 
-/** Softmax along a dimension. */
+/**
+ * Softmax along a dimension: numbers from 0 to 1 that add up to 1.
+ *
+ * @param dim a dimension, from the end where it is negative
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH for a dimension that is not there
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { softmax } from 'espalier/torch'
+ *
+ * console.log(softmax(Tensor.zeros([1, 4]), 1).data()) // Float32Array(4) [ 0.25, 0.25, 0.25, 0.25 ]
+ * ```
+ */
 export function softmax(input: Tensor, dim: number): Tensor {
   SOFTMAX.check(input, dim)
   return call('aten::softmax.int', [input, dim]) as Tensor

@@ -50,7 +50,16 @@ export function setThreads(threads: number): void {
   binding().setThreads(threads)
 }
 
-/** How many threads an operator may use. */
+/**
+ * How many threads an operator may use; see {@link setThreads}.
+ *
+ * @example
+ * ```ts
+ * import { threads } from 'espalier/torch'
+ *
+ * console.log(threads() >= 1) // true
+ * ```
+ */
 export function threads(): number {
   return binding().threads()
 }
@@ -73,7 +82,17 @@ export function setMemoryLimit(bytes: number): void {
   binding().setMemoryLimit(bytes)
 }
 
-/** Version of the LibTorch in use, `2.13.0`. */
+/**
+ * Version of the LibTorch in use, `2.13.0`.
+ *
+ * @throws EspalierError as `loadLibtorch`, when this is the first call that needs LibTorch
+ * @example
+ * ```ts
+ * import { torchVersion } from 'espalier/torch'
+ *
+ * console.log(torchVersion().split('.').length) // 3
+ * ```
+ */
 export function torchVersion(): string {
   return binding().torchVersion()
 }

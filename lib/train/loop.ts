@@ -119,14 +119,41 @@ export interface EpochEvent {
 /** What happens in a training. */
 export type TrainEvent = BatchEvent | EpochEvent
 
-/** Number of optimizer steps that {@link train} makes with these options. */
+/**
+ * Number of optimizer steps that {@link train} makes with these options.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { sgd } from 'espalier'
+ * import { phaseLength } from 'espalier/analysis'
+ * import { data } from './data.js'
+ *
+ * const optimizer = sgd({ lr: 0.1 })
+ * console.log(phaseLength({ data, loss: 'cross-entropy', epochs: 3, batchSize: 16, optimizer })) // 9
+ * ```
+ */
 export function phaseLength(options: TrainOptions): number {
   PHASE_LENGTH.check(options)
   const { data, batchSize, dropLast, epochs } = wholePhase(options)
   return batchCount(data.train, batchSize, dropLast) * epochs
 }
 
-/** How the optimizer steps at the schedule's largest learning rate. */
+/**
+ * How the optimizer steps at the schedule's largest learning rate.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { lr, sgd } from 'espalier'
+ * import { largestStepping } from 'espalier/analysis'
+ * import { data } from './data.js'
+ *
+ * const phase = { epochs: 3, optimizer: sgd({ lr: 0.1, momentum: 0.9 }), schedule: lr.step({ every: 2 }) }
+ * const { lr: rate, momentum } = largestStepping({ ...phase, data, loss: 'cross-entropy' })
+ * console.log(rate, momentum) // 0.1 0.9
+ * ```
+ */
 export function largestStepping(options: TrainOptions): Stepping {
   LARGEST_STEPPING.check(options)
   const { optimizer, schedule = constant(), epochs } = options

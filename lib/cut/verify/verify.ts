@@ -57,8 +57,20 @@ export const CUT_AND_VERIFY = signature(
  *
  * @param inputs of `forward`; other methods that the recording runs are verified with those of the recording
  * @param options what may become of all that is not `forward`, told in `small.interface`; a signal
- * @throws EspalierError `ERR_VERIFICATION`, naming the smallest set of groups that fails and the first operator whose output
- * differs, and keeping nothing; `ERR_UNSUPPORTED` when the cut can't be expressed; `ERR_ABORTED`.
+ * @throws EspalierError ERR_VERIFICATION, naming the smallest set of groups that fails and the first operator whose output
+ *   differs, and keeping nothing; ERR_UNSUPPORTED when the cut can't be expressed; ERR_INVALID_ARGUMENT; ERR_ABORTED
+ * @example
+ * ```ts
+ * import { load, Tensor } from 'espalier'
+ * import { analyse, cutAndVerify, makePlan } from 'espalier/analysis'
+ *
+ * const [model, inputs] = [await load('model.pt'), [Tensor.zeros([1, 3, 8, 8])]]
+ * const recording = await model.record(inputs)
+ * const analysis = analyse(recording.record)
+ * const plan = makePlan(analysis, new Map([[0, [3, 1, 4, 2]]]), { ratio: 0.5 })
+ * const { small } = await cutAndVerify(model, recording, analysis, plan, inputs)
+ * await small.save('model-small.pt')
+ * ```
  */
 export async function cutAndVerify(
   model: ScriptModule,

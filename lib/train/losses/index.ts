@@ -33,7 +33,19 @@ export const LOSS = either(
 /** @internal */
 export const LOSS_FUNCTION = signature('lossFunction', ['loss', LOSS], ['classAxis', maybe(CLASS_AXIS)])
 
-/** @throws ERR_INVALID_ARGUMENT; the function, when output and targets don't fit, or a target is no class */
+/**
+ * A loss as the function that `train` and `evaluate` call: `(output, targets) => Promise<Tensor>`, the mean over the batch.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT; the function, when output and targets don't fit, or a target is no class
+ * @example
+ * ```ts
+ * import { Tensor } from 'espalier'
+ * import { lossFunction } from 'espalier/analysis'
+ *
+ * const loss = await lossFunction('mse')(Tensor.from([1, 2], [2]), Tensor.from([1, 5], [2]))
+ * console.log(loss.item()) // 4.5
+ * ```
+ */
 export function lossFunction(loss: Loss, classAxis?: ClassAxis): LossFunction {
   LOSS_FUNCTION.check(loss, classAxis)
   if (typeof loss === 'string') return (output, targets) => LOSSES[loss](asTensor(output), targets, classAxis)

@@ -14,6 +14,10 @@ import { Prunable, type PruneResult } from './prunable.js'
 export interface ReplayOptions extends InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified. */
   inputs: readonly ModuleInput[]
+  /** As those of {@link prune}; by default the methods that the manifest let go. */
+  dropMethods?: readonly string[] | true | undefined
+  /** As that of {@link prune}; by default what the manifest did. */
+  dropUnreached?: boolean | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }

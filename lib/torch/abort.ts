@@ -9,7 +9,7 @@ const PATIENCE = 1000
 
 /** How work on the native thread is done. */
 export interface RunOptions {
-  /** Whether autograd records what is done. By default a loss does, a module when it is in training mode, `run` never. */
+  /** Whether autograd records what is done. Default false; of a module, whether it is in training mode. */
   grad?: boolean | undefined
   /**
    * Cancels the work; none by default. What waits is dropped, what runs stops at its next step, the promise is rejected

@@ -10,7 +10,9 @@ export type Reduction = 'mean' | 'sum' | 'none'
 const REDUCTIONS: Record<Reduction, number> = { none: 0, mean: 1, sum: 2 }
 
 /** Options of a loss. */
-export interface LossOptions extends Pick<RunOptions, 'grad' | 'signal' | 'flushDenormals'> {
+export interface LossOptions extends Pick<RunOptions, 'signal' | 'flushDenormals'> {
+  /** Whether autograd records what is done. Default true. */
+  grad?: boolean | undefined
   /** Default `mean`. */
   reduction?: Reduction | undefined
 }

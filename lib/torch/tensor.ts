@@ -12,7 +12,7 @@ import { track, untrack } from './scope.js'
 
 /** What a new tensor is. */
 export interface TensorOptions {
-  /** Default: the type of a typed array's elements, `int64` for bigints, else `float32`. */
+  /** `float32` by default; of a typed array the type of its elements, of bigints `int64`. */
   dtype?: DType | undefined
   /** Default `'cpu'`. */
   device?: Device | undefined

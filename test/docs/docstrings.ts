@@ -132,3 +132,32 @@ export function optionsOf(program: ts.Program): Map<string, Map<string, { says: 
   for (const entry of exportsOf(program)) for (const each of entry.declarations ?? []) visit(each)
   return found
 }
+
+/** Numbers, texts and flags that functions of lib/ take where an option is left out: option, default, what is said of the option. */
+export function defaultsOf(program: ts.Program): { option: string; value: string; says: string }[] {
+  const checker = program.getTypeChecker()
+  const found: { option: string; value: string; says: string }[] = []
+  const visit = (node: ts.Node) => {
+    if (ts.isBindingElement(node) && node.initializer && ts.isVariableDeclaration(node.parent.parent)) {
+      const given = node.parent.parent.initializer
+      const type = given && checker.getTypeAtLocation(given)
+      const property = type?.getProperty((node.propertyName ?? node.name).getText())
+      const value = literal(node.initializer)
+      if (type?.symbol?.name.endsWith('Options') && property && value !== undefined) {
+        const says = ts.displayPartsToString(property.getDocumentationComment(checker))
+        found.push({ option: `${type.symbol.name}.${property.name}`, value, says })
+      }
+    }
+    ts.forEachChild(node, visit)
+  }
+  for (const file of sourcesOf(program)) visit(file)
+  return found
+}
+
+function literal(node: ts.Expression): string | undefined {
+  if (ts.isStringLiteral(node)) return node.text
+  if (ts.isNumericLiteral(node))
+    return /_/.test(node.getText()) ? Number(node.text).toLocaleString('en-US') : node.getText()
+  if (node.kind === ts.SyntaxKind.FalseKeyword) return 'false'
+  return node.kind === ts.SyntaxKind.TrueKeyword ? 'true' : undefined
+}

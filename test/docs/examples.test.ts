@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
 import { espalier } from '../support/public.js'
-import { examplesOf, faceOf, optionsOf, programOf, ROOT, sourcesOf } from './docstrings.js'
+import { defaultsOf, examplesOf, faceOf, optionsOf, programOf, ROOT, sourcesOf } from './docstrings.js'
 import { mentioned, PROGRAMS, referredTo, typesByName } from './mentions.js'
 
 // The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
@@ -107,6 +107,14 @@ describe('the doc comments', () => {
   it.each([...optionsOf(program)])('of %s say what each option is, and what it is by default', (_, options) => {
     const silent = [...options].filter(([, { says, optional }]) => !(optional ? /default/i : /./).test(says))
     expect(silent.map(([name]) => name)).toEqual([])
+  })
+
+  it.each(defaultsOf(program))('of $option tell its default, $value', ({ value, says }) => {
+    const off = /(off|none) by default/i
+    if (value === 'false' && off.test(says)) return
+    const before = `default:? ['\`]*${value}(?!\\w|\\.\\d)`
+    const after = `(?<![\\w.-])${value}['\`]*,? \\(?(by|the)? ?default`
+    expect(says).toMatch(new RegExp(`${before}|${after}`, 'i'))
   })
 
   it('name only error codes that there are', () => {

@@ -1,3 +1,4 @@
+import { EspalierError } from '../base/errors.js'
 import { dictionary, maybe, object, signature, text } from '../base/schema/index.js'
 import { binding } from '../libtorch/index.js'
 import { type ScriptModule, wrapModule } from './module.js'
@@ -40,5 +41,16 @@ export async function define(source: string, tensors: ModuleTensors = {}): Promi
   const named = (of: Readonly<Record<string, Tensor>> = {}) =>
     Object.entries(of).map(([name, tensor]) => [name, handleOf(tensor)] as const)
   // The compiler wants the last line ended.
-  return wrapModule(await binding().moduleDefine(`${source}\n`, named(tensors.parameters), named(tensors.buffers)))
+  const made = binding().moduleDefine(`${source}\n`, named(tensors.parameters), named(tensors.buffers))
+  return wrapModule(await made.catch(refuse))
+}
+
+/** What the compiler can't even parse comes as an error of LibTorch's. */
+function refuse(error: unknown): never {
+  const { code, message, detail } = error as EspalierError
+  if (code !== 'ERR_TORCH') throw error
+  throw new EspalierError('ERR_INVALID_ARGUMENT', 'source: this is no TorchScript', {
+    detail: detail ?? message,
+    cause: error,
+  })
 }

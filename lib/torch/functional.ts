@@ -72,7 +72,8 @@ export const SOFTMAX = signature('softmax', ['input', TENSOR], ['dim', DIM])
  * index of -100 is left out. Autograd follows it unless `grad: false`.
  *
  * @returns a scalar, the mean of the losses by default; with `reduction: 'none'` one loss for each target
- * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit), ERR_ABORTED
+ * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_DISPOSED, ERR_TORCH (shapes that don't fit, a target that is no class),
+ *   ERR_ABORTED
  * @example
  * ```ts
  * import { Tensor } from 'espalier'

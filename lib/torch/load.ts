@@ -19,7 +19,7 @@ import { binding } from '../libtorch/index.js'
 import { withSignal } from './abort.js'
 import { LOAD_LIMITS } from './limits.js'
 import { type ScriptModule, wrapModule } from './module.js'
-import { DEVICE } from './tensor.js'
+import { DEVICE, Tensor } from './tensor.js'
 
 /** Options of {@link load}. */
 export interface LoadModelOptions {
@@ -85,6 +85,8 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   const name = typeof source === 'string' ? basename(source) : 'model'
   const path = typeof source === 'string' ? resolve(source) : source
   if (typeof path === 'string') await mustBeReadable(path)
+  // Asked before: a device that is not there would be told as a fault of the file.
+  if (options.device !== undefined && options.device !== 'cpu') Tensor.zeros([0], { device: options.device }).dispose()
   let handle: ModuleHandle
   try {
     handle = await withSignal(options, (job) =>

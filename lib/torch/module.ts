@@ -271,7 +271,8 @@ export class ScriptModule {
    * With `methods` others run after `forward`, and everything that is made from the recording is about them, too. Their inputs are
    * used again when a cut is verified: dispose of them after it.
    *
-   * @throws EspalierError as {@link ScriptModule.forward}; ERR_UNSUPPORTED when the graph holds what can't be recorded
+   * @throws EspalierError ERR_INVALID_ARGUMENT when the inputs don't fit, or the program doesn't run on them; ERR_UNSUPPORTED when
+   *   the graph holds what can't be recorded; ERR_DISPOSED; ERR_ABORTED
    * @example
    * ```ts
    * import { load, Tensor } from 'espalier'

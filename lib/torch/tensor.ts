@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
 import { volume } from '../base/numbers.js'
-import { flag, maybe, object, oneOf, shown, signal, signature, thing } from '../base/schema/index.js'
+import { count, flag, list, maybe, object, oneOf, shown, signal, signature, thing } from '../base/schema/index.js'
 import type { Device, TensorHandle, TypedArray } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
 import { DTYPES, type DType } from '../record/record.js'
@@ -123,7 +123,7 @@ export class Tensor {
    * @throws EspalierError ERR_INVALID_ARGUMENT
    */
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
-    TENSOR_FULL.check(options)
+    TENSOR_FULL.check(shape, options)
     const { dtype, device } = options
     const scalar = Tensor.from([value], [], { dtype, device })
     let expanded: TensorHandle | undefined
@@ -140,7 +140,7 @@ export class Tensor {
 
   /** Numbers of the standard normal distribution, by LibTorch's own generator (see `manualSeed`); else as {@link Tensor.full}. */
   static randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    TENSOR_RANDN.check(options)
+    TENSOR_RANDN.check(shape, options)
     const { dtype = 'float32', device = 'cpu', requiresGrad } = options
     const tensor = wrapTensor(
       binding().call('aten::randn', [shape, dtype, 'strided', device, false], false) as TensorHandle,
@@ -356,12 +356,14 @@ export const DEVICE = thing<Device>("'cpu' or 'cuda:0', 'cuda:1', …", isDevice
 
 const TENSOR_OPTIONS = object<TensorOptions>({ dtype: maybe(DTYPE), device: maybe(DEVICE), requiresGrad: maybe(flag) })
 
+const SHAPE = list(count(0), 'a list of sizes')
+
 /** @internal Data and shape are checked where they are read. */
 export const TENSOR_FROM = signature('Tensor.from', ['options', TENSOR_OPTIONS])
 /** @internal */
-export const TENSOR_FULL = signature('Tensor.full', ['options', TENSOR_OPTIONS])
+export const TENSOR_FULL = signature('Tensor.full', ['shape', SHAPE], ['options', TENSOR_OPTIONS])
 /** @internal */
-export const TENSOR_RANDN = signature('Tensor.randn', ['options', TENSOR_OPTIONS])
+export const TENSOR_RANDN = signature('Tensor.randn', ['shape', SHAPE], ['options', TENSOR_OPTIONS])
 /** @internal */
 export const TENSOR_TO = signature('Tensor.to', ['device', DEVICE])
 

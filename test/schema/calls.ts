@@ -230,7 +230,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     'Tensor.backward': of(tensors.BACKWARD, method(x, 'backward'), {}),
     'Tensor.backwardSync': of(tensors.BACKWARD_SYNC, method(x, 'backwardSync'), {}),
     'Tensor.from': of(tensors.TENSOR_FROM, (o: never) => Tensor.from([1], [1], o), {}),
-    'Tensor.full': of(tensors.TENSOR_FULL, (o: never) => Tensor.full([1], 1, o), {}),
+    'Tensor.full': of(tensors.TENSOR_FULL, (s: never, o: never) => Tensor.full(s, 1, o), [1], {}),
     'Tensor.to': of(tensors.TENSOR_TO, method(x, 'to'), 'cpu'),
   }
 }

@@ -249,6 +249,7 @@ describe('copies', () => {
     expect((await failure(() => network.to('toaster' as 'cpu'))).code).toBe('ERR_INVALID_ARGUMENT')
     // The LibTorch of the tests has no CUDA, or this device does not exist.
     expect((await failure(() => network.to('cuda:77'))).code).toBe('ERR_TORCH')
+    expect((await failure(() => load(model('small.script.pt'), { device: 'cuda:77' }))).code).toBe('ERR_TORCH')
   })
 })
 

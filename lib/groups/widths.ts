@@ -1,3 +1,4 @@
+import { EspalierError } from '../base/errors.js'
 import { signature } from '../base/schema/index.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import { type Analysis, keptSize, type Removed, type UnitAxis, type ValueId } from './index.js'
@@ -61,6 +62,14 @@ export const UNIT_COUNT = signature('unitCount', ['analysis', ANALYSIS])
 export function unitCount(analysis: Analysis): number {
   UNIT_COUNT.check(analysis)
   return analysis.groups.reduce((n, group) => n + group.size, 0)
+}
+
+/** @throws ERR_INVALID_ARGUMENT for units of another model: there is one flag for each unit, or none at all */
+export function mustBeUnitsOf(analysis: Analysis, { length }: Removed): void {
+  const units = unitCount(analysis)
+  if (length === 0 || length === units) return
+  const message = `'removed' must tell of ${units} units, as removedUnits() does for this model, not of ${length}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', message)
 }
 
 /** Position of each group's first unit among all units. */

@@ -2,7 +2,7 @@ import { volume } from '../base/numbers.js'
 import { maybe, signature } from '../base/schema/index.js'
 import { type Analysis, flatArgs, type OpEntry, type Removed, type ValueId } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
-import { Widths } from '../groups/widths.js'
+import { mustBeUnitsOf, Widths } from '../groups/widths.js'
 import { operatorOf } from '../operators/catalogue.js'
 
 /** Size of a model by the record: parameters (elements, tied ones once) and multiply-adds on the example inputs. */
@@ -47,6 +47,7 @@ export const COUNT_OPERATORS = signature('countOperators', ['analysis', ANALYSIS
  */
 export function countSize(analysis: Analysis, removed: Removed = new Uint8Array(0)): Size {
   COUNT_SIZE.check(analysis, removed)
+  mustBeUnitsOf(analysis, removed)
   const widths = new Widths(analysis, removed)
   let macs = 0
   for (const op of executed(analysis)) macs += macsOf(op, analysis, widths)
@@ -77,6 +78,7 @@ export function countSize(analysis: Analysis, removed: Removed = new Uint8Array(
  */
 export function countOperators(analysis: Analysis, removed: Removed = new Uint8Array(0)): OperatorSize[] {
   COUNT_OPERATORS.check(analysis, removed)
+  mustBeUnitsOf(analysis, removed)
   const widths = new Widths(analysis, removed)
   const seen = new Set<ValueId>()
   return executed(analysis).flatMap((op) => {

@@ -9,6 +9,7 @@ import {
   type UnitAxis,
 } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
+import { mustBeUnitsOf } from '../groups/widths.js'
 
 /**
  * A norm or mean over a dimension that a plan cuts: it computes over what is left of it. The `call`-th run (from 0) of that
@@ -47,6 +48,7 @@ export const APPROXIMATIONS = signature('approximations', ['analysis', ANALYSIS]
  */
 export function approximations(analysis: Analysis, removed: Removed): Approximation[] {
   APPROXIMATIONS.check(analysis, removed)
+  mustBeUnitsOf(analysis, removed)
   const calls = new Map<string, number>()
   const found: Approximation[] = []
   for (const norm of analysis.norms) {

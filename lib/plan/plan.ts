@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
 import { range } from '../base/numbers.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../groups/index.js'
-import { unitCount, unitOffsets } from '../groups/widths.js'
+import { mustBeUnitsOf, unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
 import { countSize } from '../measure/count.js'
 import { type Approximation, approximations } from './approximate.js'
@@ -88,6 +88,7 @@ export function makePlan(analysis: Analysis, scores: Scores, options: PlanOption
  */
 export function describePlan(analysis: Analysis, removed: Removed): Plan {
   DESCRIBE_PLAN.check(analysis, removed)
+  mustBeUnitsOf(analysis, removed)
   const offsets = unitOffsets(analysis)
   const before = countSize(analysis)
   const after = countSize(analysis, removed)

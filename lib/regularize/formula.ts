@@ -1,5 +1,6 @@
 /** The growth rule, on plain arrays. */
 
+import { EspalierError } from '../base/errors.js'
 import { allFinite } from '../base/numbers.js'
 import { number, signature, thing } from '../base/schema/index.js'
 
@@ -33,7 +34,7 @@ export const GROW_CHOSEN = signature(
  * @param reg the penalty of each unit
  * @param importance of each unit, as many
  * @returns the new penalties, or `null` when the importance holds a NaN or an infinity
- * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @throws EspalierError ERR_INVALID_ARGUMENT, also for penalties and importances of different numbers of units
  * @example
  * ```ts
  * import { growGroup } from 'espalier/analysis'
@@ -48,6 +49,7 @@ export function growGroup(
   ceiling: number,
 ): Float32Array | null {
   GROW_GROUP.check(reg, importance, deltaReg, ceiling)
+  mustBeAsMany(reg, importance)
   const score = Float32Array.from(importance)
   if (!allFinite(score)) return null
   const max = score.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
@@ -66,7 +68,7 @@ export function growGroup(
  * @param chosen the units that would go now
  * @param floor a penalty falls back by `deltaReg` per step, but not below
  * @returns the new penalties, or `null` when the importance holds a NaN or an infinity
- * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @throws EspalierError ERR_INVALID_ARGUMENT, also for penalties and importances of different numbers of units
  * @example
  * ```ts
  * import { growChosen } from 'espalier/analysis'
@@ -84,6 +86,7 @@ export function growChosen(
   ceiling: number,
 ): Float32Array | null {
   GROW_CHOSEN.check(reg, importance, chosen, deltaReg, floor, ceiling)
+  mustBeAsMany(reg, importance)
   const score = Float32Array.from(importance)
   if (!allFinite(score)) return null
   const kept = score.filter((_, unit) => !chosen.has(unit))
@@ -98,4 +101,10 @@ export function growChosen(
     const s = range > 0 ? Math.min(1, Math.max(0, Math.fround(Math.fround(threshold - score[unit]!) / range))) : 1
     return Math.min(Math.fround(r + Math.fround(delta * s)), Math.fround(ceiling))
   })
+}
+
+function mustBeAsMany({ length }: Float32Array, importance: ArrayLike<number>): void {
+  if (importance.length === length) return
+  const message = `there are penalties of ${length} units, and importances of ${importance.length}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', message)
 }

@@ -147,8 +147,8 @@ export class Prunable {
   /**
    * Records a copy of the model, in eval mode, and finds its groups. The model given stays as it is.
    *
-   * @throws EspalierError ERR_INVALID_ARGUMENT, ERR_TORCH when it doesn't run on these inputs, ERR_UNSUPPORTED when the graph
-   *   holds what can't be recorded, ERR_ABORTED
+   * @throws EspalierError ERR_INVALID_ARGUMENT, also when it doesn't run on these inputs, ERR_UNSUPPORTED when the graph holds
+   *   what can't be recorded, ERR_ABORTED
    */
   static async of(model: ScriptModule, options: PrunableOptions): Promise<Prunable> {
     PRUNABLE_OF.check(model, options)

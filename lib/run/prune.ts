@@ -45,8 +45,8 @@ export const PRUNE = signature(
  *
  * @returns the small model in eval mode, to be disposed of by the caller, and what the cut was made of
  * @throws EspalierError ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_NOT_FINITE naming the parameter,
- *   ERR_VERIFICATION, ERR_INVALID_ARGUMENT, ERR_UNSUPPORTED naming a method that the cut would break, ERR_TORCH when the model
- *   doesn't run on the inputs, ERR_ABORTED
+ *   ERR_VERIFICATION, ERR_INVALID_ARGUMENT, also when the model doesn't run on the inputs, ERR_UNSUPPORTED naming a method that
+ *   the cut would break, ERR_ABORTED
  * @example
  * ```ts
  * import { load, prune, Tensor } from 'espalier'

@@ -55,7 +55,7 @@ function mustDropTheSame(claimed: InterfaceReport['unreached'], result: PruneRes
  * it is.
  *
  * @throws EspalierError ERR_INVALID_ARGUMENT when the manifest is of another network, naming the first difference, or
- *   keeps what hangs together apart; ERR_VERIFICATION, ERR_UNSUPPORTED, ERR_TORCH, ERR_ABORTED as `prune`
+ *   keeps what hangs together apart; ERR_VERIFICATION, ERR_UNSUPPORTED, ERR_ABORTED as `prune`
  * @example
  * ```ts
  * import { load, makeManifest, prune, replay, Tensor } from 'espalier'

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { EspalierError } from '../../lib/base/errors.js'
 import { analyse } from '../../lib/groups/analyse.js'
 import type { Analysis } from '../../lib/groups/index.js'
-import { countSize } from '../../lib/measure/count.js'
+import { countOperators, countSize } from '../../lib/measure/count.js'
+import { approximations } from '../../lib/plan/approximate.js'
 import { describePlan, makePlan, removedUnits } from '../../lib/plan/plan.js'
 import { RecordBuilder } from '../support/build.js'
 
@@ -109,6 +110,20 @@ describe('a plan by ratio', () => {
     const analysis = twoLayers()
     const plan = makePlan(analysis, ascending(analysis), { ratio: 0.5 })
     expect(describePlan(analysis, removedUnits(analysis, plan))).toEqual(plan)
+  })
+
+  it.each([
+    ['describePlan', describePlan],
+    ['countSize', countSize],
+    ['countOperators', countOperators],
+    ['approximations', approximations],
+  ])('%s refuses the units of another model', (_, ask: (analysis: Analysis, removed: Uint8Array) => unknown) => {
+    expect(() => ask(twoLayers(), new Uint8Array(14))).not.toThrow()
+    for (const length of [1, 13, 15]) {
+      const error = codeOf(() => ask(twoLayers(), new Uint8Array(length)))
+      expect(error.code).toBe('ERR_INVALID_ARGUMENT')
+      expect(error.message).toContain(`14 units`)
+    }
   })
 })
 

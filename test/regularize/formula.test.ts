@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { groupL2, weightsFrom } from '../../lib/importance/index.js'
 import { checkStability, stabilityBound } from '../../lib/optim/stability.js'
 import { dimensionCoefficients, largestCoefficient } from '../../lib/regularize/coefficients.js'
-import { growGroup } from '../../lib/regularize/formula.js'
+import { growChosen, growGroup } from '../../lib/regularize/formula.js'
 import { type Reference, reference, startGradient } from '../fixtures/growing-reg.js'
 
 const f32 = (...values: number[]) => Float32Array.from(values)
@@ -31,6 +31,14 @@ describe('one growth step of a group', () => {
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('is skipped when the importance holds %s', (bad) => {
     expect(growGroup(f32(1, 1), [bad, 1], 1, 10)).toBeNull()
+  })
+
+  it('needs an importance for each penalty', () => {
+    const refused = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' })
+    for (const importance of [[], [1], [1, 2, 3]]) {
+      expect(() => growGroup(f32(0, 0), importance, 1, 10)).toThrow(refused)
+      expect(() => growChosen(f32(0, 0), importance, new Set([0]), 1, 0, 10)).toThrow(refused)
+    }
   })
 
   it('computes in float32', () => {

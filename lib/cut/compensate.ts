@@ -88,7 +88,8 @@ const CONSTANT = 1e-6
  * becomes a new bias. That is exact where the channel is constant and every window sees it (no zero padding), else an
  * approximation. Consumers are linear layers and ungrouped convolutions; under a weight norm their scale is put right, too,
  * since the cut makes their rows shorter. Others are left as they are, and named in `uncompensated`, as are those that would
- * need a new bias where methods beside `forward` were cut along. {@link Prunable.compensate} is the same in a line.
+ * need a new bias where methods beside `forward` were cut along. Without a batch of data nothing is done.
+ * {@link Prunable.compensate} is the same in a line.
  *
  * @throws EspalierError ERR_TORCH when the model does not run on the data; ERR_ABORTED
  * @example

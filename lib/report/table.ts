@@ -1,4 +1,5 @@
 /** Plain-text tables. */
+import { EspalierError } from '../base/errors.js'
 import { array, list, maybe, number, object, oneOf, signature, text } from '../base/schema/index.js'
 
 /** A column of a table. */
@@ -29,8 +30,8 @@ export const INTEGER = signature('integer', ['count', number()])
 /**
  * A table with a title row and a rule, columns two spaces apart; as wide as its widest cells.
  *
- * @param rows a cell for each column; one that is undefined stays empty
- * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @param rows a cell for each column; those that are undefined or missing stay empty
+ * @throws EspalierError ERR_INVALID_ARGUMENT, also for a row of more cells than columns
  * @example
  * ```ts
  * import { formatTable, integer } from 'espalier/analysis'
@@ -47,6 +48,11 @@ export function formatTable(
   rows: readonly (readonly (string | number | undefined)[])[],
 ): string {
   FORMAT_TABLE.check(columns, rows)
+  const wide = rows.find((row) => row.length > columns.length)
+  if (wide !== undefined) {
+    const message = `formatTable: a row has ${wide.length} cells, and there are ${columns.length} columns`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', message)
+  }
   const cells = rows.map((row) => columns.map((_, c) => String(row[c] ?? '')))
   const widths = columns.map(({ title }, c) => Math.max(title.length, ...cells.map((row) => row[c]!.length)))
   const line = (row: readonly string[]): string =>

@@ -1,3 +1,4 @@
+import { EspalierError } from '../base/errors.js'
 import { count, maybe, object, signal as signalSchema, signature } from '../base/schema/index.js'
 import { type ScriptModule, scope } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
@@ -51,7 +52,8 @@ export const EVALUATE = signature(
  * Loss and accuracy over a dataset, in eval mode and without gradients. The module's mode is as before afterwards.
  *
  * @returns the loss as a mean over the examples, `accuracy` in 0..1 where the targets are classes
- * @throws EspalierError ERR_ABORTED; ERR_INVALID_ARGUMENT, also when targets don't fit the output; ERR_TORCH when the model
+ * @throws EspalierError ERR_ABORTED; ERR_INVALID_ARGUMENT, also when there are no examples, or targets don't fit
+ *   the output; ERR_TORCH when the model
  *   doesn't run on the inputs
  * @example
  * ```ts
@@ -65,6 +67,7 @@ export const EVALUATE = signature(
 export async function evaluate(model: ScriptModule, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
   EVALUATE.check(model, dataset, options)
   const { signal, batchSize = 256, classAxis } = options
+  mustHaveExamples(dataset)
   const lossOf = lossFunction(options.loss, classAxis)
   const { training: wasTraining, device } = model
   model.eval()
@@ -87,4 +90,10 @@ export async function evaluate(model: ScriptModule, dataset: Dataset, options: E
   } finally {
     model.train(wasTraining)
   }
+}
+
+/** @internal @throws ERR_INVALID_ARGUMENT for a dataset without examples, of which there is no mean */
+export function mustHaveExamples({ size }: Dataset): void {
+  if (size > 0) return
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `there is nothing to evaluate on: the dataset has ${size} examples`)
 }

@@ -11,7 +11,7 @@ import { MODULE } from '../torch/module.js'
 import { CLASS_AXIS, type ClassAxis } from './classes.js'
 import { batchCount, batches } from './data/batches.js'
 import { AUGMENT, type Augment, DATASET, type Dataset } from './data/dataset.js'
-import { type Evaluation, evaluate } from './evaluate.js'
+import { type Evaluation, evaluate, mustHaveExamples } from './evaluate.js'
 import { LOSS, type Loss } from './losses/index.js'
 import { PHASE_ENTRIES, type Phase, wholePhase } from './phase.js'
 import { Stepper } from './stepper.js'
@@ -189,6 +189,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   const { data, loss: lossOf, classAxis, schedule = constant(), batchSize, dropLast, augment, signal } = whole
   const { epochs, seed = 0 } = whole
   const iterations = phaseLength(options)
+  if (data.validation !== undefined) mustHaveExamples(data.validation)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   const { training: wasTraining, device } = model
   const { resume, onStep, regularizer } = options

@@ -20,6 +20,12 @@ describe('a table', () => {
       'x',
     ])
   })
+
+  it('loses no cell: a row of more cells than columns is refused', () => {
+    expect(() => formatTable([{ title: 'name' }], [['fc'], ['fc', 1000]])).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('2 cells') }),
+    )
+  })
 })
 
 const member = (use: Member['use']): Member => ({

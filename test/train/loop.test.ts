@@ -70,6 +70,14 @@ describe('evaluate', () => {
     }
     expect(await evaluate(source, values, { loss: 'mse' })).toEqual({ loss: expect.any(Number) })
   })
+
+  it('refuses a dataset without examples, of which there is no mean; so does a training that would end with it', async () => {
+    const none = first(data.validation, 0)
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining('0 examples') }
+    await expect(evaluate(source, none, { loss: 'cross-entropy' })).rejects.toMatchObject(refused)
+    const steps = train(source, options({ data: { train: first(data.train, 200), validation: none } }))
+    await expect(steps.next()).rejects.toMatchObject(refused)
+  })
 })
 
 describe('train', () => {

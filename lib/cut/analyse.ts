@@ -1,4 +1,4 @@
-import { analyse as analyseAxes } from '../groups/analyse.js'
+import { type AnalyseOptions, analyse as analyseAxes } from '../groups/analyse.js'
 import type { Analysis, OpRecord } from '../groups/index.js'
 import { blockedByNumbers } from './blocked.js'
 
@@ -22,6 +22,6 @@ import { blockedByNumbers } from './blocked.js'
  * // channels 4 [ 'conv', 'bn', 'fc' ]
  * ```
  */
-export function analyse(record: OpRecord): Analysis {
-  return analyseAxes(record, blockedByNumbers)
+export function analyse(record: OpRecord, options: AnalyseOptions = {}): Analysis {
+  return analyseAxes(record, options, blockedByNumbers)
 }

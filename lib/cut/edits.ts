@@ -17,6 +17,7 @@ import { type Plan, removedUnits } from '../plan/plan.js'
 import { PLAN } from '../plan/schemas.js'
 import { Polynomial } from '../sizes/polynomial.js'
 import type { CutRequest, InterfaceOptions, Rewrite } from '../torch/index.js'
+import { normsOfAll } from './norms.js'
 import { type Entry, ratioOf, Scalars } from './scalars.js'
 
 /** @internal */
@@ -51,7 +52,8 @@ export function compileCut(analysis: Analysis, plan: Plan): Required<Omit<CutReq
   const slices = Object.entries(plan.keep).flatMap(([name, dims]) =>
     Object.entries(dims).map(([dim, keep]) => ({ name, dim: Number(dim), keep: Int32Array.from(keep) })),
   )
-  return { slices, ...compiler.edits() }
+  const edits = compiler.edits()
+  return { slices, ...edits, rewrites: [...edits.rewrites, ...normsOfAll(analysis, widths.removed)] }
 }
 
 /** Gathers the edits of one cut; the operators' own demands are in operators/. */

@@ -1,9 +1,9 @@
 import { type Axis, fixAxis, isFixedAxis } from '../axes/axes.js'
 import type { FreezeReason } from '../axes/reason.js'
 import { EspalierError } from '../base/errors.js'
-import { signature } from '../base/schema/index.js'
+import { maybe, object, oneOf, signature } from '../base/schema/index.js'
 import { applyRule, lengthRuleOf } from '../operators/apply.js'
-import { type Fix, Graph, type Relation } from '../operators/graph.js'
+import { type Fix, Graph, type NormsOption, type Relation } from '../operators/graph.js'
 import { Op } from '../operators/op.js'
 import { areAlike } from '../record/alike.js'
 import { withKnownIntegers } from '../record/known.js'
@@ -19,6 +19,8 @@ import { singleExamples } from './single.js'
 /** Channel groups, and for each value of the record which units each coordinate of its dimensions needs. */
 export interface Analysis extends Collected {
   readonly record: OpRecord
+  /** How it was made. */
+  readonly options: Required<AnalyseOptions>
   /** How long every dimension is, for any input. */
   readonly lengths: Lengths
   /** Operators from which an output is reachable. */
@@ -44,8 +46,20 @@ export interface Provenance {
   readonly fixes: readonly Fix[]
 }
 
+/** What can be seen in two ways. */
+export interface AnalyseOptions {
+  /**
+   * What norms and means over channels compute once units are gone: `'exact'` (default), the same as with these units at zero;
+   * `'kept'`, over what is kept, which is a little faster and another function: such cuts are approximate.
+   */
+  norms?: NormsOption | undefined
+}
+
 /** @internal */
-export const ANALYSE = signature('analyse', ['record', RECORD])
+export const ANALYSE_ENTRIES = { norms: maybe(oneOf('exact', 'kept')) }
+
+/** @internal */
+export const ANALYSE = signature('analyse', ['record', RECORD], ['options', object<AnalyseOptions>(ANALYSE_ENTRIES)])
 
 /** A dimension of a value that can't be cut, and why. */
 export interface Blocked {
@@ -60,12 +74,17 @@ export interface Blocked {
  *
  * Pure: it reads the record alone. What it does not understand it fixes, and says why.
  *
+ * @param options how norms are taken
  * @param blockedIn dimensions that can't be cut for reasons beyond the record; asked again until there are none
  */
-export function analyse(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[] = () => []): Analysis {
-  ANALYSE.check(given)
+export function analyse(
+  given: OpRecord,
+  options: AnalyseOptions = {},
+  blockedIn: (analysis: Analysis) => readonly Blocked[] = () => [],
+): Analysis {
+  ANALYSE.check(given, options)
   try {
-    return analyseSound(given, blockedIn)
+    return analyseSound(given, options, blockedIn)
   } catch (error) {
     if (error instanceof EspalierError) throw error
     // Every value is one, but no operator makes such values of such arguments.
@@ -75,11 +94,15 @@ export function analyse(given: OpRecord, blockedIn: (analysis: Analysis) => read
   }
 }
 
-function analyseSound(given: OpRecord, blockedIn: (analysis: Analysis) => readonly Blocked[]): Analysis {
+function analyseSound(
+  given: OpRecord,
+  { norms = 'exact' }: AnalyseOptions,
+  blockedIn: (analysis: Analysis) => readonly Blocked[],
+): Analysis {
   const record = withKnownIntegers(given)
-  const first = relate(record, new Lengths(record, lengthRuleOf))
+  const first = relate(record, new Lengths(record, lengthRuleOf), norms)
   const learned = tiedLengths(first.graph, first.live)
-  const again = () => relate(record, new Lengths(record, lengthRuleOf, learned, first.graph.lengths.symbols))
+  const again = () => relate(record, new Lengths(record, lengthRuleOf, learned, first.graph.lengths.symbols), norms)
   const { graph, closed, live } = learned.size === 0 ? first : again()
   fixAll(graph, record.output, { kind: 'model output' })
   keepRectangular(graph, live)
@@ -94,7 +117,7 @@ function analyseSound(given: OpRecord, blockedIn: (analysis: Analysis) => readon
   }
   while (true) {
     const broken = checkRelations(graph)
-    const analysis = { record, lengths, live, closed, broken, provenance, ...collectGroups(graph) }
+    const analysis = { record, options: { norms }, lengths, live, closed, broken, provenance, ...collectGroups(graph) }
     const blocked = blockedIn(analysis).filter(({ value, dim }) => {
       const axis = graph.has(value) ? graph.tensor(value).axes[dim] : undefined
       return axis && !isFixedAxis(graph.axes, axis)
@@ -111,8 +134,8 @@ interface Related {
 }
 
 /** Applies the rule of every live operator. */
-function relate(record: OpRecord, lengths: Lengths): Related {
-  const graph = new Graph(record, lengths)
+function relate(record: OpRecord, lengths: Lengths, norms: NormsOption): Related {
+  const graph = new Graph(record, lengths, norms)
   const single = singleExamples(record)
   const closed = new Set([...closedBranches(record, lengths)].filter((block) => !single.has(block)))
   const passed = new Set([...closed, ...single])

@@ -99,10 +99,11 @@ function distinctAxes({ coordinates }: Graph, dimensions: readonly Dimension[]):
   return distinct
 }
 
-/** For each atom that a norm or mean computes over: in words, by which and over what dimension. */
+/** For each atom over which a norm or mean is not exact: in words, by which and over what dimension. */
 function approximations({ coordinates, axes, norms }: Graph): Map<Coordinate, readonly string[]> {
   const byAxis = new Map<Axis, string[]>()
-  for (const { op, dim, axis } of norms) {
+  for (const { op, dim, exact, axis } of norms) {
+    if (exact) continue
     const text = `${op.name} in '${op.scope}' over dimension ${dim}`
     const known = byAxis.get(axes.of(axis))
     if (known) known.push(text)

@@ -1,6 +1,6 @@
 export type { FreezeReason } from '../axes/reason.js'
 export { keptCoordinates, keptSize, type Removed, survives, type UnitAxis, type UnitId } from '../axes/units.js'
-export type { Fix, MemberUse, Norm, Relation } from '../operators/graph.js'
+export type { Fix, MemberUse, Norm, NormsOption, Relation } from '../operators/graph.js'
 export {
   type Arg,
   type DType,
@@ -15,5 +15,5 @@ export {
   type ValueId,
 } from '../record/record.js'
 export type { Lengths } from '../sizes/lengths.js'
-export type { Analysis, Blocked, Provenance } from './analyse.js'
+export type { AnalyseOptions, Analysis, Blocked, Provenance } from './analyse.js'
 export type { ChannelGroup, ChannelGroups, FrozenDimension, GroupKind, Member } from './groups.js'

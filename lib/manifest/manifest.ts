@@ -3,7 +3,7 @@ import { toJson } from '../base/json.js'
 import { like, path as pathSchema, signature } from '../base/schema/index.js'
 import type { Plan, Verification } from '../cut/index.js'
 import { VERIFICATION } from '../cut/verify/verify.js'
-import type { Analysis } from '../groups/index.js'
+import type { Analysis, NormsOption } from '../groups/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { PLAN } from '../plan/schemas.js'
 import type { InterfaceReport } from '../torch/index.js'
@@ -28,6 +28,8 @@ export interface Manifest {
   inputs?: readonly (readonly number[])[] | undefined
   /** Multiply-adds on the example inputs, before and after. */
   macs: readonly [number, number]
+  /** What norms and means over a cut axis compute; absent in a manifest of 0.1: `'kept'`. */
+  norms?: NormsOption | undefined
   /** Norms and means over a cut axis, which compute over what is left of it; empty for an exact cut. */
   approximate: Plan['approximate']
   verification: Verification
@@ -77,8 +79,9 @@ export function makeManifest(result: CutResult): Manifest {
   const { fingerprint, sizes } = fingerprintOf(analysis.record)
   const shrunk = Object.fromEntries(Object.keys(keep).map((name) => [name, sizes[name] ?? []]))
   const inputs = inputShapes(analysis.record)
+  const { norms } = analysis.options
   const cut = { sizes: shrunk, keep, directions, removed }
-  const manifest = { schema: 1 as const, fingerprint, ...cut, params, inputs, macs, approximate, verification }
+  const manifest = { schema: 1 as const, fingerprint, ...cut, params, inputs, macs, norms, approximate, verification }
   return result.interface === undefined ? manifest : { ...manifest, interface: result.interface }
 }
 

@@ -3,7 +3,7 @@ import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
 import { withDropped } from '../cut/dropped.js'
 import { describePlan, type Plan, unitCount } from '../cut/index.js'
-import type { Analysis, Removed } from '../groups/index.js'
+import type { Analysis, NormsOption, Removed } from '../groups/index.js'
 import { fingerprintOf, inputShapes } from './fingerprint.js'
 import type { Manifest } from './manifest.js'
 
@@ -19,6 +19,9 @@ export function planOf(manifest: Manifest, analysis: Analysis): Plan {
   mustClaimTheSame(analysis, plan, manifest)
   return plan
 }
+
+/** How an analysis takes norms for the cut of a manifest. */
+export const normsOf = ({ norms }: Manifest): NormsOption => norms ?? 'kept'
 
 function mustBeSameNetwork({ record }: Analysis, manifest: Manifest): void {
   const { fingerprint, sizes } = fingerprintOf(record)

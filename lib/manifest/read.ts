@@ -16,6 +16,7 @@ import {
   thing,
 } from '../base/schema/index.js'
 import { VERIFICATION } from '../cut/verify/verify.js'
+import { ANALYSE_ENTRIES } from '../groups/analyse.js'
 import { INTERFACE_REPORT } from '../torch/interface.js'
 import type { Manifest } from './manifest.js'
 
@@ -68,6 +69,7 @@ export const MANIFEST = object<Manifest>({
   params: COUNTS,
   inputs: maybe(list(SHAPE, 'a list of shapes')),
   macs: COUNTS,
+  norms: ANALYSE_ENTRIES.norms,
   approximate: array('a list'),
   verification: VERIFICATION,
   interface: maybe(INTERFACE_REPORT),

@@ -45,7 +45,13 @@ export interface Use {
   use: MemberUse
 }
 
-/** An operator that computes over an axis of its input that can be cut: over what is kept, after a cut. */
+/**
+ * What norms and means over a dimension that is cut compute: `exact`, what they did with the removed units at zero; `kept`,
+ * the same over what is kept, which costs nothing and is another function.
+ */
+export type NormsOption = 'exact' | 'kept'
+
+/** An operator that computes over an axis of its input that can be cut. */
 export interface Norm {
   op: OpEntry
   /** Its input. */
@@ -54,6 +60,8 @@ export interface Norm {
   dims: readonly number[]
   /** The one of them that can be cut. */
   dim: number
+  /** It goes on as if what is cut were there, at zero; otherwise it computes over what is kept. */
+  exact: boolean
 }
 
 /** An equality that an operator asked for. */
@@ -86,6 +94,7 @@ export class Graph {
   readonly record: OpRecord
   private readonly normalized: Normalized
   readonly lengths: Lengths
+  private readonly option: NormsOption
   /** Every equality the rules asked for, to be checked at the end. */
   readonly relations: Relation[] = []
   readonly fixes: Fix[] = []
@@ -96,9 +105,10 @@ export class Graph {
   /** Axes whose atoms were met as a dimension of a parameter. */
   private readonly dimensions = new Set<Axis>()
 
-  constructor(record: OpRecord, lengths: Lengths) {
+  constructor(record: OpRecord, lengths: Lengths, norms: NormsOption) {
     this.record = record
     this.lengths = lengths
+    this.option = norms
     this.coordinates = new Coordinates()
     this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
@@ -168,6 +178,18 @@ export class Graph {
     if (isFixedAxis(this.axes, axis)) return
     fixAxis(this.axes, axis, reason)
     this.fixes.push({ axis, reason, op })
+  }
+
+  /**
+   * Notes that an operator computes over these axes of its input, by dimension.
+   *
+   * @returns whether it can do so as if what is cut were there: zeros are all that can be put back
+   */
+  average(op: OpEntry, x: Tensor, over: ReadonlyMap<number, Axis>): boolean {
+    const dims = [...over.keys()].sort((a, b) => a - b)
+    const exact = this.option === 'exact' && dims.every((d) => x.zero[d] || isFixedAxis(this.axes, x.axes[d] as Axis))
+    for (const [dim, axis] of over) this.norms.push({ op, value: x.id, dims, dim, exact, axis })
+    return exact
   }
 
   /** `view` shares the memory of `of`. */

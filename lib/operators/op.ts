@@ -126,10 +126,9 @@ export class Op {
     this.graph.fix(axis, this.reason(kind), this.entry)
   }
 
-  /** The operator computes over `axis`, dimension `dim` of its input: a cut makes it compute over what is kept. */
-  approximate(x: Tensor, dims: readonly number[], dim: number, axis: Axis): void {
-    const sorted = [...dims].sort((a, b) => a - b)
-    this.graph.norms.push({ op: this.entry, value: x.id, dims: sorted, dim, axis })
+  /** The operator computes over these dimensions of its input: whether it can, as before, once they are cut. */
+  average(x: Tensor, dims: readonly number[], axes: readonly Axis[] = x.axes): boolean {
+    return this.graph.average(this.entry, x, new Map(dims.map((d) => [d, axes[d] as Axis])))
   }
 
   /** Notes what the atoms of an axis are met as: bits of `MET`. */

@@ -1,7 +1,7 @@
 import type { LengthRule } from '../sizes/lengths.js'
 import type { Op } from './op.js'
 import type { Resize } from './resize.js'
-import type { OverKept } from './source.js'
+import type { Form } from './source.js'
 
 /** Relates the axes of an operator's arguments and gives axes to its outputs. */
 export type Relate = (op: Op) => void
@@ -34,8 +34,10 @@ export interface Operator {
    * alone` where it isn't.
    */
   sums?: 'compensated' | 'left alone'
-  /** For what computes over an axis that may be cut: itself over what is kept, in a graph where nothing is cut. */
-  overKept?: OverKept
+  /** For what computes over an axis that may be cut: what it computed with zeros where something is cut. */
+  exact?: Form
+  /** Its other form: itself over what is kept, in a graph where nothing is cut. */
+  overKept?: Form
   /** Whether its result may share the memory of its first operand. */
   view?: true
 }

@@ -3,12 +3,12 @@ import type { LengthRule } from '../sizes/lengths.js'
 import { ONE } from '../sizes/polynomial.js'
 import { at, broadcast, first } from './lengths.js'
 import { type Family, operators, type Relate } from './operator.js'
-import { called, keptOf, keptValues, type OverKept } from './source.js'
+import { called, type Form, filledUp, keptOf, keptValues, share } from './source.js'
 
 interface Reduction {
   /**
-   * Over an axis that can be cut: `sums` are exact where the operand is zero when dead, `averages` are taken over what is
-   * kept, anything else keeps the axis as it is.
+   * Over an axis that can be cut: `sums` are exact where the operand is zero when dead, `averages` are with a form of their
+   * own, anything else keeps the axis as it is.
    */
   kind: 'sums' | 'averages' | 'other'
   /** A reduction of zeros is zero. */
@@ -23,10 +23,11 @@ const reduction =
     const rank = x.shape.length
     const named = op.ints('dim')?.map((d) => op.dim(d, rank))
     const reduced = named === undefined || named.length === 0 ? x.shape.map((_, d) => d) : named
-    for (const d of reduced) {
-      const axis = x.axes[d] as Axis
-      if (kind === 'averages') op.approximate(x, reduced, d, axis)
-      else if (kind === 'other' || !x.zero[d]) op.fix(axis, 'reduction over the axis')
+    if (kind === 'averages') op.average(x, reduced)
+    else {
+      for (const d of reduced) {
+        if (kind === 'other' || !x.zero[d]) op.fix(x.axes[d] as Axis, 'reduction over the axis')
+      }
     }
     const keepdim = op.flag('keepdim')
     const kept = x.shape.map((_, d) => d).filter((d) => keepdim || !reduced.includes(d))
@@ -73,10 +74,15 @@ const reducedLengths: LengthRule = (op, shape, k) => {
   return x.lengths.filter((_, d) => !reduced.includes(d))
 }
 
-const averageOverKept: OverKept = (op) => ({
+const averageOverKept: Form = (op) => ({
   source: `return ${called(op, { self: keptOf(op, 'self') })}`,
   values: keptValues(op),
 })
+
+const averageOfAll: Form = (op) => ({ source: `return ${called(op, { self: filledUp(op, 'self') })}`, values: {} })
+
+/** `mean_N = K/N mean_K`. */
+const shareOfMean: Form = (op) => ({ source: `return ${called(op, {})} * ${share(op)}`, values: {} })
 
 const reduce = (relate: Relate) => ({ relate, lengths: reducedLengths })
 
@@ -86,10 +92,15 @@ export const reductions: Family = [
     'an axis that is zero when dead, exactly',
     reduce(reduction({ kind: 'sums', zero: true })),
   ),
-  ...operators('mean var std var_mean std_mean nanmean', 'after a cut over what is kept', {
+  ...operators('mean', 'an axis that is zero when dead, exactly; any other over what is kept', {
     ...reduce(reduction({ kind: 'averages', zero: true })),
-    overKept: averageOverKept,
+    ...{ exact: shareOfMean, overKept: averageOverKept },
   }),
+  ...operators(
+    'var std var_mean std_mean nanmean',
+    'an axis that is zero when dead, exactly; any other over what is kept',
+    { ...reduce(reduction({ kind: 'averages', zero: true })), exact: averageOfAll, overKept: averageOverKept },
+  ),
   ...operators(
     'amax amin max min aminmax median prod all any count_nonzero',
     'other dimensions; this one stays',

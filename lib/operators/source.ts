@@ -17,6 +17,8 @@ export const picked = (value: string, dim: number, index: string): string =>
 export interface Averaged {
   /** Its qualified name, `aten::layer_norm`. */
   name: string
+  /** Dimensions of its input. */
+  rank: number
   /** Names of all its arguments. */
   argNames: readonly string[]
   /** Whether it takes a tensor there. */
@@ -28,8 +30,11 @@ export interface Averaged {
   cut: readonly { dim: number; size: number; keep: readonly number[] }[]
 }
 
-/** What an operator computes over what is kept of its dimensions; what is cut of its output is zero. */
-export type OverKept = (op: Averaged) => Source
+/**
+ * What takes the place of an operator over dimensions that are cut: in the small model, from what is left of its input
+ * (`exact`), or in the original, from all of it and with zeros where something is cut (`overKept`).
+ */
+export type Form = (op: Averaged) => Source
 
 /** The operator itself, `given` in place of some of its arguments. */
 export const called = ({ name, argNames }: Averaged, given: Readonly<Record<string, string>>): string =>
@@ -42,3 +47,23 @@ export const keptOf = ({ cut }: Averaged, value: string, shift = 0): string =>
 /** The values that {@link keptOf} reads. */
 export const keptValues = ({ cut }: Averaged): Source['values'] =>
   Object.fromEntries(cut.map(({ dim, keep }) => [`keep_${dim}`, indices(keep)]))
+
+/** `value` with zeros behind what is left of the dimensions that are cut, as long as it was. */
+export const filledUp = ({ cut, rank }: Averaged, value: string): string =>
+  `torch.constant_pad_nd(${value}, [${zerosBehind(cut, rank).join(', ')}])`
+
+/** Amounts of a padding, last dimension first. */
+function zerosBehind(cut: Averaged['cut'], rank: number): number[] {
+  const first = Math.min(...cut.map(({ dim }) => dim))
+  return Array.from({ length: rank - first }, (_, k) => {
+    const gone = cut.find(({ dim }) => dim === rank - 1 - k)
+    return [0, gone ? gone.size - gone.keep.length : 0]
+  }).flat()
+}
+
+/** What is left of a value that was {@link filledUp}. */
+export const leftOf = ({ cut }: Averaged, value: string): string =>
+  cut.reduce((text, { dim, keep }) => `torch.narrow(${text}, ${dim}, 0, ${keep.length})`, value)
+
+/** `K / N`, the share of the elements over which it computes that is left. */
+export const share = ({ cut }: Averaged): number => cut.reduce((part, { keep, size }) => (part * keep.length) / size, 1)

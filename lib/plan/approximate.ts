@@ -52,7 +52,7 @@ export function approximations(analysis: Analysis, removed: Removed): Approximat
   const calls = new Map<string, number>()
   const found: Approximation[] = []
   for (const norm of analysis.norms) {
-    if (norm.op.speculative) continue
+    if (norm.op.speculative || norm.exact) continue
     const axis = axisOf(analysis, norm)
     const operator = norm.op.name.replace('_fused_', '')
     const key = [operator, norm.dims, norm.dim, axis.size].join('|')

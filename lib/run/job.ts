@@ -17,6 +17,7 @@ type Job = Readonly<Record<string, Description>>
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
   ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
+  ...{ norms: 'exact' },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
 
@@ -39,6 +40,7 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       dropUnreached: options.dropUnreached,
       classAxis: options.classAxis,
       minKeep: options.minKeep,
+      norms: options.norms,
       importance: importance && descriptionOf(importance),
       finetune: finetune && phaseOf('finetune', finetune),
       compensate: compensate && { batches: calibrationBatches(compensate) },
@@ -60,7 +62,8 @@ export function completed(saved: Description): Description {
   const job = saved as Job
   const phase = (name: 'sparse' | 'finetune') =>
     job[name] ? { ...phaseDefaults(name), ...(job[name] as Job) } : DEFAULTS.finetune
-  return { ...DEFAULTS, ...job, sparse: phase('sparse'), finetune: phase('finetune') }
+  // Before there was a choice, norms computed over what is kept.
+  return { ...DEFAULTS, norms: 'kept', ...job, sparse: phase('sparse'), finetune: phase('finetune') }
 }
 
 function phaseOf(name: 'sparse' | 'finetune', { optimizer, schedule, ...numbers }: Phase): Description {

@@ -18,7 +18,8 @@ import {
 } from '../cut/index.js'
 import { type DrawOptions, draw } from '../draw/index.js'
 import { type Explanation, explain, type Question } from '../explain/index.js'
-import type { Analysis } from '../groups/index.js'
+import { ANALYSE_ENTRIES } from '../groups/analyse.js'
+import type { AnalyseOptions, Analysis } from '../groups/index.js'
 import {
   assertFiniteScores,
   groupL2,
@@ -44,7 +45,7 @@ import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
 import { observeBatches } from '../torch/observe.js'
 
-export interface PrunableOptions extends MethodOptions {
+export interface PrunableOptions extends MethodOptions, AnalyseOptions {
   /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
   inputs: readonly ModuleInput[]
   /** Ends the work, with ERR_ABORTED; none by default. */
@@ -82,7 +83,15 @@ export type Units = Plan['removed']
 export const PRUNABLE_OF = signature(
   'Prunable.of',
   ['model', MODULE],
-  ['options', object<PrunableOptions>({ inputs: EXAMPLE_INPUTS, methods: METHODS, signal: RUN_ENTRIES.signal })],
+  [
+    'options',
+    object<PrunableOptions>({
+      inputs: EXAMPLE_INPUTS,
+      methods: METHODS,
+      ...ANALYSE_ENTRIES,
+      signal: RUN_ENTRIES.signal,
+    }),
+  ],
 )
 /** @internal */
 export const PRUNABLE_SCORE = signature(
@@ -137,11 +146,11 @@ export class Prunable {
     }
   }
 
-  private constructor(model: ScriptModule, inputs: readonly ModuleInput[], recording: Recording) {
+  private constructor(model: ScriptModule, recording: Recording, { inputs, norms }: PrunableOptions) {
     this.#model = model
     this.#inputs = inputs
     this.#recording = recording
-    this.#analysis = analyse(recording.record)
+    this.#analysis = analyse(recording.record, { norms })
   }
 
   /**
@@ -166,7 +175,7 @@ export class Prunable {
     const { inputs, methods, signal } = options
     const recording = await model.record(inputs, { signal, methods })
     try {
-      return new Prunable(model, inputs, recording)
+      return new Prunable(model, recording, options)
     } catch (error) {
       recording.dispose()
       throw error

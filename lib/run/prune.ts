@@ -1,5 +1,7 @@
 import { maybe, object, signature } from '../base/schema/index.js'
 import type { PlanOptions } from '../cut/index.js'
+import { ANALYSE_ENTRIES } from '../groups/analyse.js'
+import type { AnalyseOptions } from '../groups/index.js'
 import { groupL2, type Importance } from '../importance/index.js'
 import { IMPORTANCE } from '../importance/types.js'
 import { PLAN_ENTRIES } from '../plan/schemas.js'
@@ -10,7 +12,7 @@ import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
 import { Prunable, type PruneResult } from './prunable.js'
 
-export interface PruneOptions extends PlanOptions, InterfaceOptions, MethodOptions {
+export interface PruneOptions extends PlanOptions, AnalyseOptions, InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   inputs: readonly ModuleInput[]
   /** How the units to remove are chosen; {@link groupL2} by default. */
@@ -29,6 +31,7 @@ export const PRUNE = signature(
     'options',
     object<PruneOptions>({
       ...PLAN_ENTRIES,
+      ...ANALYSE_ENTRIES,
       ...INTERFACE_ENTRIES,
       methods: METHODS,
       inputs: EXAMPLE_INPUTS,
@@ -59,8 +62,18 @@ export const PRUNE = signature(
  */
 export async function prune(model: ScriptModule, options: PruneOptions): Promise<PruneResult> {
   PRUNE.check(model, options)
-  const { inputs, importance = groupL2(), data, signal, methods, dropMethods, dropUnreached, ...planOptions } = options
-  const prunable = await Prunable.of(model, { inputs, methods, signal })
+  const {
+    inputs,
+    importance = groupL2(),
+    data,
+    signal,
+    methods,
+    norms,
+    dropMethods,
+    dropUnreached,
+    ...planOptions
+  } = options
+  const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
     const plan = prunable.plan(await prunable.score(importance, { data, signal }), planOptions)
     return await prunable.cut(plan, { signal, dropMethods, dropUnreached })

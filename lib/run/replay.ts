@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { EspalierError } from '../base/errors.js'
 import { object, shown, signature } from '../base/schema/index.js'
 import type { Manifest } from '../manifest/manifest.js'
-import { planOf } from '../manifest/plan-of.js'
+import { normsOf, planOf } from '../manifest/plan-of.js'
 import { checkManifest, MANIFEST } from '../manifest/read.js'
 import { RUN_ENTRIES } from '../torch/abort.js'
 import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
@@ -76,7 +76,7 @@ export async function replay(model: ScriptModule, manifest: Manifest, options: R
     dropUnreached = told?.unreached.some(({ dropped }) => dropped),
     ...recorded
   } = options
-  const prunable = await Prunable.of(model, recorded)
+  const prunable = await Prunable.of(model, { ...recorded, norms: normsOf(manifest) })
   try {
     const plan = planOf(manifest, prunable.analysis)
     const result = await prunable.cut(plan, { signal: recorded.signal, dropMethods, dropUnreached })

@@ -23,8 +23,12 @@ import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Sta
 /** What the regularized phase and the cut leave, apart from the small model. */
 type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer'>
 
-function afterCut({ removed, regularizer }: RunState, cut: NonNullable<RunState['cut']>): Sparse {
-  const analysis = analyse(cut.record)
+function afterCut(
+  { removed, regularizer }: RunState,
+  cut: NonNullable<RunState['cut']>,
+  options: SparsifyOptions,
+): Sparse {
+  const analysis = analyse(cut.record, { norms: options.norms })
   const plan = describePlan(analysis, removedUnits(analysis, { removed }))
   return { analysis, plan, verification: cut.verification, interface: cut.interface, regularizer }
 }
@@ -112,7 +116,9 @@ export class Run implements AsyncIterable<RunEvent> {
     try {
       const cut = resumed?.state.cut
       const sparse =
-        resumed === undefined || cut === undefined ? yield* this.#sparsify(resumed) : afterCut(resumed.state, cut)
+        resumed === undefined || cut === undefined
+          ? yield* this.#sparsify(resumed)
+          : afterCut(resumed.state, cut, this.#options)
       const { finetune } = this.#options
       if (finetune) {
         if (cut === undefined) await this.#settle()
@@ -139,8 +145,8 @@ export class Run implements AsyncIterable<RunEvent> {
 
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
   async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunEvent, Sparse, void> {
-    const { inputs, methods, regularizer: factory, signal } = this.#options
-    const prunable = await Prunable.owning(this.#model, { inputs, methods, signal })
+    const { inputs, methods, norms, regularizer: factory, signal } = this.#options
+    const prunable = await Prunable.owning(this.#model, { inputs, methods, norms, signal })
     const { analysis } = prunable
     try {
       yield { kind: 'analysis', analysis }

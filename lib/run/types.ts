@@ -1,6 +1,7 @@
 import { count, either, flag, func, maybe, object, signal, signature } from '../base/schema/index.js'
 import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } from '../cut/index.js'
-import type { Analysis } from '../groups/index.js'
+import { ANALYSE_ENTRIES } from '../groups/analyse.js'
+import type { AnalyseOptions, Analysis } from '../groups/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
 import { BUDGET, PLAN_ENTRIES } from '../plan/schemas.js'
 import type { RegularizerEvent, RegularizerFactory, RegularizerState } from '../regularize/index.js'
@@ -17,7 +18,7 @@ import { LOSS } from '../train/losses/index.js'
 import { PHASE_ENTRIES, type Phase } from '../train/phase.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
-export interface SparsifyOptions extends InterfaceOptions, MethodOptions {
+export interface SparsifyOptions extends AnalyseOptions, InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   inputs: readonly ModuleInput[]
   /** Examples to train on, and others to measure accuracy on where there are such; regularizers in a closed loop need them. */
@@ -81,6 +82,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   signal: maybe(signal),
   onEvent: maybe(func<(record: RunEvent) => void>()),
   onWarning: maybe(func<(message: string) => void>()),
+  ...ANALYSE_ENTRIES,
   ...INTERFACE_ENTRIES,
   methods: METHODS,
 })

@@ -67,7 +67,7 @@ const BREAKS: Readonly<Record<string, Break>> = {
       input: (name: string) => op.input(name),
     }),
   'fixes nothing': (op) => pretend(op, { fix: nothing, freeze: nothing, pinned: (size: number) => op.fresh(size, 0) }),
-  'approximates nothing': (op) => pretend(op, { approximate: nothing }),
+  'averages nothing': (op) => pretend(op, { average: () => true }),
   'loses its outputs': (op) => pretend(op, { output: nothing }),
   'calls everything zero': (op) =>
     pretend(op, {

@@ -3,6 +3,7 @@ import type { Tensor } from './graph.js'
 import { broadcast, sameLengths } from './lengths.js'
 import { type Family, operators, type Relate } from './operator.js'
 import { drawing } from './random.js'
+import { type Form, share } from './source.js'
 
 /**
  * Whether an output is zero where an operand's dead slice is: of all operands, of any, of the first one, or never. A
@@ -51,7 +52,18 @@ const ZERO: Readonly<Record<Zero, (dead: readonly boolean[]) => boolean>> = {
 }
 
 /** `x + 1` is not zero where `x` is; `x + y` is where both are. */
-const sum: Relate = (op) => elementwise(op.allInputs().length > 1 || op.number('other') === 0 ? 'all' : 'never')(op)
+const sum: Relate = (op) => {
+  elementwise(op.allInputs().length > 1 || op.number('other') === 0 ? 'all' : 'never')(op)
+  const [x, other] = [op.tensor('self'), op.tensor('other')]
+  const subtracts = op.entry.name === 'aten::sub' && op.int('alpha', 1) === 1
+  if (subtracts && x && other) op.graph.centred.difference(op.entry, x.id, other.id)
+}
+
+const product: Relate = (op) => {
+  elementwise('any')(op)
+  const [x, other] = [op.tensor('self'), op.tensor('other')]
+  if (x && x.id === other?.id) op.graph.centred.square(op.entry, x.id)
+}
 
 /** `x / y`: zero over zero has no value. */
 const quotient: Relate = (op) => {
@@ -66,6 +78,25 @@ const quotient: Relate = (op) => {
 const power: Relate = (op) => {
   const exponent = op.number('exponent')
   elementwise(exponent === undefined || exponent === 0 ? 'never' : exponent > 0 ? 'first' : 'pole')(op)
+  const x = op.tensor('self')
+  if (x && exponent === 2) op.graph.centred.square(op.entry, x.id)
+}
+
+const square: Relate = (op) => {
+  elementwise('all')(op)
+  op.graph.centred.square(op.entry, op.input('self').id)
+}
+
+/**
+ * `d²` of `d = x - mean(x)`, so that the mean of what is left of it is that of all: a removed one has `d = -mean(x)`, and what is
+ * left of `d` sums up to `(N - K) mean(x)`.
+ */
+const squareForMean: Form = (op) => {
+  const part = share(op)
+  return {
+    source: `m = torch.mean(self, [${op.dims.join(', ')}], True)\nreturn self * self + m * m * ${part / (1 - part)}`,
+    values: {},
+  }
 }
 
 /** `clamp`, `hardtanh`: zero stays zero when it lies within the bounds. */
@@ -148,7 +179,7 @@ export const elementwises: Family = [
   ...operators('real imag', BOTH, { ...byElement(elementwise('all')), view: true }),
   ...operators(
     'relu relu6 leaky_relu elu selu celu gelu silu mish tanh hardswish hardshrink softshrink abs absolute neg negative ' +
-      'sign sgn square sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
+      'sign sgn sqrt sin tan asin arcsin atan arctan sinh asinh arcsinh atanh arctanh erf expm1 log1p trunc fix round floor ceil ' +
       'maximum minimum fmax fmin positive nan_to_num lerp addcmul logical_and ' +
       'logical_or bitwise_and bitwise_or conj',
     `${BOTH}; zero stays zero`,
@@ -169,7 +200,8 @@ export const elementwises: Family = [
   ...operators('add sub subtract rsub', `${BOTH}; zero where both are`, byElement(sum)),
   ...operators('where', `${BOTH}; zero where both are`, byElement(where)),
   ...operators('max.other min.other', `${BOTH}; zero where both are`, byElement(elementwise('all'))),
-  ...operators('mul multiply', `${BOTH}; zero where one is`, byElement(elementwise('any'))),
+  ...operators('mul multiply', `${BOTH}; zero where one is`, { ...byElement(product), exact: squareForMean }),
+  ...operators('square', `${BOTH}; zero stays zero`, { ...byElement(square), exact: squareForMean }),
   ...operators(
     'div true_divide divide floor_divide',
     `${BOTH}; a divisor that is zero when dead stays`,
@@ -180,7 +212,10 @@ export const elementwises: Family = [
     `${BOTH}; zero where the first is`,
     byElement(elementwise('first')),
   ),
-  ...operators('pow float_power', `${BOTH}; zero stays zero for a positive exponent`, byElement(power)),
+  ...operators('pow float_power', `${BOTH}; zero stays zero for a positive exponent`, {
+    ...byElement(power),
+    exact: squareForMean,
+  }),
   ...operators('clamp clip', `${BOTH}; zero stays zero within the bounds`, byElement(clamp('min', 'max'))),
   ...operators('clamp_min', `${BOTH}; zero stays zero within the bound`, byElement(clamp('min', ''))),
   ...operators('clamp_max', `${BOTH}; zero stays zero within the bound`, byElement(clamp('', 'max'))),

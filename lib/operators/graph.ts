@@ -5,6 +5,7 @@ import type { FreezeReason } from '../axes/reason.js'
 import { UnsupportedForm } from '../axes/unsupported.js'
 import type { OpEntry, OpRecord, TensorValue, ValueId } from '../record/record.js'
 import type { Lengths } from '../sizes/lengths.js'
+import { Centred } from './centred.js'
 import { type Normalized, normalizedWeights } from './normalized.js'
 
 /** Reason for which the windows of a filter are fixed; nobody expects them to be prunable. */
@@ -95,6 +96,7 @@ export class Graph {
   private readonly normalized: Normalized
   readonly lengths: Lengths
   private readonly option: NormsOption
+  readonly centred: Centred
   /** Every equality the rules asked for, to be checked at the end. */
   readonly relations: Relation[] = []
   readonly fixes: Fix[] = []
@@ -109,6 +111,7 @@ export class Graph {
     this.record = record
     this.lengths = lengths
     this.option = norms
+    this.centred = new Centred(record)
     this.coordinates = new Coordinates()
     this.axes = new Axes(this.coordinates)
     this.pinnedInput = this.coordinates.pinned({ kind: 'model input' })
@@ -187,8 +190,13 @@ export class Graph {
    */
   average(op: OpEntry, x: Tensor, over: ReadonlyMap<number, Axis>): boolean {
     const dims = [...over.keys()].sort((a, b) => a - b)
-    const exact = this.option === 'exact' && dims.every((d) => x.zero[d] || isFixedAxis(this.axes, x.axes[d] as Axis))
-    for (const [dim, axis] of over) this.norms.push({ op, value: x.id, dims, dim, exact, axis })
+    const zero = dims.every((d) => x.zero[d] || isFixedAxis(this.axes, x.axes[d] as Axis))
+    const square = zero || op.name !== 'aten::mean' ? undefined : this.centred.squareOf(x.id, dims)
+    const exact = this.option === 'exact' && (zero || square !== undefined)
+    for (const [dim, axis] of over) {
+      this.norms.push({ op, value: x.id, dims, dim, exact, axis })
+      if (exact && square) this.norms.push({ op: square.op, value: square.of, dims, dim, exact, axis })
+    }
     return exact
   }
 

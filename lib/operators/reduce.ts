@@ -23,13 +23,15 @@ const reduction =
     const rank = x.shape.length
     const named = op.ints('dim')?.map((d) => op.dim(d, rank))
     const reduced = named === undefined || named.length === 0 ? x.shape.map((_, d) => d) : named
-    if (kind === 'averages') op.average(x, reduced)
-    else {
+    const keepdim = op.flag('keepdim')
+    if (kind === 'averages') {
+      const exact = op.average(x, reduced)
+      if (exact && keepdim && op.entry.name === 'aten::mean') op.graph.centred.mean(op.entry, x.id, reduced)
+    } else {
       for (const d of reduced) {
         if (kind === 'other' || !x.zero[d]) op.fix(x.axes[d] as Axis, 'reduction over the axis')
       }
     }
-    const keepdim = op.flag('keepdim')
     const kept = x.shape.map((_, d) => d).filter((d) => keepdim || !reduced.includes(d))
     op.allOutputs().forEach((_, k) => {
       op.output(

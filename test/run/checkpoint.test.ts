@@ -222,12 +222,14 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
       expect(lacking).toEqual(
         expect.arrayContaining(['minKeep', 'importance', 'sparse.lossScale', 'finetune.schedule']),
       )
-      const { small } = await resumed(from)
+      // Before there was a choice, norms computed over what is kept.
+      const { small } = await resumed(from, { norms: 'kept' })
       small.dispose()
     })
 
     it.each<[string, (job: Job) => void]>([
       ["'sparse.batchSize' is 64 there, and 56 here", ({ sparse }) => delete sparse!.batchSize],
+      ['\'norms\' is "kept" there, and "exact" here', (job) => delete job.norms],
       ["'seed' is 0 there, and 3 here", (job) => delete job.seed],
       ["'augment' is none there, and", (job) => delete job.augment],
       ["'budget.macs' is none there, and 0.6 here", ({ budget }) => delete budget!.macs],

@@ -129,7 +129,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
   return {
     adamw: of(ADAMW, espalier.adamw, {}),
     allFinite: of(ALL_FINITE, espalier.allFinite, [1]),
-    analyse: of(ANALYSE, espalier.analyse, recording.record),
+    analyse: of(ANALYSE, espalier.analyse, recording.record, {}),
     approximations: of(APPROXIMATIONS, espalier.approximations, analysis, removed),
     argmax: of(functional.ARGMAX, espalier.argmax, x, 0),
     assertFiniteScores: of(weights.ASSERT_FINITE_SCORES, espalier.assertFiniteScores, analysis, scores, source),

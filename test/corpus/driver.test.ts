@@ -110,6 +110,9 @@ describe('the driver', () => {
     )
     // Failed: one mode of crash and hang, both of dies, exit, nameless and silent.
     expect(formatTotals(results, 3)).toMatch(/\n6 passed, 2 had nothing to remove, 10 failed$/)
+    expect(formatTotals(results, 3)).toContain(
+      "\n1 approximate cuts:\n  fine.trace.pt, local: aten::layer_norm in 'n'\n",
+    )
   })
 })
 

@@ -28,6 +28,7 @@ import { readFileSync } from 'node:fs'
  * @property {boolean | null} size2            another image size or sequence length, likewise
  * @property {string[]} unexplained            frozen dimensions of parameters without a reason
  * @property {string[]} [whole]                products of attention of which nothing was removed, with the reason after a colon
+ * @property {string[]} [approximate]           norms and means that compute over what is kept
  * @property {boolean | null} python            loads there with equal outputs; null where there is no Python to ask
  * @property {number} ms                        from load to save
  * @property {boolean} passed

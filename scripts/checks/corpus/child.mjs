@@ -33,6 +33,7 @@ const PRUNE = fileURLToPath(new URL('prune.mjs', import.meta.url))
  * @property {[number, number]} [params]
  * @property {[number, number]} [macs]
  * @property {string[]} [whole]         products of attention of which nothing was removed, and why
+ * @property {string[]} [approximate]   norms and means that compute over what is kept
  * @property {string} [pruned]          the file written
  * @property {string} [manifest]
  * @property {number} ms

@@ -117,6 +117,7 @@ async function pruneIn(mode, analysis) {
       params: [plan.params[0], plan.params[1]],
       macs: [plan.macs[0], plan.macs[1]],
       ...(kinds && { whole: attentionKept(result.analysis, plan, kinds) }),
+      approximate: plan.approximate.map(({ operator, scope }) => `${operator} in '${scope}'`),
       pruned: `${file}.pt`,
       manifest: `${file}.json`,
       ms: Date.now() - started,

@@ -59,10 +59,21 @@ export function formatTotals(results, seconds) {
     `${results.length} files, ${rows.length} runs in ${seconds.toFixed(0)} s: ${count((r) => r.status === 'pruned')} pruned, ` +
       `${count((r) => r.status === 'nothing')} with nothing to remove, ` +
       `${count((r) => r.status === 'refused')} refused, ${count((r) => r.status === 'failed')} failed`,
+    ...approximateCuts(results),
     `mean coverage ${mean}, parameters removed where pruned ${meanRemoved}`,
     'What keeps parameters from being pruned:',
     ...top.map(([reason, { files, elements }]) => `  ${reason}: ${elements} elements in ${files} files`),
     `${count((r) => r.passed && r.status !== 'nothing')} passed, ` +
       `${count((r) => r.passed && r.status === 'nothing')} had nothing to remove, ${count((r) => !r.passed)} failed`,
   ].join('\n')
+}
+
+/** How many cuts are approximate, and through what. @param {FileResult[]} results */
+function approximateCuts(results) {
+  const found = results.flatMap(({ file, rows }) =>
+    rows.flatMap(({ mode, approximate }) =>
+      approximate ? [`  ${file.file}, ${mode}: ${approximate.join(', ')}`] : [],
+    ),
+  )
+  return [`${found.length} approximate cuts${found.length > 0 ? ':' : ''}`, ...found]
 }

@@ -90,6 +90,7 @@ function rowOf(file, outcome, analysed, verdict, expectations) {
       .filter(({ reasons }) => reasons.length === 0)
       .map(({ name, dim }) => `${name}[${dim}]`),
     ...(outcome.whole && { whole: outcome.whole }),
+    ...(outcome.approximate?.length && { approximate: outcome.approximate }),
     params: outcome.params ?? null,
     macs: outcome.macs ?? null,
     error: verdict?.error ?? null,

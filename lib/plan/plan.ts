@@ -7,7 +7,7 @@ import { countSize } from '../measure/count.js'
 import { type Approximation, approximations } from './approximate.js'
 import type { BudgetOption } from './budgets/index.js'
 import { chooseUnits } from './choose.js'
-import { nothingPrunable } from './refusals.js'
+import { nothingPrunable, refuseBesideBudget } from './refusals.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 
 /** How many units go, and of which groups: see {@link makePlan}. */
@@ -15,10 +15,11 @@ export interface PlanOptions {
   /**
    * Fraction of units to remove, in [0, 1): `floor(ratio * n)` of each group (`ranking: 'local'`) or of all units in one
    * ranking (`'global'`). A function gives each group its own; `undefined` leaves the group alone. Outer units (heads,
-   * convolution groups) are only removed where a function asks for it. Default 0.5 when there is no budget.
+   * convolution groups) are only removed where a function asks for it. Default 0.5 when there is no budget; beside one only a
+   * function is taken, which leaves groups alone by `undefined` or 0.
    */
   ratio?: number | ((group: ChannelGroup) => number | undefined) | undefined
-  /** Default `'local'`; a budget always ranks globally. */
+  /** Default `'local'`; with a budget, which always ranks globally, `'global'`. */
   ranking?: 'local' | 'global' | undefined
   /** Target as a fraction in (0, 1] of the model's MACs or parameters, met at or below, within one unit; `ratio` by default. */
   budget?: BudgetOption | undefined
@@ -52,8 +53,8 @@ export interface Plan {
  * Chooses the units to remove.
  *
  * @param scores by group id, a number for each unit: those with the smallest go first
- * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget outside (0, 1]),
- *   ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
+ * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget outside (0, 1], both
+ *   of them), ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
  * @example
  * ```ts
  * import { load, Tensor } from 'espalier'
@@ -66,6 +67,7 @@ export interface Plan {
  */
 export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
   MAKE_PLAN.check(analysis, scores, options)
+  refuseBesideBudget(options)
   if (analysis.groups.length === 0) throw nothingPrunable(analysis)
   return describePlan(analysis, chooseUnits(analysis, scores, options))
 }

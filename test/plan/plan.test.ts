@@ -155,6 +155,25 @@ describe('a plan by budget', () => {
     expect(message).toContain('10.6 %')
   })
 
+  it.each([
+    ["a ratio: 'ratio' and 'budget'", { ratio: 0.3 }],
+    ["the local ranking: 'ranking' is 'local'", { ranking: 'local' } as const],
+  ])('is not taken beside %s', (words, options) => {
+    const analysis = twoLayers()
+    const { code, message } = codeOf(() =>
+      makePlan(analysis, ascending(analysis), { budget: { params: 0.5 }, ...options }),
+    )
+    expect(code).toBe('ERR_INVALID_ARGUMENT')
+    expect(message).toContain(words.split(': ')[1])
+  })
+
+  it('is taken beside a function, which opens groups', () => {
+    const analysis = twoLayers()
+    const ratio = ({ id }: { id: number }) => (id === 0 ? 0.5 : undefined)
+    const plan = makePlan(analysis, ascending(analysis), { budget: { params: 0.5 }, ratio })
+    expect(plan.removed.map(({ group }) => group)).toEqual([0])
+  })
+
   it.each([0, -1, 1.5, Number.NaN])('refuses a budget of %s', (macs) => {
     const analysis = twoLayers()
     expect(codeOf(() => makePlan(analysis, ascending(analysis), { budget: { macs } })).code).toBe(

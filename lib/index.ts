@@ -29,6 +29,7 @@ export type { DType } from './record/record.js'
 export {
   bnScale,
   constantL2,
+  fading,
   greg1,
   greg2,
   groupLasso,

@@ -18,6 +18,8 @@ export interface Moment {
   readonly context: RegularizerContext
   /** Optimizer steps so far. */
   readonly iteration: number
+  /** Learning rate of the last step; the largest of the phase where nobody told it. Undefined without `stepping` in the context. */
+  readonly lr: number | undefined
   /** Number of this growth step, from 1. */
   readonly updates: number
   /** Group L2 (see `groupL2`), or another criterion. */

@@ -107,6 +107,7 @@ class Scheduled<Memory> implements Regularizer {
   readonly #penalty: Penalty
   readonly coupling: Coupling
   #iteration = 0
+  #lr: number | undefined
   #updates = 0
   #growth: Growth<Memory>
   #skipped: number[]
@@ -125,6 +126,7 @@ class Scheduled<Memory> implements Regularizer {
     this.#units = UnitPenalty.of(context.model, context.groups, coupling)
     this.#penalty = schedule.acts === 'norm-scales' ? new ScalePenalty(context.model, context.groups) : this.#units
     this.#skipped = context.groups.groups.map(() => 0)
+    this.#lr = context.stepping?.lr
   }
 
   static async attach<Memory>(schedule: Schedule<Memory>, context: RegularizerContext): Promise<Regularizer> {
@@ -176,10 +178,11 @@ class Scheduled<Memory> implements Regularizer {
     }
     if (this.#hooked === undefined) await this.#penalty.apply(options)
     else await this.#hooked.finish(options.scale ?? 1)
-    await this.advance()
+    await this.advance(options)
   }
 
-  async advance(): Promise<void> {
+  async advance({ lr }: Pick<ApplyOptions, 'lr'> = {}): Promise<void> {
+    this.#lr = lr ?? this.#lr
     this.#iteration++
     if (this.#iteration % this.#schedule.updateEvery === 0) await this.update()
   }
@@ -225,6 +228,7 @@ class Scheduled<Memory> implements Regularizer {
     return {
       context: this.#context,
       iteration: this.#iteration,
+      lr: this.#lr,
       updates: this.#updates,
       scores: async (importance) => {
         if (importance !== undefined) return importance(importanceContext({ model, groups, observe }))

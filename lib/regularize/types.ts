@@ -114,8 +114,8 @@ export interface Regularizer {
   hook(): PenaltyHook
   /** Adds the penalty exactly once, then {@link Regularizer.advance}s. */
   apply(options?: ApplyOptions): Promise<void>
-  /** Counts one optimizer step; every `updateEvery` steps the schedule goes on. */
-  advance(): Promise<void>
+  /** Counts one optimizer step, made with the learning rate `lr`; every `updateEvery` steps the schedule goes on. */
+  advance(options?: Pick<ApplyOptions, 'lr'>): Promise<void>
   /** Forces one growth step now, whatever the schedule says. */
   update(): Promise<void>
   /** Measures where it is; reads the weights once. */

@@ -94,7 +94,7 @@ export class Stepper {
       return this.#optimizer.step()
     }
     await this.#optimizer.step(regularizer.term)
-    await regularizer.advance()
+    await regularizer.advance({ lr: this.lr })
   }
 
   dispose(): void {

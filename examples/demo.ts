@@ -10,7 +10,6 @@ import { parseArgs } from 'node:util'
 import {
   coverageLines,
   frozenTable,
-  greg1,
   groupsTable,
   type Latency,
   load,
@@ -54,7 +53,6 @@ export async function demo(options: DemoOptions, print: (text: string) => void):
     loss: 'cross-entropy',
     budget: { macs: 0.5 },
     minKeep: 0.05,
-    regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
     sparse: { epochs: options.sparseEpochs, optimizer: sgd({ lr: 0.01, momentum: 0.9, weightDecay: 5e-4 }) },
     finetune: { epochs: options.finetuneEpochs, optimizer: sgd({ lr: 0.02, momentum: 0.9, weightDecay: 5e-4 }) },
     augment: randomShift({ pixels: 1, fill: -1 }),

@@ -1,4 +1,4 @@
-import { greg1, load, sgd, sparsify, Tensor } from 'espalier'
+import { load, sgd, sparsify, Tensor } from 'espalier'
 import { dataFile, digits } from './digits.js'
 
 const model = await load(dataFile('resnet8.script.pt'))
@@ -11,7 +11,6 @@ const { small, plan, evaluations } = await sparsify(model, {
   data: { train, validation },
   loss: 'cross-entropy',
   budget: { macs: 0.5 },
-  regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
   sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
   finetune: { epochs: 12, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
   seed: 1,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 /** What most programs need: a name is added here only with a reason. */
 const TOP = `
   ERROR_CODES EspalierError Prunable Random Run ScriptModule Tensor adamw batchCount batches bnScale carryState constantL2
-  coverageLines define diffManifests draw evaluate expandTensors explain frozenTable greg1 greg2 groupL1 groupL2 groupLasso
+  coverageLines define diffManifests draw evaluate expandTensors explain fading frozenTable greg1 greg2 groupL1 groupL2 groupLasso
   groupsTable growing inMemory jsonLines keep load loadLibtorch loadManifest loadUntrusted lr makeManifest manualSeed
   measureLatency prune randomShift replay saveManifest scope setMemoryLimit setThreads sgd shrinkTensors sparsify train
 `

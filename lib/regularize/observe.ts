@@ -1,5 +1,8 @@
 import type { GroupEvent, Quantiles, RegularizerEvent, RegularizerState } from './types.js'
 
+/** A chosen unit that is larger than this part of the mean of the kept ones has not given way. */
+const HELD = 0.01
+
 /** A record of a state, from the sums of w² and of |w| over each unit's weights. */
 export function observe(
   state: RegularizerState,
@@ -21,12 +24,14 @@ export function observe(
       const size = Array.from(squares[group]!, Math.sqrt)
       const kept = mean(size.filter((_, unit) => !picked.has(unit)))
       const gone = mean(size.filter((_, unit) => picked.has(unit)))
+      const held = kept === undefined ? [] : [...picked].filter((unit) => size[unit]! > HELD * kept)
       const smallest = ascending(absolutes[group]!).slice(0, picked.size)
       return {
         ...own,
         ...(kept === undefined ? {} : { kept }),
         ...(gone === undefined ? {} : { chosen: gone }),
         ...(kept === undefined || gone === undefined ? {} : { ratio: Math.min(kept / gone, Number.MAX_VALUE) }),
+        ...(held.length === 0 ? {} : { held }),
         overlap: smallest.filter((unit) => picked.has(unit)).length / picked.size,
       }
     }),

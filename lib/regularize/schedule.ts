@@ -41,8 +41,8 @@ export interface Moment {
 export interface Schedule<Memory = unknown> extends Described {
   readonly name: string
   readonly picks: 'start' | 'during' | 'end'
-  /** Optimizer steps between two growth steps, 1 or more. */
-  readonly updateEvery: number
+  /** Optimizer steps between two growth steps, 1 or more; or how many they are in a phase. */
+  readonly updateEvery: number | ((context: RegularizerContext) => number)
   /** `gradient`, but `decoupled` for adaptive optimizers, by default. */
   readonly coupling?: 'gradient' | 'decoupled' | undefined
   /** What is penalised: every slice of a unit with `reg * w` (default), or only norm scales, with `reg * sign(w)`. */

@@ -1,6 +1,6 @@
 import { descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
-import { count, func, like, maybe, object, oneOf, signature, text } from '../base/schema/index.js'
+import { count, either, func, like, maybe, object, oneOf, signature, text } from '../base/schema/index.js'
 import { ANALYSIS } from '../groups/schemas.js'
 import { importanceContext, type Scores } from '../importance/index.js'
 import { OWNER } from '../importance/weights.js'
@@ -30,7 +30,11 @@ export const SCHEDULED = signature('scheduled', [
   like<Schedule>('a schedule: name, picks, updateEvery, start(), grow(), highest()', {
     name: text(),
     picks: oneOf('start', 'during', 'end'),
-    updateEvery: count(),
+    updateEvery: either(
+      'a whole number of at least 1, or a function that gives one',
+      count(),
+      func<(context: RegularizerContext) => number>(),
+    ),
     coupling: maybe(COUPLING),
     acts: maybe(oneOf('slices', 'norm-scales')),
     start: func(),
@@ -69,7 +73,8 @@ export function scheduled<Memory>(schedule: Schedule<Memory>): RegularizerFactor
   SCHEDULED.check(schedule as Schedule)
   const { name, picks, updateEvery, coupling = null, acts = 'slices', start, grow, highest } = schedule
   const rules = { start: descriptionOf(start), grow: descriptionOf(grow), highest: descriptionOf(highest) }
-  const own = { name, picks, updateEvery, coupling, acts, ...rules }
+  const every = typeof updateEvery === 'function' ? descriptionOf(updateEvery) : updateEvery
+  const own = { name, picks, updateEvery: every, coupling, acts, ...rules }
   return {
     name,
     picks,
@@ -103,6 +108,7 @@ export const APPLY = signature('regularizer.apply', ['options', APPLY_OPTIONS])
 class Scheduled<Memory> implements Regularizer {
   readonly #schedule: Schedule<Memory>
   readonly #context: RegularizerContext
+  readonly #updateEvery: number
   readonly #units: UnitPenalty
   readonly #penalty: Penalty
   readonly coupling: Coupling
@@ -121,6 +127,8 @@ class Scheduled<Memory> implements Regularizer {
   ) {
     this.#schedule = schedule
     this.#context = context
+    const { updateEvery } = schedule
+    this.#updateEvery = typeof updateEvery === 'function' ? updateEvery(context) : updateEvery
     this.coupling = coupling
     this.#growth = start
     this.#units = UnitPenalty.of(context.model, context.groups, coupling)
@@ -184,7 +192,7 @@ class Scheduled<Memory> implements Regularizer {
   async advance({ lr }: Pick<ApplyOptions, 'lr'> = {}): Promise<void> {
     this.#lr = lr ?? this.#lr
     this.#iteration++
-    if (this.#iteration % this.#schedule.updateEvery === 0) await this.update()
+    if (this.#iteration % this.#updateEvery === 0) await this.update()
   }
 
   async update(): Promise<void> {

@@ -138,6 +138,8 @@ export interface GroupEvent {
   ratio?: number
   /** Part of the chosen units that a choice by L1 at this moment would take, too. */
   overlap?: number
+  /** Chosen units that are still larger than 1 % of the mean of the kept ones; absent where there are none. */
+  held?: readonly number[]
 }
 
 /** A point of a trajectory. */

@@ -4,6 +4,7 @@ import { given } from '../base/given.js'
 import { groupL2 } from '../importance/index.js'
 import { constant, cosine } from '../optim/schedule.js'
 import { MIN_KEEP } from '../plan/ranking.js'
+import { fading } from '../regularize/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
@@ -11,6 +12,9 @@ import type { SparsifyOptions } from './types.js'
 
 /** The schedule of a phase that names none. */
 export const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
+
+/** The regularizer of a run that names none. */
+export const DEFAULT_REGULARIZER = fading()
 
 type Job = Readonly<Record<string, Description>>
 
@@ -23,7 +27,17 @@ const DEFAULTS = {
 
 /** What has to be the same in a run that goes on: the network, and every option that changes the result, as plain data. */
 export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
-  const { inputs, data, loss, budget, regularizer, sparse, methods = {}, dropMethods, compensate = false } = options
+  const {
+    inputs,
+    data,
+    loss,
+    budget,
+    regularizer = DEFAULT_REGULARIZER,
+    sparse,
+    methods = {},
+    dropMethods,
+    compensate = false,
+  } = options
   const { importance, finetune, augment } = options
   return {
     model: networkOf(model),

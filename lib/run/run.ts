@@ -2,7 +2,7 @@ import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import { analyse, describePlan, type Plan, removedUnits } from '../cut/index.js'
-import type { Regularizer, RegularizerState } from '../regularize/index.js'
+import type { Regularizer, RegularizerEvent, RegularizerState } from '../regularize/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
@@ -16,7 +16,7 @@ import {
 } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
-import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_SCHEDULE } from './job.js'
+import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER, DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
 import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
@@ -145,7 +145,7 @@ export class Run implements AsyncIterable<RunEvent> {
 
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
   async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunEvent, Sparse, void> {
-    const { inputs, methods, norms, regularizer: factory, signal } = this.#options
+    const { inputs, methods, norms, regularizer: factory = DEFAULT_REGULARIZER, signal } = this.#options
     const prunable = await Prunable.owning(this.#model, { inputs, methods, norms, signal })
     const { analysis } = prunable
     try {
@@ -158,6 +158,7 @@ export class Run implements AsyncIterable<RunEvent> {
       const regularizer = await this.#attach(prunable, plan, resumed?.state.regularizer)
       try {
         yield* this.#train('sparse', this.#options.sparse, { analysis, plan }, regularizer, resumed?.train)
+        this.#warnOfHeld(await regularizer.observe())
       } finally {
         regularizer.dispose()
       }
@@ -195,6 +196,17 @@ export class Run implements AsyncIterable<RunEvent> {
     }
   }
 
+  /** What did not give way is lost at the cut, which the weights tell before. */
+  #warnOfHeld({ groups }: RegularizerEvent): void {
+    const held = groups.flatMap(({ group, held = [] }) => (held.length > 0 ? [{ group, units: held.length }] : []))
+    if (held.length === 0) return
+    const units = held.reduce((sum, each) => sum + each.units, 0)
+    this.#options.onWarning?.(
+      `${units} of the units that go are still larger than 1 % of what stays (groups ${held.map(({ group }) => group).join(', ')}): ` +
+        'the cut may lose accuracy. A longer regularized phase, or fading(), lets them give way.',
+    )
+  }
+
   async #plan(prunable: Prunable): Promise<Plan> {
     const { importance, budget, minKeep, signal } = this.#options
     const data = this.#calibration(CALIBRATION_BATCHES)
@@ -204,7 +216,7 @@ export class Run implements AsyncIterable<RunEvent> {
   #attach(prunable: Prunable, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
     const options = this.#trainOptions('sparse', this.#options.sparse)
     const { signal } = this.#options
-    return this.#options.regularizer.attach({
+    return (this.#options.regularizer ?? DEFAULT_REGULARIZER).attach({
       model: this.#model,
       groups: prunable.analysis,
       removed: plan.removed,

@@ -12,7 +12,7 @@ import { SPARSIFY, type SparsifyOptions, type SparsifyResult } from './types.js'
  *   work.
  * @example
  * ```ts
- * import { greg1, load, sgd, sparsify, Tensor } from 'espalier'
+ * import { load, sgd, sparsify, Tensor } from 'espalier'
  * import { data } from './data.js'
  *
  * const { small, plan } = await sparsify(await load('model.pt'), {
@@ -20,8 +20,7 @@ import { SPARSIFY, type SparsifyOptions, type SparsifyResult } from './types.js'
  *   data,
  *   loss: 'cross-entropy',
  *   budget: { macs: 0.5 },
- *   regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
- *   sparse: { epochs: 15, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
+ *   sparse: { epochs: 30, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
  *   finetune: { epochs: 5, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
  * })
  * console.log(plan.macs) // [ 6932, 3466 ]

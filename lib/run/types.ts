@@ -34,7 +34,8 @@ export interface SparsifyOptions extends AnalyseOptions, InterfaceOptions, Metho
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
   /** What pushes the units that are to go towards zero, such as `greg1()`. */
-  regularizer: RegularizerFactory
+  /** What makes the units that go give way; {@link fading} by default. */
+  regularizer?: RegularizerFactory | undefined
   /** The regularized phase. */
   sparse: Phase
   /** Training after the cut; none by default. */
@@ -70,7 +71,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   budget: BUDGET,
   minKeep: PLAN_ENTRIES.minKeep,
   importance: maybe(IMPORTANCE),
-  regularizer: REGULARIZER_FACTORY,
+  regularizer: maybe(REGULARIZER_FACTORY),
   sparse: PHASE,
   finetune: maybe(PHASE),
   compensate: maybe(

@@ -361,7 +361,7 @@ describe('a point of the trajectory', () => {
       ...{ kind: 'regularizer', name: 'greg-1', stage: 'push', iteration: 0, updates: 1, skipped: 0 },
       groups: [
         {
-          ...{ group: 0, reg: [0, 0, 0, 0, 0.5], overlap: 1 },
+          ...{ group: 0, reg: [0, 0, 0, 0, 0.5], held: [0], overlap: 1 },
           kept: expect.closeTo(Math.sqrt(89), 5),
           chosen: expect.closeTo(Math.sqrt(54), 5),
           ratio: expect.closeTo(Math.sqrt(89 / 54), 5),

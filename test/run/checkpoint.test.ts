@@ -22,7 +22,7 @@ const file = (name: string) => join(folder, name)
 describe('a run that goes on from a checkpoint ends as one that never stopped, bit by bit', {
   timeout: 120_000,
 }, () => {
-  it.each(['greg1', 'greg2', 'growing', 'lasso'])('from every step of %s', (regularizer) => {
+  it.each(['greg1', 'greg2', 'growing', 'fading', 'lasso'])('from every step of %s', (regularizer) => {
     const { status, stdout, stderr } = start('every', regularizer, mkdtempSync(file(regularizer)))
     expect(status, stderr).toBe(0)
     expect(JSON.parse(stdout)).toEqual({ steps: 20, bad: [] })

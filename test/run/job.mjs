@@ -62,6 +62,7 @@ const REGULARIZERS = {
   greg1: (espalier) => espalier.greg1({ ceiling: 1, updateEvery: 2 }),
   greg2: (espalier) => espalier.greg2({ ceiling: 1, updateEvery: 2 }),
   growing: (espalier) => espalier.growing({ target: 'plan', reg: 0, deltaReg: 0.2, updateEvery: 2 }),
+  fading: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
   lasso: (espalier) => espalier.groupLasso({ reg: 1e-3, updateEvery: 3 }),
 }
 

@@ -26,6 +26,7 @@ import { CHECK_STABILITY, STABILITY_BOUND } from '../../lib/optim/stability.js'
 import { APPROXIMATIONS } from '../../lib/plan/approximate.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from '../../lib/plan/schemas.js'
 import { DIMENSION_COEFFICIENTS, LARGEST_COEFFICIENT } from '../../lib/regularize/coefficients.js'
+import { FADING } from '../../lib/regularize/fading.js'
 import { GROW_CHOSEN, GROW_GROUP } from '../../lib/regularize/formula.js'
 import { GREG1 } from '../../lib/regularize/greg1.js'
 import { GREG2 } from '../../lib/regularize/greg2.js'
@@ -160,6 +161,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     evaluate: of(EVALUATE, espalier.evaluate, model, train, { loss: 'cross-entropy' }),
     expandTensors: of(across.EXPAND_TENSORS, espalier.expandTensors, manifest, new Map()),
     explain: of(EXPLAIN, espalier.explain, analysis, { parameter: 'a', dim: 0 }),
+    fading: of(FADING, espalier.fading, {}),
     fingerprintOf: of(FINGERPRINT_OF, espalier.fingerprintOf, recording.record),
     flatArgs: of(SIGNATURES.flatArgs, espalier.flatArgs, [0]),
     formatTable: of(FORMAT_TABLE, espalier.formatTable, [{ title: 'a' }], [[1]]),

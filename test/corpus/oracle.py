@@ -26,9 +26,13 @@ import sys
 import time
 import warnings
 
-import numpy
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from inputs import copies, other_batch, other_size, read_io, seeded_like
+from kept_norms import KeptNorms
+from refill import refill
+from tensors import buffers_of, difference, equal, first_difference, flatten, select, tensors_of, words
 
 # Largest |masked - pruned| over largest |masked|. In half precision: a few roundings.
 HALVES = (torch.float16, torch.bfloat16)
@@ -281,18 +285,6 @@ def load(path):
     return torch.jit.load(path, map_location="cpu").eval()
 
 
-def tensors_of(module):
-    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
-
-
-def buffers_of(module, prefix=""):
-    """Of a module of C++, by name."""
-    found = [(prefix + name, tensor) for name, tensor in torch._C.BufferDict(module).items()]
-    for name, inner in torch._C.ModuleDict(module).items():
-        found += buffers_of(inner, f"{prefix}{name}.")
-    return found
-
-
 def with_state_of(graph, source):
     if list(graph.state_dict()) != list(source.state_dict()):
         raise ValueError("the reference has other parameters or buffers")
@@ -320,12 +312,6 @@ def kept_indices(manifest, graph):
         if tensor.numel() and name not in keep and (tensor.data_ptr(), tensor.shape) in by_storage:
             keep[name] = by_storage[(tensor.data_ptr(), tensor.shape)]
     return keep
-
-
-def select(tensor, dims):
-    for dim, indices in dims.items():
-        tensor = tensor.index_select(dim, indices)
-    return tensor
 
 
 def caught(program, inputs):
@@ -360,204 +346,6 @@ def run_masked(program, keep, directions, norms, examples):
             tensor.copy_(saved[name])
 
 
-class KeptNorms(TorchDispatchMode):
-    """Makes the norms and means that a manifest names compute over the coordinates that are kept, and over no others.
-
-    An entry names the n-th call of its operator among those over the same dimensions with the same size of the one that
-    is cut. What a norm no longer gives is zero. Every entry must be met.
-    """
-
-    REDUCTIONS = {"mean", "var", "std", "var_mean", "std_mean"}
-    NORMS = {"native_layer_norm": "layer_norm", "_fused_rms_norm": "rms_norm", "native_group_norm": "group_norm"}
-
-    def __init__(self, entries):
-        super().__init__()
-        self.entries, self.calls, self.met = entries, {}, set()
-
-    def check(self):
-        for k, entry in enumerate(self.entries):
-            if k not in self.met:
-                raise ValueError(f"the manifest names call {entry['call']} of {entry['operator']} over {entry['dims']}, which did not happen")
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        packet = function._schema.name.removeprefix("aten::")
-        if packet == "_transformer_encoder_layer_fwd" and self.entries:
-            with self:
-                return open_encoder_layer(*args, **kwargs)
-        operator = packet if packet in self.REDUCTIONS else self.NORMS.get(packet)
-        if operator is None or not self.entries:
-            return function(*args, **kwargs)
-        dims = self.dims_of(operator, args, kwargs)
-        cuts = {}
-        for dim in dims:
-            key = (f"aten::{operator}", tuple(dims), dim, args[0].shape[dim])
-            call = self.calls[key] = self.calls.get(key, -1) + 1
-            for k, entry in enumerate(self.entries):
-                if key == (entry["operator"], tuple(entry["dims"]), entry["dim"], entry["size"]) and entry["call"] == call:
-                    cuts[dim] = torch.tensor(entry["keep"])
-                    self.met.add(k)
-        if not cuts:
-            return function(*args, **kwargs)
-        kept = select(args[0], cuts)
-        if operator in self.REDUCTIONS:
-            return function(kept, *args[1:], **kwargs)
-        return getattr(self, operator)(function, kept, args, cuts)
-
-    @staticmethod
-    def dims_of(operator, args, kwargs):
-        rank = args[0].dim()
-        if operator == "group_norm":
-            return [1]
-        if operator in ("layer_norm", "rms_norm"):
-            return list(range(rank - len(args[1]), rank))
-        dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        dims = [dims] if isinstance(dims, int) else dims
-        return sorted(dim % rank for dim in dims) if dims else list(range(rank))
-
-    @staticmethod
-    def put_back(small, like, cuts):
-        for dim, indices in cuts.items():
-            shape = list(small.shape)
-            shape[dim] = like.shape[dim]
-            small = small.new_zeros(shape).index_copy(dim, indices, small)
-        return small
-
-    def layer_norm(self, function, kept, args, cuts):
-        first = args[0].dim() - len(args[1])
-        own = {dim - first: indices for dim, indices in cuts.items()}
-        affine = [None if t is None else select(t, own) for t in args[2 : 4 if len(args) > 4 else 3]]
-        result = function(kept, list(kept.shape[first:]), *affine, *args[2 + len(affine) :])
-        return (self.put_back(result[0], args[0], cuts), *result[1:])
-
-    rms_norm = layer_norm
-
-    def group_norm(self, function, kept, args, cuts):
-        x, weight, bias, n, channels, pixels, groups, eps = args
-        indices = cuts[1]
-        left = len(set((indices // (channels // groups)).tolist()))
-        affine = [None if t is None else select(t, {0: indices}) for t in (weight, bias)]
-        result = function(kept.contiguous(), *affine, n, len(indices), pixels, left, eps)
-        return (self.put_back(result[0], x, cuts), *result[1:])
-
-
-def open_encoder_layer(
-    src, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, use_gelu, norm_first, eps,
-    norm_weight_1, norm_bias_1, norm_weight_2, norm_bias_2, ffn_weight_1, ffn_bias_1, ffn_weight_2, ffn_bias_2,
-    mask=None, mask_type=None,
-):
-    """`aten::_transformer_encoder_layer_fwd` with its norms as operators of their own."""
-
-    def attention(x):
-        return torch._native_multi_head_attention(
-            x, x, x, embed_dim, num_heads, qkv_weight, qkv_bias, proj_weight, proj_bias, mask, False, True, mask_type
-        )[0]
-
-    def feed_forward(x):
-        x = torch.nn.functional.linear(x, ffn_weight_1, ffn_bias_1)
-        x = torch.nn.functional.gelu(x) if use_gelu else torch.relu(x)
-        return torch.nn.functional.linear(x, ffn_weight_2, ffn_bias_2)
-
-    def norm(x, weight, bias):
-        return torch.native_layer_norm(x, [embed_dim], weight, bias, eps)[0]
-
-    if norm_first:
-        x = src + attention(norm(src, norm_weight_1, norm_bias_1))
-        return x + feed_forward(norm(x, norm_weight_2, norm_bias_2))
-    x = norm(src + attention(src), norm_weight_1, norm_bias_1)
-    return norm(x + feed_forward(x), norm_weight_2, norm_bias_2)
-
-
-def refill(graph, seed, scale):
-    """Other weights than the file's: an initial zero or a layer scale of 1e-6 hides whole branches. `scale`: of matrices."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(tensor, low, high):
-        return torch.rand(tensor.shape, generator=generator) * (high - low) + low
-
-    done = set()
-    for name, tensor in tensors_of(graph).items():
-        if not tensor.is_floating_point() or tensor.data_ptr() in done or not tensor.isfinite().all():
-            continue
-        done.add(tensor.data_ptr())
-        last = name.split(".")[-1]
-        if last == "running_var":
-            tensor.copy_(uniform(tensor, 0.5, 2))
-        elif last == "running_mean" or "bias" in last or "beta" in last:
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
-        elif sum(size > 1 for size in tensor.shape) <= 1 and not (last.startswith("weight") and tensor.dim() > 1):
-            tensor.copy_(uniform(tensor, 0.5, 1.5))  # gamma, layer scale, gates
-        else:
-            fan_in = tensor.numel() / tensor.shape[0]
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * scale * (2 / fan_in) ** 0.5)
-
-
-def read_io(paths):
-    """Example inputs and the outputs that eager torch gave for them."""
-    with open(paths["header"], encoding="utf-8") as file:
-        header = json.load(file)
-    data = numpy.fromfile(paths["data"], dtype=numpy.uint8)
-
-    def tensor(entry):
-        dtype = numpy.dtype(entry["dtype"])
-        count = int(numpy.prod(entry["shape"])) * dtype.itemsize
-        part = data[entry["offset"] : entry["offset"] + count].view(dtype)
-        return torch.from_numpy(part.reshape(entry["shape"]).copy())
-
-    return [tensor(entry) for entry in header["inputs"]], [tensor(entry) for entry in header["outputs"]]
-
-
-def seeded_like(inputs, seed, shapes=None):
-    generator = torch.Generator().manual_seed(seed)
-    result = []
-    for tensor, shape in zip(inputs, shapes or [list(tensor.shape) for tensor in inputs]):
-        if tensor.is_floating_point():
-            result.append(torch.randn(shape, generator=generator))
-        else:  # token ids, masks: values that the example has
-            index = torch.randint(tensor.numel(), shape, generator=generator)
-            result.append(tensor.flatten()[index.flatten()].reshape(shape))
-    return result
-
-
-def tried(program, inputs):
-    """Runs it on inputs that it may not take: without oneDNN, whose LSTM writes out of bounds where others refuse."""
-    with torch.backends.mkldnn.flags(enabled=False):
-        return program(inputs)
-
-
-def other_batch(program, inputs, outputs):
-    """The example at another batch size, where the original takes it and answers with as many rows."""
-    batch = 3 if inputs[0].shape[0] != 3 else 2
-    other = seeded_like(inputs, 3, [[batch, *tensor.shape[1:]] for tensor in inputs])
-    try:
-        shapes = [tensor.shape for tensor in tried(program, other)]
-    except Exception:
-        return None
-    rows = [tensor.shape[0] * batch // inputs[0].shape[0] for tensor in outputs]
-    return other if [shape[0] for shape in shapes] == rows else None
-
-
-# By the rank of an input: the dimensions of images, of sequences and of lengths that another example may change.
-RESIZED = {2: [(1,)], 3: [(1,), (2,)], 4: [(2, 3)], 5: [(3, 4)]}
-
-
-def other_size(program, inputs):
-    """The example with images of another size or sequences of another length, where the original takes them."""
-    ranks = {tensor.dim() for tensor in inputs}
-    for dims in RESIZED.get(max(ranks), []) if len(ranks) == 1 else []:
-        for change in (lambda n: n + n // 2, lambda n: 2 * n, lambda n: n // 2, lambda n: n - 2):
-            shapes = [[change(n) if d in dims else n for d, n in enumerate(tensor.shape)] for tensor in inputs]
-            if min(min(shape) for shape in shapes) < 1:
-                continue
-            other = seeded_like(inputs, 4, shapes=shapes)
-            try:
-                tried(program, other)
-            except Exception:
-                continue
-            return other
-    return None
-
-
 def allows_double(program, inputs):
     """Whether all of it is computed in float64 once weights and inputs are: many traces hold `to(float32)`."""
 
@@ -579,48 +367,6 @@ def allows_double(program, inputs):
         return not watch.narrowed and all(t.dtype == torch.float64 for t in outputs if t.is_floating_point())
     except Exception:
         return False
-
-
-def copies(inputs):
-    return [tensor.clone() for tensor in inputs]
-
-
-def equal(given, expected):
-    return len(given) == len(expected) and all(torch.equal(a, b) for a, b in zip(given, expected))
-
-
-def flatten(value):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [tensor for item in value for tensor in flatten(item)] if isinstance(value, (list, tuple)) else []
-
-
-def difference(given, expected):
-    """Largest over the outputs of max|given - expected| / max|expected|, and the smallest max|expected|."""
-    if [tensor.shape for tensor in given] != [tensor.shape for tensor in expected]:
-        raise ValueError(f"output shapes {[list(t.shape) for t in given]} instead of {[list(t.shape) for t in expected]}")
-    worst, smallest = 0.0, float("inf")
-    for a, b in zip(given, expected):
-        a, b = a.double(), b.double()
-        if not (a.isfinite().all() and b.isfinite().all()):
-            raise ValueError("an output is not finite")
-        size = b.abs().max().item() if b.numel() else 0.0
-        distance = (a - b).abs().max().item() if b.numel() else 0.0
-        worst = max(worst, distance / max(size, 1e-300))
-        smallest = min(smallest, size)
-    return worst, smallest
-
-
-def words(error):
-    # The words of an error inside TorchScript are the last line, after its trace.
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1].removeprefix('RuntimeError: ') if lines else ''}"
-
-
-def first_difference(a, b):
-    return next((f"{x} / {y}" for x, y in zip(a, b) if x != y), f"{len(a)} / {len(b)} names")
 
 
 if __name__ == "__main__":

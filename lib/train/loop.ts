@@ -160,6 +160,16 @@ export function largestStepping(options: TrainOptions): Stepping {
   return optimizer.stepping(optimizer.lr * largestFactor(schedule, epochs, phaseLength(options)))
 }
 
+function mustTrain(model: ScriptModule): void {
+  if ([...model.parameters().values()].some(({ requiresGrad }) => requiresGrad)) return
+  const hint = 'for (const parameter of model.parameters().values()) parameter.requiresGrad = true'
+  throw new EspalierError(
+    'ERR_INVALID_ARGUMENT',
+    'no parameter of the model takes gradients: there is nothing to train',
+    { hint },
+  )
+}
+
 /**
  * Trains a module in place, step by step as the records are asked for: nothing happens without the loop over them.
  *
@@ -191,6 +201,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   const iterations = phaseLength(options)
   if (data.validation !== undefined) mustHaveExamples(data.validation)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
+  mustTrain(model)
   const { training: wasTraining, device } = model
   const { resume, onStep, regularizer } = options
   const stepper = new Stepper(model, whole)

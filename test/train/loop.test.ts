@@ -145,6 +145,16 @@ describe('train', () => {
     for (const garbage of [model, own]) garbage.dispose()
   })
 
+  it('says that a model takes no gradients, before it runs', async () => {
+    const model = await source.clone()
+    for (const parameter of model.parameters().values()) parameter.requiresGrad = false
+    await expect(collect(train(model, options()))).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: 'no parameter of the model takes gradients: there is nothing to train',
+    })
+    model.dispose()
+  })
+
   it('stops before a step that a NaN gradient would spoil, naming the parameter and the iteration', async () => {
     const model = await source.clone()
     const broken = { calls: 0, name: [...model.parameters().keys()][0]! }

@@ -46,12 +46,14 @@ export function closedBranches(record: OpRecord, lengths: Lengths): ReadonlySet<
   const isBranch = ({ name, inputs }: OpEntry) =>
     name === 'prim::If' &&
     flat(inputs).every((id, k) => (k === 0 || madeBy.has(id) ? isSettled(id) : record.values[id]?.role !== 'state'))
-  const isLength = ({ name, inputs: [list] }: OpEntry) => name === 'aten::len' && typeof list === 'object'
+  const isLength = ({ name, inputs: [list], outputs: [length] }: OpEntry) =>
+    name === 'aten::len' && typeof list === 'object' && record.values[length as ValueId]?.role !== 'state'
   const fromSettled = (op: OpEntry) =>
     !SETTLED.has(op.name) && flat(op.inputs).every((id) => record.values[id]?.kind !== 'tensor' && isSettled(id))
   /** A flag that nothing computes is what an earlier branch chose, or the training mode: others are folded before. */
   const isChosen = (id: ValueId) => {
-    if (record.values[id]?.kind !== 'bool') return true
+    const value = record.values[id]
+    if (value?.kind !== 'bool') return value?.role !== 'state'
     const choices = takenBy.get(id) ?? []
     return choices.length > 0 && choices.every(({ condition }) => condition !== undefined && isSettled(condition))
   }

@@ -64,7 +64,10 @@ export interface TensorValue {
 export interface ScalarValue {
   kind: 'int' | 'float' | 'bool' | 'string' | 'none' | 'other'
   value: number | boolean | string | null
-  /** Read from an attribute that the program assigns: another run may find another value there. */
+  /**
+   * Read from an attribute that a method sets or writes into, or the length of a list or dict there: another run may find
+   * another value.
+   */
   role?: 'state'
 }
 

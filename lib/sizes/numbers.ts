@@ -49,6 +49,8 @@ export class Numbers {
   private readonly made = new Map<ValueId, Polynomial>()
   private readonly kept: ReadonlySet<ValueId>
   private openRounds = false
+  /** Strings, and the like, that are made of what the program does not fix. */
+  private readonly open = new Set<ValueId>()
   /** Elements of lists of which the input says how many there are, or which they are. */
   private readonly counted = new Set<ValueId>()
 
@@ -86,7 +88,7 @@ export class Numbers {
 
   /** Whether the input says which elements a program takes out of a list. */
   isOpenChoice({ name, inputs: [, ...numbers] }: OpEntry): boolean {
-    const isPlain = (id: ValueId) => this.record.values[id]?.kind === 'string' || this.isConstant(id)
+    const isPlain = (id: ValueId) => (this.isText(id) ? !this.isOpen(id) : this.isConstant(id))
     return name === CHOICE && !flat(numbers).every(isPlain)
   }
 
@@ -96,7 +98,11 @@ export class Numbers {
     else if (PARTS.has(op.name)) this.part(op)
     if (op.name === 'prim::Loop' && !this.hasFixedRounds(op)) this.openRounds = true
     if (op.name === 'aten::size' || op.name === 'aten::sym_size') this.readSize(op)
-    else for (const id of flat(op.outputs)) if (this.isNumber(id)) this.note(id, this.compute(op, id))
+    else
+      for (const id of flat(op.outputs)) {
+        if (this.isNumber(id)) this.note(id, this.compute(op, id))
+        else if (this.isText(id) && flat(op.inputs).some((each) => this.isOpen(each))) this.open.add(id)
+      }
   }
 
   private choose(elements: readonly ValueId[]): void {
@@ -133,6 +139,16 @@ export class Numbers {
     return value?.kind === 'int' || value?.kind === 'float' || value?.kind === 'bool'
   }
 
+  private isText(id: ValueId): boolean {
+    return this.record.values[id]?.kind === 'string'
+  }
+
+  /** Whether another run may find something else here. */
+  private isOpen(id: ValueId): boolean {
+    if (this.isText(id)) return this.open.has(id) || this.dimensions.isGiven(id)
+    return this.isNumber(id) && !this.isConstant(id)
+  }
+
   private isWhole(id: ValueId): boolean {
     const value = this.record.values[id]
     return value?.kind === 'tensor' ? value.dtype.includes('int') : value?.kind === 'int'
@@ -167,14 +183,14 @@ export class Numbers {
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
     if (COUNTS.has(op.name)) {
       if (tensor?.kind !== 'tensor') {
-        const isFixed = typeof self === 'object' && !this.openRounds && !this.isCounted(self)
+        const isFixed = typeof self === 'object' && !this.openRounds && !this.isCounted(self) && !this.dimensions.isGiven(id)
         return isFixed ? asRecorded() : unknown()
       }
       const lengths = tensor.shape.map((_, d) => this.dimensions.length(self as ValueId, d))
       return op.name === 'aten::len' ? (lengths[0] ?? unknown()) : lengths.reduce((a, b) => a.times(b), ONE)
     }
     const data = ids.some((each) => this.record.values[each]?.kind === 'tensor' && !this.isNumber(each))
-    if (ids.length === 0 || data) return unknown()
+    if (ids.length === 0 || data || ids.some((each) => this.isText(each) && this.isOpen(each))) return unknown()
     const values = args.map((each) => each.value)
     const unchanged = values.every(
       (n, k) => n !== undefined && n === recordedNumber(this.record, numeric[k] as ValueId),

@@ -27,7 +27,7 @@ def forward(self, x: Tensor):
         rounds += 1
     return x * self.weight * rounds
 `
-const endless = () => define(LOOP, { parameters: { weight: Tensor.full([2], 1) } })
+const endless = () => define(LOOP, { parameters: { weight: Tensor.full([2], 1, { requiresGrad: true }) } })
 const x = Tensor.zeros([2, 2])
 const data = inMemory({ data: new Float32Array(8), shape: [4, 2] }, { data: new Float32Array(8), shape: [4, 2] })
 
@@ -133,11 +133,11 @@ const espalier = JSON.stringify(pathToFileURL(join(PACKAGE_ROOT, 'dist/index.js'
 /** What runs without end, as source: `busy` is called once it runs. */
 const RUNNING = {
   'a forward': `
-    const network = await define(${JSON.stringify(LOOP)}, { parameters: { weight: Tensor.full([2], 1) } })
+    const network = await define(${JSON.stringify(LOOP)}, { parameters: { weight: Tensor.full([2], 1, { requiresGrad: true }) } })
     network.forward(Tensor.zeros([2]))
     setTimeout(busy, 200)`,
   'a forward that blocks': `
-    const network = await define(${JSON.stringify(LOOP)}, { parameters: { weight: Tensor.full([2], 1) } })
+    const network = await define(${JSON.stringify(LOOP)}, { parameters: { weight: Tensor.full([2], 1, { requiresGrad: true }) } })
     busy()
     network.forwardSync(Tensor.zeros([2]))`,
   'a load': `

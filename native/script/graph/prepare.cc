@@ -19,6 +19,7 @@
 #include "script/graph/open_attention.h"
 #include "script/graph/scope.h"
 #include "script/graph/walk.h"
+#include "script/graph/written.h"
 
 namespace espalier::script {
 
@@ -39,15 +40,15 @@ bool IsPlain(const IValue& value) {
 }
 
 // Numbers, flags and strings that a module keeps in attributes decide its branches (`if self.downsample is not None`).
-// They are constant for the module unless one of its methods assigns them. `training` stays what it is.
-void FoldAttributes(const Module& module, Graph& graph, const std::set<std::string>& assigned) {
+// They are constant for the module unless one of its methods sets them. `training` stays what it is.
+void FoldAttributes(const Module& module, Graph& graph, const std::set<std::string>& written) {
   std::vector<Node*> reads;
   ForEachNode(graph.block(), [&](Node* node) {
     if (node->kind() == prim::GetAttr) reads.push_back(node);
   });
   for (Node* node : reads) {
     const std::string& name = node->s(attr::name);
-    if (name == "training" || assigned.contains(name)) continue;
+    if (name == "training" || written.contains(name)) continue;
     const auto value = AttributeOf(module, node->output());
     if (!value || !IsPlain(*value)) continue;
     torch::jit::WithInsertPoint guard(node);
@@ -56,22 +57,6 @@ void FoldAttributes(const Module& module, Graph& graph, const std::set<std::stri
     node->output()->replaceAllUsesWith(constant);
     node->destroy();
   }
-}
-
-// Names of the attributes that methods set, other than the one that fills a module when it is loaded.
-std::set<std::string> AssignedAttributes(const Module& module) {
-  std::set<std::string> names;
-  std::set<const torch::jit::Function*> seen;
-  for (const Module& each : module.modules()) {
-    for (auto* method : each.type()->methods()) {
-      auto* function = torch::jit::tryToGraphFunction(*method);
-      if (function == nullptr || method->name() == "__setstate__" || !seen.insert(method).second) continue;
-      ForEachNode(function->graph()->block(), [&names](Node* node) {
-        if (node->kind() == prim::SetAttr) names.insert(node->s(attr::name));
-      });
-    }
-  }
-  return names;
 }
 
 // Closes the branches of a block that lead to one of the operators; whether it is reached all the same.
@@ -140,7 +125,7 @@ void AddCalls(PreparedGraph& prepared) {
 // A graph of a module made flat. `path`: of the module; `own_calls_stay`: those of its own methods; `told`: of each
 // call that was put in its place, with what the trails of its nodes begin with.
 PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std::string& path, bool own_calls_stay,
-                   const std::set<std::string>& assigned, const CallTold& told = {}) {
+                   const std::set<std::string>& written, const CallTold& told = {}) {
   PreparedGraph prepared;
   prepared.graph = std::move(made);
   Graph& graph = *prepared.graph;
@@ -157,7 +142,7 @@ PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std:
       },
       path);
   torch::jit::InlineForkWait(prepared.graph);
-  FoldAttributes(module, graph, assigned);
+  FoldAttributes(module, graph, written);
   // Numbers only: tensors made from constants (zeros, arange) stay operators with sizes that a cut can change.
   torch::jit::ConstantPropagationImmutableTypes(prepared.graph);
   CloseFastPaths(graph);
@@ -171,7 +156,7 @@ PreparedGraph Flat(const Module& module, std::shared_ptr<Graph> made, const std:
   prepared = Numbered(prepared.graph);
   prepared.calls = std::move(calls);
   AddCalls(prepared);
-  prepared.assigned = assigned;
+  prepared.written = written;
   return prepared;
 }
 
@@ -187,17 +172,17 @@ std::shared_ptr<Graph> GraphOf(const Module& module, const std::string& name) {
 }  // namespace
 
 PreparedGraph Prepare(const Module& module) {
-  return Flat(module, GraphOf(module, "forward"), "", false, AssignedAttributes(module));
+  return Flat(module, GraphOf(module, "forward"), "", false, WrittenAttributes(module));
 }
 
 PreparedGraph Prepare(const Module& module, std::shared_ptr<Graph> graph, const CallTold& told) {
-  return Flat(module, std::move(graph), "", false, AssignedAttributes(module), told);
+  return Flat(module, std::move(graph), "", false, WrittenAttributes(module), told);
 }
 
 PreparedGraph PrepareMethod(const Module& module, const std::string& path, const std::string& method,
-                            const std::set<std::string>& assigned) {
+                            const std::set<std::string>& written) {
   const bool is_root = path.empty();
-  PreparedGraph prepared = Flat(module, GraphOf(module, method), path, is_root && method != "forward", assigned);
+  PreparedGraph prepared = Flat(module, GraphOf(module, method), path, is_root && method != "forward", written);
   for (Node* node : prepared.nodes) SetScope(node, JoinPath(path, CallOf(node)));
   return prepared;
 }

@@ -30,7 +30,7 @@ struct PreparedGraph {
   std::unordered_map<const torch::jit::Node*, int32_t> ids;
   std::shared_ptr<const std::vector<NodeFacts>> facts;  // by id
   std::vector<Call> calls;
-  std::set<std::string> assigned;  // names of attributes that some method of the module sets
+  std::set<std::string> written;  // names of attributes that some method of the module sets, or writes into
 };
 
 PreparedGraph Prepare(const torch::jit::Module& module);
@@ -40,10 +40,10 @@ PreparedGraph Prepare(const torch::jit::Module& module);
 using CallTold = std::function<void(const torch::jit::Node* call, const std::string& trail)>;
 PreparedGraph Prepare(const torch::jit::Module& module, std::shared_ptr<torch::jit::Graph> graph, const CallTold& told);
 
-// Another method of a module, which is at `path` of its root; `assigned`: of the root. Calls of the module's own
+// Another method of a module, which is at `path` of its root; `written`: of the root. Calls of the module's own
 // methods stay calls when it is the root itself.
 PreparedGraph PrepareMethod(const torch::jit::Module& module, const std::string& path, const std::string& method,
-                            const std::set<std::string>& assigned);
+                            const std::set<std::string>& written);
 
 // A graph that is flat already, with its nodes numbered.
 PreparedGraph Numbered(std::shared_ptr<torch::jit::Graph> graph);

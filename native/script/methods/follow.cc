@@ -46,7 +46,7 @@ class Follower {
         prefixes_(prefixes),
         given_(given),
         fate_(fate),
-        own_(PrepareMethod(module, fate.path, fate.name, cutting.recording.prepared->assigned)) {}
+        own_(PrepareMethod(module, fate.path, fate.name, cutting.recording.prepared->written)) {}
 
   void Run() {
     fate_.reads = Reads(*own_.graph, fate_.path);

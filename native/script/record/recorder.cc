@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "script/checks/bounds.h"
 #include "script/checks/out_of_memory.h"
@@ -58,6 +59,10 @@ Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>&
   for (const Owned& owned : owners) {
     const ValueId id = values_.AddOwned(owned.tensors[0], owned.role, owned.names);
     for (const at::Tensor& tensor : owned.tensors) values_.Tie(tensor, id);
+    // What a program writes to is no table that the analysis may count on.
+    if (std::any_of(owned.names.begin(), owned.names.end(), [this](const std::string& name) { return IsWritten(name); })) {
+      record_.values[id].data.reset();
+    }
   }
   Env env;
   env.reserve(2 * prepared_.nodes.size());
@@ -167,17 +172,49 @@ void Recorder::GetAttr(Node* node, Env& env) {
     env[node->output()] = Slot{value, IValue()};
     return;
   }
-  env[node->output()] = Held({reinterpret_cast<int64_t>(object.get()), place}, value);
+  env[node->output()] = Held({reinterpret_cast<int64_t>(object.get()), place}, node->s(attr::name), value);
 }
 
-Slot Recorder::Held(const AttributeKey& key, const IValue& value) {
+Slot Recorder::Held(const AttributeKey& key, const std::string& name, const IValue& value) {
   if (speculation_ != nullptr && speculation_->written.contains(key)) return speculation_->written.at(key);
   auto [known, added] = attributes_.try_emplace(key, Slot{value, IValue()});
-  if (!added && !known->second.value.is(value)) known->second = Slot{value, IValue()};
+  const bool fresh = added || !known->second.value.is(value);
+  if (!added && fresh) known->second = Slot{value, IValue()};
   const Arg read = values_.Of(known->second);
-  // What the program never assigns is a constant by now.
-  if (!read.list && record_.values[read.id].kind != ValueKind::kTensor) record_.values[read.id].role = "state";
-  return speculation_ == nullptr ? known->second : values_.Copy(known->second, speculation_->copies);
+  // A number that the program never sets is a constant by now. What a container holds that it wrote is known.
+  const bool written = fresh && prepared_.written.contains(name);
+  if (!read.list || written) MarkState(read);
+  if (written) MarkKept(known->second.value);
+  if (speculation_ == nullptr) return known->second;
+  Slot copy = values_.Copy(known->second, speculation_->copies);
+  if (prepared_.written.contains(name)) MarkKept(copy.value);
+  return copy;
+}
+
+bool Recorder::IsWritten(const std::string& name) const {
+  std::istringstream parts(name);
+  for (std::string part; std::getline(parts, part, '.');) {
+    if (prepared_.written.contains(part)) return true;
+  }
+  return false;
+}
+
+void Recorder::MarkState(const Arg& arg) {
+  for (const Arg& item : arg.items) MarkState(item);
+  if (!arg.list && record_.values[arg.id].kind != ValueKind::kTensor) record_.values[arg.id].role = "state";
+}
+
+void Recorder::MarkKept(const IValue& value) {
+  if (value.isTuple()) {
+    for (const IValue& item : value.toTupleRef().elements()) MarkKept(item);
+  } else if (value.isList()) {
+    kept_.insert(IdentityOf(value));
+    if (value.isTensorList() || value.isIntList() || value.isDoubleList() || value.isBoolList()) return;
+    for (const IValue& item : value.toListRef()) MarkKept(item);
+  } else if (value.isGenericDict()) {
+    kept_.insert(IdentityOf(value));
+    for (const auto& entry : value.toGenericDict()) MarkKept(entry.value());
+  }
 }
 
 void Recorder::SetAttr(Node* node, Env& env) {
@@ -186,7 +223,7 @@ void Recorder::SetAttr(Node* node, Env& env) {
   Slot& slot = At(env, node->input(1));
   Op op{Id(node), {}, {}, speculation_ != nullptr};
   const AttributeKey key{reinterpret_cast<int64_t>(object.get()), place};
-  Slot held = Held(key, object->getSlot(place));
+  Slot held = Held(key, node->s(attr::name), object->getSlot(place));
   op.inputs = {values_.Of(At(env, node->input(0))), values_.Of(slot), values_.Of(held)};
   AddOp(std::move(op));
   if (speculation_ != nullptr) {
@@ -216,6 +253,8 @@ void Recorder::Operator(Node* node, Env& env) {
     op.outputs.push_back(values_.Fresh(slot, mutates));
     env[node->output(i)] = std::move(slot);
   }
+  const bool counts = node->kind() == c10::aten::len && (stack[0].isList() || stack[0].isGenericDict());
+  if (counts && kept_.contains(IdentityOf(stack[0]))) MarkState(op.outputs[0]);
   if (mutates) {
     const auto* schema = node->maybeSchema();
     for (size_t i = 0; i < stack.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -80,7 +81,13 @@ class Recorder {
   void Constant(torch::jit::Node* node, Env& env);
   void GetAttr(torch::jit::Node* node, Env& env);
   // What an attribute holds now; `value` is what it holds outside of speculation.
-  Slot Held(const AttributeKey& key, const c10::IValue& value);
+  Slot Held(const AttributeKey& key, const std::string& name, const c10::IValue& value);
+  // Whether a method sets or writes into an attribute of this name, or into the list that holds it.
+  bool IsWritten(const std::string& name) const;
+  // Another run may find other numbers there.
+  void MarkState(const Arg& arg);
+  // Another run may find more elements there, or fewer.
+  void MarkKept(const c10::IValue& value);
   void SetAttr(torch::jit::Node* node, Env& env);
   void If(torch::jit::Node* node, Env& env);
   void Loop(torch::jit::Node* node, Env& env);
@@ -120,6 +127,7 @@ class Recorder {
   std::unordered_map<const torch::jit::Block*, std::vector<const torch::jit::Value*>> captures_;
   std::unordered_map<const torch::jit::Block*, bool> writes_;  // to lists or dicts
   std::map<AttributeKey, Slot> attributes_;
+  std::set<int64_t> kept_;  // identities of lists and dicts whose lengths are state
   Speculation* speculation_ = nullptr;
   int64_t steps_ = 0;
   int64_t speculative_steps_ = 0;

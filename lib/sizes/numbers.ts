@@ -183,7 +183,8 @@ export class Numbers {
     const tensor = typeof self === 'number' ? this.record.values[self] : undefined
     if (COUNTS.has(op.name)) {
       if (tensor?.kind !== 'tensor') {
-        const isFixed = typeof self === 'object' && !this.openRounds && !this.isCounted(self) && !this.dimensions.isGiven(id)
+        const isFixed =
+          typeof self === 'object' && !this.openRounds && !this.isCounted(self) && !this.dimensions.isGiven(id)
         return isFixed ? asRecorded() : unknown()
       }
       const lengths = tensor.shape.map((_, d) => this.dimensions.length(self as ValueId, d))

@@ -17,7 +17,7 @@ for (let epoch = 1; epoch <= epochs; epoch++) {
   model.train()
   for await (const { inputs, targets } of batches(train, { batchSize: 64, random })) {
     await scope(async () => {
-      const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets)
+      const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets!)
       await loss.backward()
       await regularizer.apply() // the only line that a loop without pruning doesn't have
       await optimizer.step()

@@ -68,10 +68,26 @@ export type {
   Dataset,
   Evaluation,
   Loss,
+  LossFunction,
   LrSchedule,
+  Metric,
   OptimizerFactory,
   Phase,
+  TeacherOptions,
   TrainEvent,
 } from './train/index.js'
 // Training
-export { adamw, batchCount, batches, evaluate, inMemory, lr, Random, randomShift, sgd, train } from './train/index.js'
+export {
+  adamw,
+  batchCount,
+  batches,
+  evaluate,
+  inMemory,
+  losses,
+  lr,
+  metrics,
+  Random,
+  randomShift,
+  sgd,
+  train,
+} from './train/index.js'

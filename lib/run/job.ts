@@ -8,6 +8,7 @@ import { fading } from '../regularize/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
+import { optionsOf, type Teacher } from '../train/teacher.js'
 import type { SparsifyOptions } from './types.js'
 
 /** The schedule of a phase that names none. */
@@ -21,7 +22,7 @@ type Job = Readonly<Record<string, Description>>
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
   ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
-  ...{ norms: 'exact' },
+  ...{ norms: 'exact', output: null, metrics: [], teacher: null },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
 
@@ -43,7 +44,7 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
     model: networkOf(model),
     inputs: inputs.map(inputOf),
     data: { train: datasetOf(data.train), validation: data.validation ? datasetOf(data.validation) : null },
-    loss: typeof loss === 'string' ? loss : descriptionOf(loss),
+    loss: loss === undefined || typeof loss === 'string' ? (loss ?? null) : descriptionOf(loss),
     budget: given(budget),
     regularizer: descriptionOf(regularizer),
     sparse: phaseOf('sparse', sparse),
@@ -55,6 +56,9 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       classAxis: options.classAxis,
       minKeep: options.minKeep,
       norms: options.norms,
+      output: options.output,
+      metrics: options.metrics?.map((metric) => (typeof metric === 'string' ? metric : descriptionOf(metric))),
+      teacher: options.teacher && teacherOf(options.teacher),
       importance: importance && descriptionOf(importance),
       finetune: finetune && phaseOf('finetune', finetune),
       compensate: compensate && { batches: calibrationBatches(compensate) },
@@ -91,6 +95,11 @@ const phaseDefaults = (name: 'sparse' | 'finetune'): Job => ({
   ...PHASE_DEFAULTS,
   schedule: descriptionOf(DEFAULT_SCHEDULE[name]),
 })
+
+function teacherOf(teacher: true | Teacher): Description {
+  const { module, ...options } = optionsOf(teacher)
+  return { module: module === undefined ? null : networkOf(module), ...given(options) }
+}
 
 /** Names and shapes of its parameters and buffers. */
 function networkOf(model: ScriptModule): Description {

@@ -14,7 +14,9 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
+import { type ObjectiveOptions, objectiveOf, scoreOf } from '../train/objective.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
+import { optionsOf, type Teacher } from '../train/teacher.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER, DEFAULT_SCHEDULE } from './job.js'
 import { Prunable } from './prunable.js'
@@ -68,6 +70,8 @@ export class Run implements AsyncIterable<RunEvent> {
   #model: ScriptModule
   #begun = false
   #result: SparsifyResult | undefined
+  /** What is trained for. Its teacher may be a copy of the model given. */
+  #objective: ObjectiveOptions = {}
   readonly #checkpoints: Checkpoints | undefined
   readonly #history: SparsifyResult['history'] = []
   readonly #evaluations: SparsifyResult['evaluations'] = {}
@@ -107,6 +111,8 @@ export class Run implements AsyncIterable<RunEvent> {
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, void> {
     mustBeRun(this)
     const resumed = await this.#checkpoints?.read()
+    const { teacher, own } = await this.#teacher()
+    this.#objective = objectiveOf({ ...this.#options, teacher })
     this.#model = resumed?.model ?? (await this.#model.clone({ signal: this.#options.signal })).eval()
     this.#begun = true
     if (resumed !== undefined) {
@@ -127,10 +133,21 @@ export class Run implements AsyncIterable<RunEvent> {
       }
       this.#result = { small: this.#model, ...sparse, history: this.#history, evaluations: this.#evaluations }
     } finally {
+      own?.dispose()
       for (const parts of resumed?.train.optimizer.tensors.values() ?? []) {
         for (const tensor of Object.values(parts)) tensor.dispose()
       }
     }
+  }
+
+  /** Who teaches, and what of it is ours to dispose: a copy of the model given, where no other was. */
+  async #teacher(): Promise<{ teacher: Teacher | undefined; own?: ScriptModule }> {
+    const { teacher, signal } = this.#options
+    if (teacher === undefined) return { teacher }
+    const options = optionsOf(teacher)
+    if (options.module !== undefined) return { teacher: options }
+    const own = await this.#model.clone({ signal })
+    return { teacher: { ...options, module: own }, own }
   }
 
   /**
@@ -230,13 +247,12 @@ export class Run implements AsyncIterable<RunEvent> {
     })
   }
 
-  /** Held-out accuracy, or minus the loss where there is none. */
+  /** How good the model is on held-out data, more is better. */
   #validate(): (() => Promise<number>) | undefined {
     const { validation } = this.#options.data
     if (validation === undefined) return undefined
     return async () => {
-      const { accuracy, loss: value } = await evaluate(this.#model, validation, this.#judging('sparse'))
-      return accuracy ?? -value
+      return scoreOf(await evaluate(this.#model, validation, this.#judging('sparse')), this.#objective)
     }
   }
 
@@ -294,8 +310,8 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   #trainOptions(phase: 'sparse' | 'finetune', options: Phase): TrainOptions {
-    const { data, loss, classAxis, augment, seed, signal } = this.#options
-    return { schedule: DEFAULT_SCHEDULE[phase], ...given(options), data, loss, classAxis, augment, seed, signal }
+    const { data, augment, seed, signal } = this.#options
+    return { schedule: DEFAULT_SCHEDULE[phase], ...given(options), ...this.#objective, data, augment, seed, signal }
   }
 
   async *#measure(stage: Stage): AsyncGenerator<RunEvent, void, void> {
@@ -309,8 +325,9 @@ export class Run implements AsyncIterable<RunEvent> {
 
   /** With batches as large as those of the phase. */
   #judging(phase: 'sparse' | 'finetune'): EvaluateOptions {
-    const { loss, classAxis, signal } = this.#options
-    return { loss, classAxis, signal, batchSize: this.#options[phase]?.batchSize ?? PHASE_DEFAULTS.batchSize }
+    const { signal } = this.#options
+    const { batchSize = PHASE_DEFAULTS.batchSize } = this.#options[phase] ?? {}
+    return { ...this.#objective, signal, batchSize }
   }
 
   /** The first batches of the training data, as they are. */

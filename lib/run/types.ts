@@ -10,30 +10,34 @@ import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, Scr
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, METHODS } from '../torch/module-calls.js'
-import { CLASS_AXIS, type ClassAxis } from '../train/classes.js'
 import { AUGMENT } from '../train/data/dataset.js'
-import type { Augment, Dataset, EpochEvent, Evaluation, Loss, TrainEvent } from '../train/index.js'
+import type { Augment, Dataset, EpochEvent, Evaluation, TrainEvent } from '../train/index.js'
 import { DATA } from '../train/loop.js'
-import { LOSS } from '../train/losses/index.js'
+import { OBJECTIVE_ENTRIES, type ObjectiveOptions } from '../train/objective.js'
 import { PHASE_ENTRIES, type Phase } from '../train/phase.js'
+import { TEACHER_OR_TRUE, type Teacher } from '../train/teacher.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 
-export interface SparsifyOptions extends AnalyseOptions, InterfaceOptions, MethodOptions {
+export interface SparsifyOptions
+  extends AnalyseOptions,
+    InterfaceOptions,
+    MethodOptions,
+    Omit<ObjectiveOptions, 'teacher'> {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
   inputs: readonly ModuleInput[]
   /** Examples to train on, and others to measure accuracy on where there are such; regularizers in a closed loop need them. */
   data: { train: Dataset; validation?: Dataset | undefined }
-  /** What is trained for: `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
-  loss: Loss
-  /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
-  classAxis?: ClassAxis | undefined
+  /**
+   * Whose outputs are targets in both phases, beside those of the data, or alone where it has none: `true` for the model as it was given,
+   * another model, or either with options; see {@link TeacherOptions}. None by default.
+   */
+  teacher?: true | Teacher | undefined
   /** Part of the MACs or parameters that may stay, in (0, 1]. */
   budget: NonNullable<PlanOptions['budget']>
   /** Part of each group that always stays, in (0, 1]; 0.1 by default, and at least one unit. */
   minKeep?: number | undefined
   /** How the units to remove are chosen; {@link groupL2} by default. */
   importance?: Importance | undefined
-  /** What pushes the units that are to go towards zero, such as `greg1()`. */
   /** What makes the units that go give way; {@link fading} by default. */
   regularizer?: RegularizerFactory | undefined
   /** The regularized phase. */
@@ -66,8 +70,8 @@ const PHASE = object<Phase>(PHASE_ENTRIES)
 const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   inputs: EXAMPLE_INPUTS,
   data: DATA,
-  loss: LOSS,
-  classAxis: maybe(CLASS_AXIS),
+  ...OBJECTIVE_ENTRIES,
+  teacher: maybe(TEACHER_OR_TRUE),
   budget: BUDGET,
   minKeep: PLAN_ENTRIES.minKeep,
   importance: maybe(IMPORTANCE),

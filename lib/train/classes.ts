@@ -9,7 +9,7 @@ export type ClassAxis = 1 | -1
 export const CLASS_AXIS = thing<ClassAxis>('1 or -1', (value) => value === 1 || value === -1)
 
 /** What PyTorch's cross entropy leaves out. */
-export const IGNORED = -100n
+export const IGNORED = -100
 
 /** Readings of an output [n, classes, …] or [n, …, classes] under which targets have its shape without the classes. */
 function readings(output: readonly number[], targets: readonly number[]): ClassAxis[] {
@@ -59,10 +59,10 @@ function axisOfProbabilities({ shape }: Tensor, given: ClassAxis | undefined): C
 }
 
 /** @throws ERR_INVALID_ARGUMENT for a target that is no class, naming it */
-export function mustBeClasses(targets: Tensor, classes: number): void {
+export function mustBeClasses(targets: Tensor, classes: number, ignoreIndex: number = IGNORED): void {
   if (targets.dtype !== 'int64') return
   const wrong = (targets.data() as BigInt64Array).find(
-    (label) => label !== IGNORED && !(label >= 0n && label < classes),
+    (label) => label !== BigInt(ignoreIndex) && !(label >= 0n && label < classes),
   )
   if (wrong === undefined) return
   throw invalid(`a target is ${shown(Number(wrong))}: the output has ${classes} classes, 0 to ${classes - 1}`)

@@ -2,32 +2,32 @@ import { EspalierError } from '../base/errors.js'
 import { count, maybe, object, signal as signalSchema, signature } from '../base/schema/index.js'
 import { type ScriptModule, scope } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
-import { CLASS_AXIS, type ClassAxis } from './classes.js'
 import { batches } from './data/batches.js'
 import { DATASET, type Dataset } from './data/dataset.js'
-import { LOSS, type Loss, lossFunction } from './losses/index.js'
-import { type Judged, METRICS } from './metrics/index.js'
+import { OBJECTIVE_ENTRIES, Objective, type ObjectiveOptions } from './objective.js'
 
 /**
  * How good a model is on a dataset: the loss, and what each metric judges, by its name.
- *
- * `accuracy`: part of the targets that are the index of the output's largest element along the classes, in 0..1; those of -100
- * don't count. Absent unless the targets are int64, the output is one tensor, and it has their shape but for one dimension, 1 or
- * the last, which is the classes'; where both could be, unless `classAxis` says which.
  */
-export interface Evaluation extends Judged {
+export interface Evaluation {
   /** Mean over the examples. */
   loss: number
+  /**
+   * Part of the targets that are the index of the output's largest element along the classes, in 0..1; those that the loss leaves out
+   * (-100) don't count. Absent unless the targets are int64, the output is one tensor, and it has their shape but for one dimension, 1 or
+   * the last, which is the classes'; where both could be, unless `classAxis` says which.
+   */
+  accuracy?: number
+  /** Part of the positions in which the largest element is the teacher's, in 0..1; absent without a teacher, or classes. */
+  agreement?: number
+  /** Those that `metrics` asked for. */
+  [metric: string]: number | undefined
 }
 
 /** Options of {@link evaluate}. */
-export interface EvaluateOptions {
-  /** `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
-  loss: Loss
+export interface EvaluateOptions extends ObjectiveOptions {
   /** 256 by default. */
   batchSize?: number | undefined
-  /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
-  classAxis?: ClassAxis | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -40,16 +40,15 @@ export const EVALUATE = signature(
   [
     'options',
     object<EvaluateOptions>({
-      loss: LOSS,
+      ...OBJECTIVE_ENTRIES,
       batchSize: maybe(count()),
-      classAxis: maybe(CLASS_AXIS),
       signal: maybe(signalSchema),
     }),
   ],
 )
 
 /**
- * Loss and accuracy over a dataset, in eval mode and without gradients. The module's mode is as before afterwards.
+ * Loss, accuracy and other metrics over a dataset, in eval mode and without gradients. The module's mode is as before afterwards.
  *
  * @returns the loss as a mean over the examples, `accuracy` in 0..1 where the targets are classes
  * @throws EspalierError ERR_ABORTED; ERR_INVALID_ARGUMENT, also when there are no examples, or targets don't fit
@@ -64,29 +63,28 @@ export const EVALUATE = signature(
  * console.log(loss > 0, accuracy! >= 0 && accuracy! <= 1) // true true
  * ```
  */
-export async function evaluate(model: ScriptModule, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate(
+  model: ScriptModule,
+  dataset: Dataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   EVALUATE.check(model, dataset, options)
-  const { signal, batchSize = 256, classAxis } = options
+  const { signal, batchSize = 256 } = options
   mustHaveExamples(dataset)
-  const lossOf = lossFunction(options.loss, classAxis)
+  const objective = new Objective(options)
   const { training: wasTraining, device } = model
   model.eval()
   try {
     let loss = 0
-    const totals = METRICS.map((metric) => ({ metric, sum: 0, of: 0 }))
-    for await (const { inputs, targets, size } of batches(dataset, { batchSize, device, signal })) {
+    const judgement = objective.judgement()
+    for await (const batch of batches(dataset, { batchSize, device, signal })) {
       await scope(async () => {
-        const output = await model.forwardWith(inputs, { grad: false, signal })
-        loss += (await lossOf(output, targets)).item() * size
-        for (const total of totals) {
-          const [sum, of] = (await total.metric.judge(output, targets, classAxis)) ?? [0, 0]
-          total.sum += sum
-          total.of += of
-        }
+        const outcome = await objective.run(model, batch.inputs, { grad: false, signal })
+        loss += (await objective.loss(outcome, batch)).item() * batch.size
+        await objective.judge(judgement, outcome, batch)
       })
     }
-    const judged = totals.filter(({ of }) => of > 0).map(({ metric, sum, of }) => [metric.name, sum / of])
-    return { loss: loss / dataset.size, ...(Object.fromEntries(judged) as Judged) }
+    return { loss: loss / dataset.size, ...judgement.results() }
   } finally {
     model.train(wasTraining)
   }

@@ -24,5 +24,21 @@ export {
   type TrainState,
   train,
 } from './loop.js'
-export { type Loss, type LossFunction, lossFunction } from './losses/index.js'
+export {
+  type BinaryCrossEntropyOptions,
+  type CrossEntropyLossOptions,
+  type CtcOptions,
+  type HuberOptions,
+  type KnownLoss,
+  type Loss,
+  type LossFunction,
+  type LossName,
+  losses,
+  lossFunction,
+  type OutputContext,
+} from './losses/index.js'
+export { type ErrorRateOptions, type Metric, type MetricName, metrics } from './metrics/index.js'
+export type { ObjectiveOptions } from './objective.js'
+export type { OutputPath } from './output.js'
 export type { Phase } from './phase.js'
+export type { Teacher, TeacherOptions } from './teacher.js'

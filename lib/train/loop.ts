@@ -8,21 +8,16 @@ import type { Regularizer } from '../regularize/index.js'
 import { REGULARIZER } from '../regularize/types.js'
 import { manualSeed, type ScriptModule } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
-import { CLASS_AXIS, type ClassAxis } from './classes.js'
 import { batchCount, batches } from './data/batches.js'
 import { AUGMENT, type Augment, DATASET, type Dataset } from './data/dataset.js'
 import { type Evaluation, evaluate, mustHaveExamples } from './evaluate.js'
-import { LOSS, type Loss } from './losses/index.js'
+import { OBJECTIVE_ENTRIES, type ObjectiveOptions, objectiveOf } from './objective.js'
 import { PHASE_ENTRIES, type Phase, wholePhase } from './phase.js'
 import { Stepper } from './stepper.js'
 
-export interface TrainOptions extends Phase {
+export interface TrainOptions extends Phase, ObjectiveOptions {
   /** Examples to train on, and others to evaluate on after each epoch where there are such. */
   data: { train: Dataset; validation?: Dataset | undefined }
-  /** `'cross-entropy'`, `'mse'` or a function; see {@link Loss}. */
-  loss: Loss
-  /** As in the options of {@link evaluate}; by default what the shapes tell. */
-  classAxis?: ClassAxis | undefined
   /** Changes the training examples of each batch, such as `randomShift()`; none by default. */
   augment?: Augment | undefined
   /** An integer, 0 or more; 0 by default. The same seed gives the same run, bit by bit, on the same machine and thread count. */
@@ -66,8 +61,7 @@ export const DATA = object<TrainOptions['data']>({ train: DATASET, validation: m
 const TRAIN_OPTIONS = object<TrainOptions>({
   ...PHASE_ENTRIES,
   data: DATA,
-  loss: LOSS,
-  classAxis: maybe(CLASS_AXIS),
+  ...OBJECTIVE_ENTRIES,
   augment: maybe(AUGMENT),
   seed: maybe(count(0)),
   regularizer: maybe(REGULARIZER),
@@ -196,7 +190,7 @@ function mustTrain(model: ScriptModule): void {
 export async function* train(model: ScriptModule, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   TRAIN.check(model, options)
   const whole = wholePhase(options)
-  const { data, loss: lossOf, classAxis, schedule = constant(), batchSize, dropLast, augment, signal } = whole
+  const { data, schedule = constant(), batchSize, dropLast, augment, signal } = whole
   const { epochs, seed = 0 } = whole
   const iterations = phaseLength(options)
   if (data.validation !== undefined) mustHaveExamples(data.validation)
@@ -249,7 +243,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
         ...{ kind: 'epoch', epoch, epochs, iteration, iterations },
         ...{ loss: loss / examples, lr: stepper.lr, seconds },
       }
-      const judged = { loss: lossOf, classAxis, batchSize, signal }
+      const judged = { ...objectiveOf(options), batchSize, signal }
       if (data.validation) record.validation = await evaluate(model, data.validation, judged)
       yield record
       if (regularizer?.done) return

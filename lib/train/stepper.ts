@@ -5,7 +5,7 @@ import type { OptimizerState } from '../optim/optimizer.js'
 import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './data/batches.js'
 import type { TrainOptions } from './loop.js'
-import { lossFunction } from './losses/index.js'
+import { Objective } from './objective.js'
 import type { WholePhase } from './phase.js'
 import { strategiesOf } from './strategies/index.js'
 import type { Step, StepStrategy } from './strategies/strategy.js'
@@ -19,7 +19,7 @@ type StepperOptions = TrainOptions & WholePhase
 export class Stepper {
   readonly #model: ScriptModule
   readonly #options: StepperOptions
-  readonly #lossOf
+  readonly #objective: Objective
   readonly #parameters
   readonly #optimizer
   readonly #strategies: readonly StepStrategy[]
@@ -31,7 +31,7 @@ export class Stepper {
     this.#scale = this.#strategies.reduce((product, { scale = 1 }) => product * scale, 1)
     this.#model = model
     this.#options = options
-    this.#lossOf = lossFunction(options.loss, options.classAxis)
+    this.#objective = new Objective(options)
     this.#parameters = model.parameters()
     this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
     this.#optimizer.zeroGrad()
@@ -71,11 +71,11 @@ export class Stepper {
   }
 
   /** Adds the gradients of a part of a batch; gives its share of the loss. */
-  #backward({ inputs, targets }: TensorBatch, share: number, where: string): Promise<number> {
+  #backward(batch: TensorBatch, share: number, where: string): Promise<number> {
     const { signal } = this.#options
     return scope(async () => {
-      const output = await this.#model.forwardWith(inputs, { grad: true, signal, ...FLUSH })
-      const loss = await this.#lossOf(output, targets)
+      const outcome = await this.#objective.run(this.#model, batch.inputs, { grad: true, signal, ...FLUSH })
+      const loss = await this.#objective.loss(outcome, batch)
       const value = loss.item()
       if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
       const factor = share * this.#scale

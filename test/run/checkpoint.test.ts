@@ -173,7 +173,7 @@ print(json.dumps([sorted(entries), state["schema"], state["phase"], list(velocit
         'validation.source.examples',
         async ({ train, validation }) => ({
           train,
-          validation: await held(validation!, ({ targets }) => targets.data.fill(11n as never, 3, 4)),
+          validation: await held(validation!, ({ targets }) => targets!.data.fill(11n as never, 3, 4)),
         }),
       ],
       [

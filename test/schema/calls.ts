@@ -53,7 +53,12 @@ import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
+import { CROSS_ENTROPY_LOSS } from '../../lib/train/losses/cross-entropy.js'
+import { CTC } from '../../lib/train/losses/ctc.js'
+import { BINARY_CROSS_ENTROPY, HUBER } from '../../lib/train/losses/elementwise.js'
 import { LOSS_FUNCTION } from '../../lib/train/losses/index.js'
+import { TOP_K } from '../../lib/train/metrics/classes.js'
+import { ERROR_RATE } from '../../lib/train/metrics/values.js'
 import { espalier } from '../support/public.js'
 
 const { Tensor } = espalier
@@ -186,6 +191,12 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     loadLibtorch: of(LOAD_LIBTORCH, espalier.loadLibtorch, {}),
     loadManifest: of(LOAD_MANIFEST, espalier.loadManifest, 'none.json'),
     loadUntrusted: of(LOAD_UNTRUSTED, espalier.loadUntrusted, new Uint8Array(0), {}),
+    'losses.binaryCrossEntropy': of(BINARY_CROSS_ENTROPY, espalier.losses.binaryCrossEntropy, {}),
+    'losses.crossEntropy': of(CROSS_ENTROPY_LOSS, espalier.losses.crossEntropy, {}),
+    'losses.ctc': of(CTC, espalier.losses.ctc, {}),
+    'losses.huber': of(HUBER, espalier.losses.huber, {}),
+    'metrics.errorRate': of(ERROR_RATE, espalier.metrics.errorRate, { read: () => [], reference: () => [] }),
+    'metrics.topK': of(TOP_K, espalier.metrics.topK, 1),
     lossFunction: of(LOSS_FUNCTION, espalier.lossFunction, 'mse', 1),
     makeManifest: of(MAKE_MANIFEST, espalier.makeManifest, result),
     makePlan: of(MAKE_PLAN, espalier.makePlan, analysis, scores, {}),

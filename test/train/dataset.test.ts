@@ -20,7 +20,7 @@ async function collect(dataset: Dataset, options?: BatchOptions) {
     const [input] = inputs as [Tensor]
     seen.push({
       x: Array.from(input.data() as Float32Array),
-      y: Array.from(targets.data() as BigInt64Array, Number),
+      y: Array.from(targets!.data() as BigInt64Array, Number),
       shape: input.shape,
     })
   }

@@ -118,8 +118,8 @@ describe('train', () => {
       size: 200,
       batch: async (indices) => {
         const batch = await data.train.batch(indices)
-        const classes = (batch.targets.data as BigInt64Array).map((k) => (k + 1n) % 10n)
-        return { ...batch, targets: { ...batch.targets, data: classes } }
+        const classes = (batch.targets!.data as BigInt64Array).map((k) => (k + 1n) % 10n)
+        return { ...batch, targets: { ...batch.targets!, data: classes } }
       },
     }
     const model = await source.clone()

@@ -9,7 +9,8 @@ import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dat
 /** A batch as tensors, valid until the next one is asked for. */
 export interface TensorBatch {
   inputs: Tensor[]
-  targets: Tensor
+  /** Undefined where the data has none. */
+  targets: Tensor | undefined
   /** Number of examples. */
   size: number
 }
@@ -71,7 +72,7 @@ export const BATCH_COUNT = signature(
  * import { data } from './data.js'
  *
  * for await (const { inputs, targets } of batches(data.train, { batchSize: 32, random: new Random(1) })) {
- *   console.log(inputs[0]!.shape, targets.shape)
+ *   console.log(inputs[0]!.shape, targets!.shape)
  * }
  * // [ 32, 3, 8, 8 ] [ 32 ]
  * // [ 16, 3, 8, 8 ] [ 16 ]
@@ -97,13 +98,13 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {
       inputs: arrays.inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
-      targets: Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
-      size: arrays.targets.shape[0]!,
+      targets: arrays.targets && Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
+      size: indices.length,
     }
     try {
       yield batch
     } finally {
-      for (const tensor of [...batch.inputs, batch.targets]) tensor.dispose()
+      for (const tensor of [...batch.inputs, batch.targets]) tensor?.dispose()
     }
   }
 }
@@ -131,5 +132,5 @@ export function batchCount(dataset: Dataset, batchSize: number, dropLast = false
 function mustBeBatch(batch: Batch, examples: number): void {
   const fault = faultOf(BATCH, batch, '', 'batch')
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
-  for (const each of [...batch.inputs, batch.targets]) checkArray(each, examples)
+  for (const each of [...batch.inputs, ...(batch.targets ? [batch.targets] : [])]) checkArray(each, examples)
 }

@@ -2,7 +2,7 @@ import type { Described } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { volume } from '../../base/numbers.js'
 import type { Random } from '../../base/random.js'
-import { count, func, like, list, type Schema, thing } from '../../base/schema/index.js'
+import { count, func, like, list, maybe, type Schema, thing } from '../../base/schema/index.js'
 import type { TypedArray } from '../../torch/index.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
@@ -15,7 +15,8 @@ export interface ArrayData {
 export interface Batch {
   /** One array for each input of the model. */
   inputs: readonly ArrayData[]
-  targets: ArrayData
+  /** Absent where there are none: a teacher's outputs, or a loss of one's own, are then what is trained for. */
+  targets?: ArrayData | undefined
 }
 
 /**
@@ -60,7 +61,7 @@ export const ARRAY_DATA: Schema<ArrayData> = like<ArrayData>('an array { data, s
 
 export const BATCH = like<Batch>('a batch { inputs, targets }', {
   inputs: list(ARRAY_DATA, 'an array with an { data, shape } for each input of the model'),
-  targets: ARRAY_DATA,
+  targets: maybe(ARRAY_DATA),
 })
 
 /** @internal */

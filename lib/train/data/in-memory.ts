@@ -15,7 +15,7 @@ export const IN_MEMORY = signature(
       list(ARRAY_DATA, 'a list'),
     ),
   ],
-  ['targets', ARRAY_DATA],
+  ['targets', maybe(ARRAY_DATA)],
   [
     'indices',
     maybe(
@@ -30,7 +30,7 @@ export const IN_MEMORY = signature(
  * Examples held in memory.
  *
  * @param inputs one array `[n, ...]`, or one for each input of the model
- * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values
+ * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values; none by default
  * @param indices which examples to use, in this order, each in 0..n - 1; all by default
  * @throws EspalierError ERR_INVALID_ARGUMENT when lengths and shapes don't fit, or an index is out of range
  * @example
@@ -46,13 +46,14 @@ export const IN_MEMORY = signature(
  */
 export function inMemory(
   inputs: ArrayData | readonly ArrayData[],
-  targets: ArrayData,
+  targets?: ArrayData,
   indices?: ArrayLike<number>,
 ): Dataset {
   IN_MEMORY.check(inputs, targets, indices)
   const all: readonly ArrayData[] = 'data' in inputs ? [inputs] : inputs
-  const examples = targets.shape[0] ?? 0
-  for (const array of [...all, targets]) checkArray(array, examples)
+  const arrays = targets === undefined ? all : [...all, targets]
+  const examples = arrays.at(-1)?.shape[0] ?? 0
+  for (const array of arrays) checkArray(array, examples)
   const chosen = Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
   if (chosen.some((index) => !(index >= 0 && index < examples))) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples`)
@@ -65,10 +66,10 @@ export function inMemory(
         throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no example ${wrong}, only 0 to ${chosen.length - 1}`)
       }
       const rows = Int32Array.from(positions, (position) => chosen[position]!)
-      return { inputs: all.map((array) => gather(array, rows)), targets: gather(targets, rows) }
+      return { inputs: all.map((array) => gather(array, rows)), targets: targets && gather(targets, rows) }
     },
   }
-  return describes(dataset, () => ({ name: 'inMemory', examples: contentOf([...all, targets], chosen) }))
+  return describes(dataset, () => ({ name: 'inMemory', examples: contentOf(arrays, chosen) }))
 }
 
 /** A hash of these rows of arrays: their types, shapes and elements. */

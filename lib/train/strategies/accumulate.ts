@@ -13,6 +13,6 @@ function* partsOf(batch: TensorBatch, count: number): Generator<TensorBatch> {
   for (let start = 0; start < batch.size; start += length) {
     const size = Math.min(length, batch.size - start)
     const part = (tensor: Tensor) => call('aten::narrow', [tensor, 0, start, size]) as Tensor
-    yield { inputs: batch.inputs.map(part), targets: part(batch.targets), size }
+    yield { inputs: batch.inputs.map(part), targets: batch.targets && part(batch.targets), size }
   }
 }

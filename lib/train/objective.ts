@@ -1,0 +1,166 @@
+import { EspalierError } from '../base/errors.js'
+import { type Entries, maybe } from '../base/schema/index.js'
+import { call, type ModuleOutput, type RunOptions, type ScriptModule, Tensor } from '../torch/index.js'
+import { CLASS_AXIS, type ClassAxis, IGNORED } from './classes.js'
+import type { TensorBatch } from './data/batches.js'
+import type { Evaluation } from './evaluate.js'
+import { clearLoss, unclear } from './losses/clear.js'
+import { type KnownLoss, knownLoss, LOSS, type Loss, type OutputContext } from './losses/index.js'
+import { ALWAYS, METRICS, type Metric, type MetricName, metricOf } from './metrics/index.js'
+import { OUTPUT_PATH, type OutputPath, partOf } from './output.js'
+import { distance, TEACHER, type Teacher, wholeTeacher } from './teacher.js'
+
+/** What a model is trained for, and judged by. */
+export interface ObjectiveOptions {
+  /**
+   * A name such as `'cross-entropy'`, one of {@link losses} or a function; see {@link Loss}. By default what is clear: class indices mean
+   * cross entropy, numbers of the output's shape mean squared differences.
+   */
+  loss?: Loss | undefined
+  /** Which part of the output the loss and the metrics are given: `'logits'`, `0`, `'heads.1'`; all of it by default. */
+  output?: OutputPath | undefined
+  /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
+  classAxis?: ClassAxis | undefined
+  /** What is judged beside the loss, and accuracy where it can be; see {@link metrics}. The first decides where a run must choose. */
+  metrics?: readonly (MetricName | Metric)[] | undefined
+  /** A model whose outputs are targets, with or without targets in the data; see {@link TeacherOptions}. None by default. */
+  teacher?: Teacher | undefined
+}
+
+/** @internal */
+export const OBJECTIVE_ENTRIES: Entries<ObjectiveOptions> = {
+  loss: maybe(LOSS),
+  output: maybe(OUTPUT_PATH),
+  classAxis: maybe(CLASS_AXIS),
+  metrics: maybe(METRICS),
+  teacher: maybe(TEACHER),
+}
+
+/** These options of others. */
+export function objectiveOf<Options extends ObjectiveOptions>(options: Options): ObjectiveOptions {
+  const { loss, output, classAxis, metrics, teacher } = options
+  return { loss, output, classAxis, metrics, teacher }
+}
+
+/** How good a model is, more is better: by the first of the metrics asked for, else by accuracy, else by minus the loss. */
+export function scoreOf(evaluation: Evaluation, { metrics = [] }: ObjectiveOptions): number {
+  const [first] = metrics
+  if (first === undefined) return evaluation.accuracy ?? -evaluation.loss
+  const { name, better } = metricOf(first)
+  const value = evaluation[name] ?? Number.NaN
+  return better === 'higher' ? value : -value
+}
+
+/** The teacher's share where there are targets, too. */
+const SHARE = 0.5
+
+/** What a model gave for a batch, and its teacher. */
+export interface Outcome {
+  whole: ModuleOutput
+  taught: ModuleOutput | undefined
+}
+
+/** Sums of metrics over batches. */
+export class Judgement {
+  readonly #totals: { metric: Metric; sums: number[] | undefined; asked: boolean }[]
+
+  constructor(always: readonly Metric[], asked: readonly Metric[]) {
+    const names = new Set(asked.map(({ name }) => name))
+    const others = always.filter(({ name }) => !names.has(name))
+    this.#totals = [
+      ...others.map((metric) => ({ metric, sums: undefined, asked: false })),
+      ...asked.map((metric) => ({ metric, sums: undefined, asked: true })),
+    ]
+  }
+
+  async add(output: ModuleOutput, targets: Tensor, context: OutputContext): Promise<void> {
+    for (const total of this.#totals) {
+      const numbers = await total.metric.judge(output, targets, context)
+      if (numbers === undefined) continue
+      total.sums = numbers.map((number, k) => number + (total.sums?.[k] ?? 0))
+    }
+  }
+
+  /** @throws ERR_INVALID_ARGUMENT for a metric that was asked for and can't judge such outputs and targets */
+  results(): Record<string, number> {
+    return Object.fromEntries(
+      this.#totals.flatMap(({ metric, sums, asked }) => {
+        if (sums !== undefined) {
+          const result = metric.result?.(sums) ?? (sums[0] as number) / (sums[1] as number)
+          return Number.isNaN(result) && !asked ? [] : [[metric.name, result]]
+        }
+        if (!asked) return []
+        const words = `the metric '${metric.name}' can't judge such outputs and targets`
+        throw new EspalierError('ERR_INVALID_ARGUMENT', words, {
+          hint: 'See its doc comment for the shapes that it takes.',
+        })
+      }),
+    )
+  }
+}
+
+/** Losses and metrics of outputs, by the options. */
+export class Objective {
+  readonly #options: ObjectiveOptions
+  readonly #loss: KnownLoss | undefined
+  readonly #teacher
+
+  constructor(options: ObjectiveOptions) {
+    this.#options = options
+    this.#loss = options.loss === undefined ? undefined : knownLoss(options.loss)
+    this.#teacher = options.teacher && wholeTeacher(options.teacher)
+    this.#teacher?.module.eval()
+  }
+
+  /** What the model gives, with the graph behind it where asked for, and what its teacher gives. */
+  async run(model: ScriptModule, inputs: readonly Tensor[], options: RunOptions): Promise<Outcome> {
+    const { signal, flushDenormals } = options
+    const taught = await this.#teacher?.module.forwardWith(inputs, { signal, flushDenormals, grad: false })
+    return { whole: await model.forwardWith(inputs, options), taught }
+  }
+
+  /** The mean over the batch. */
+  async loss(outcome: Outcome, batch: TensorBatch): Promise<Tensor> {
+    const { output, context } = this.#read(outcome, batch)
+    const { targets } = batch
+    const known = this.#loss ?? clearLoss(output, targets)
+    const hard = () => {
+      if (known === undefined) throw unclear(targets)
+      return known(output, targets as Tensor, context)
+    }
+    const { weight = targets === undefined ? 1 : SHARE, temperature } = this.#teacher ?? { weight: 0, temperature: 1 }
+    if (weight === 0) return hard()
+    const soft = await softLoss(known, output, context, { temperature, targets })
+    return weight === 1 ? soft : (call('aten::lerp.Scalar', [await hard(), soft, weight]) as Tensor)
+  }
+
+  judgement(): Judgement {
+    return new Judgement(ALWAYS, (this.#options.metrics ?? []).map(metricOf))
+  }
+
+  judge(judgement: Judgement, outcome: Outcome, batch: TensorBatch): Promise<void> {
+    const { output, context } = this.#read(outcome, batch)
+    return judgement.add(output, batch.targets as Tensor, context)
+  }
+
+  #read({ whole, taught }: Outcome, { inputs }: TensorBatch): { output: ModuleOutput; context: OutputContext } {
+    const { output: path, classAxis } = this.#options
+    const part = taught === undefined ? undefined : partOf(taught, path)
+    const { ignoreIndex = IGNORED } = this.#loss ?? {}
+    const context = { inputs, whole, teacher: taught, taught: part, classAxis, ignoreIndex }
+    return { output: partOf(whole, path), context }
+  }
+}
+
+/** A loss that knows how compares with a teacher in its own way; under others outputs are compared as they are. */
+function softLoss(
+  known: KnownLoss | undefined,
+  output: ModuleOutput,
+  { taught, classAxis, ignoreIndex }: OutputContext,
+  about: { temperature: number; targets: Tensor | undefined },
+): Promise<Tensor> {
+  if (known?.soft !== undefined && output instanceof Tensor && taught instanceof Tensor) {
+    return known.soft(output, taught, { ...about, classAxis, ignoreIndex })
+  }
+  return distance(output, taught as ModuleOutput)
+}

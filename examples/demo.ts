@@ -107,6 +107,10 @@ function inWords(record: RunEvent): string | undefined {
       return `${record.compensations.length} consumers were compensated for the channels that are gone.`
     case 'early':
       return `The schedule ends ${record.saved} iterations early.`
+    case 'settings':
+      return `With ${JSON.stringify(record.settings, null, 1)}`
+    case 'withheld':
+      return `The cut would lose ${percent(record.withheld.drop)}: it is withheld.`
     case 'regularizer':
     case 'batch':
       return undefined

@@ -27,7 +27,8 @@ import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tens
 import { INTERFACE_REPORT } from '../torch/interface.js'
 import type { TrainState } from '../train/index.js'
 import { completed, differenceOf, jobOf } from './job.js'
-import type { SparsifyOptions, SparsifyResult } from './types.js'
+import type { FoundLrs } from './settings.js'
+import type { Held, SparsifyOptions, SparsifyResult } from './types.js'
 
 export interface CheckpointOptions {
   /** The file; it is always the last whole checkpoint, whenever the process ends. */
@@ -55,10 +56,14 @@ export interface RunState {
   regularizer: RegularizerState
   /** The units of the plan. */
   removed: Plan['removed']
+  /** Learning rates that trials found, by the name of the optimizer. */
+  lrs?: FoundLrs | undefined
   history: SparsifyResult['history']
   evaluations: SparsifyResult['evaluations']
   /** Of the full model; once it was cut. */
-  cut?: { record: OpRecord; verification: Verification; interface: InterfaceReport } | undefined
+  cut?:
+    | { record: OpRecord; verification: Verification; interface: InterfaceReport; held?: readonly Held[] | undefined }
+    | undefined
 }
 
 const RUN_STATE = object<RunState>({
@@ -71,10 +76,14 @@ const RUN_STATE = object<RunState>({
   }),
   regularizer: REGULARIZER_STATE,
   removed: REMOVED_UNITS,
+  lrs: maybe(like<FoundLrs>('learning rates', {})),
   history: thing('a list', Array.isArray),
   evaluations: like<RunState['evaluations']>('an object', {}),
   cut: maybe(
-    object<NonNullable<RunState['cut']>>({ record: RECORD, verification: VERIFICATION, interface: INTERFACE_REPORT }),
+    object<NonNullable<RunState['cut']>>({
+      ...{ record: RECORD, verification: VERIFICATION, interface: INTERFACE_REPORT },
+      held: maybe(REMOVED_UNITS),
+    }),
   ),
 })
 

@@ -2,17 +2,14 @@ import { createHash } from 'node:crypto'
 import { type Description, descriptionOf } from '../base/describe.js'
 import { given } from '../base/given.js'
 import { groupL2 } from '../importance/index.js'
-import { constant, cosine } from '../optim/schedule.js'
 import { MIN_KEEP } from '../plan/ranking.js'
 import { fading } from '../regularize/index.js'
 import { type ModuleInput, type ScriptModule, Tensor } from '../torch/index.js'
 import type { Dataset } from '../train/index.js'
-import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
+import { PHASE_DEFAULTS } from '../train/phase.js'
 import { optionsOf, type Teacher } from '../train/teacher.js'
+import { DEFAULT_SCHEDULE, type PhaseOptions } from './settings.js'
 import type { SparsifyOptions } from './types.js'
-
-/** The schedule of a phase that names none. */
-export const DEFAULT_SCHEDULE = { sparse: constant(), finetune: cosine() } as const
 
 /** The regularizer of a run that names none. */
 export const DEFAULT_REGULARIZER = fading()
@@ -22,7 +19,7 @@ type Job = Readonly<Record<string, Description>>
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
   ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
-  ...{ norms: 'exact', output: null, metrics: [], teacher: null },
+  ...{ norms: 'exact', output: null, metrics: [], teacher: null, extend: 0, maxDrop: null },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
 
@@ -47,8 +44,9 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
     loss: loss === undefined || typeof loss === 'string' ? (loss ?? null) : descriptionOf(loss),
     budget: given(budget),
     regularizer: descriptionOf(regularizer),
-    sparse: phaseOf('sparse', sparse),
+    sparse: phaseOf('sparse', sparse ?? {}),
     ...DEFAULTS,
+    finetune: finetune === false ? null : phaseOf('finetune', finetune ?? {}),
     ...given({
       methods: Object.entries(methods).map(([name, inputs]) => [name, inputs.map(inputOf)]),
       dropMethods: dropMethods && (dropMethods === true || [...dropMethods]),
@@ -57,10 +55,11 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       minKeep: options.minKeep,
       norms: options.norms,
       output: options.output,
+      extend: options.extend,
+      maxDrop: options.maxDrop,
       metrics: options.metrics?.map((metric) => (typeof metric === 'string' ? metric : descriptionOf(metric))),
       teacher: options.teacher && teacherOf(options.teacher),
       importance: importance && descriptionOf(importance),
-      finetune: finetune && phaseOf('finetune', finetune),
       compensate: compensate && { batches: calibrationBatches(compensate) },
       augment: augment && descriptionOf(augment),
       seed: options.seed,
@@ -84,10 +83,14 @@ export function completed(saved: Description): Description {
   return { ...DEFAULTS, norms: 'kept', ...job, sparse: phase('sparse'), finetune: phase('finetune') }
 }
 
-function phaseOf(name: 'sparse' | 'finetune', { optimizer, schedule, ...numbers }: Phase): Description {
+function phaseOf(name: 'sparse' | 'finetune', { optimizer, schedule, ...numbers }: PhaseOptions): Description {
   return {
     ...phaseDefaults(name),
-    ...given({ ...numbers, optimizer: descriptionOf(optimizer), schedule: schedule && descriptionOf(schedule) }),
+    ...given({
+      ...numbers,
+      optimizer: optimizer && (typeof optimizer === 'string' ? optimizer : descriptionOf(optimizer)),
+      schedule: schedule && descriptionOf(schedule),
+    }),
   }
 }
 

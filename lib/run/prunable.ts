@@ -7,6 +7,7 @@ import {
   type Compensation,
   type CutOptions,
   compensate,
+  compileCut,
   cutAndVerify,
   describePlan,
   makePlan,
@@ -271,6 +272,12 @@ export class Prunable {
     const report = small.interface as InterfaceReport
     const made = withDropped(plan, analysis, report.unreached)
     return { small: small.eval(), analysis, plan: made, verification, interface: report }
+  }
+
+  /** @internal The cut of a plan without its proof, for trials. */
+  async trialCut(plan: Plan, options: SignalOptions = {}): Promise<ScriptModule> {
+    mustBePrunable(this)
+    return (await this.#model.cut(this.#recording, compileCut(this.#analysis, plan), options)).eval()
   }
 
   /**

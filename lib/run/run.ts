@@ -1,9 +1,10 @@
+import type { Description } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import { analyse, describePlan, type Plan, removedUnits } from '../cut/index.js'
 import type { Regularizer, RegularizerEvent, RegularizerState } from '../regularize/index.js'
-import type { ModuleInput, ScriptModule } from '../torch/index.js'
+import type { InterfaceReport, ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
   type EvaluateOptions,
@@ -14,16 +15,28 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
-import { type ObjectiveOptions, objectiveOf, scoreOf } from '../train/objective.js'
+import { dropBetween, type ObjectiveOptions, objectiveOf, scoreOf } from '../train/objective.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { optionsOf, type Teacher } from '../train/teacher.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
-import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER, DEFAULT_SCHEDULE } from './job.js'
+import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER } from './job.js'
 import { Prunable } from './prunable.js'
-import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
+import { batchSizeOf, type FoundLrs, lossInWords, type Phases, type Settings, settingsOf, settle } from './settings.js'
+import {
+  type Held,
+  RUN,
+  type RunEvent,
+  type SparsifyOptions,
+  type SparsifyResult,
+  type Stage,
+  type Withheld,
+} from './types.js'
 
 /** What the regularized phase and the cut leave, apart from the small model. */
-type Sparse = Pick<SparsifyResult, 'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer'>
+type Sparse = Pick<
+  SparsifyResult,
+  'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer' | 'held' | 'withheld'
+>
 
 function afterCut(
   { removed, regularizer }: RunState,
@@ -32,8 +45,14 @@ function afterCut(
 ): Sparse {
   const analysis = analyse(cut.record, { norms: options.norms })
   const plan = describePlan(analysis, removedUnits(analysis, { removed }))
-  return { analysis, plan, verification: cut.verification, interface: cut.interface, regularizer }
+  const { verification, interface: report, held = [] } = cut
+  return { analysis, plan, verification, interface: report, regularizer, held }
 }
+
+const NOTHING_CUT: InterfaceReport = { methods: { kept: [], cut: [], dropped: [] }, closed: [], unreached: [] }
+
+const heldOf = ({ groups }: RegularizerEvent): Held[] =>
+  groups.flatMap(({ group, held = [] }) => (held.length > 0 ? [{ group, units: held }] : []))
 
 let mustBeRun: (value: unknown) => void
 
@@ -72,6 +91,9 @@ export class Run implements AsyncIterable<RunEvent> {
   #result: SparsifyResult | undefined
   /** What is trained for. Its teacher may be a copy of the model given. */
   #objective: ObjectiveOptions = {}
+  #phases: Phases | undefined
+  #found: FoundLrs = {}
+  #settings: Settings | undefined
   readonly #checkpoints: Checkpoints | undefined
   readonly #history: SparsifyResult['history'] = []
   readonly #evaluations: SparsifyResult['evaluations'] = {}
@@ -85,6 +107,9 @@ export class Run implements AsyncIterable<RunEvent> {
 
   constructor(model: ScriptModule, options: SparsifyOptions) {
     RUN.check(model, options)
+    if (options.maxDrop !== undefined && options.data.validation === undefined) {
+      throw new EspalierError('ERR_INVALID_ARGUMENT', "'maxDrop' needs validation data, to see what a cut loses")
+    }
     this.#options = options
     this.#checkpoints =
       options.checkpoint === undefined ? undefined : new Checkpoints(model, options, options.checkpoint)
@@ -120,24 +145,43 @@ export class Run implements AsyncIterable<RunEvent> {
       Object.assign(this.#evaluations, resumed.state.evaluations)
     }
     try {
+      const loss = await lossInWords(this.#model, this.#options)
+      this.#found = resumed?.state.lrs ?? {}
       const cut = resumed?.state.cut
+      if (cut !== undefined) yield* this.#settleOn(loss)
       const sparse =
         resumed === undefined || cut === undefined
-          ? yield* this.#sparsify(resumed)
+          ? yield* this.#sparsify(resumed, loss)
           : afterCut(resumed.state, cut, this.#options)
-      const { finetune } = this.#options
-      if (finetune) {
+      const { finetune } = this.#known.phases
+      if (finetune && sparse.withheld === undefined) {
         if (cut === undefined) await this.#settle()
         yield* this.#train('finetune', finetune, sparse, undefined, cut === undefined ? undefined : resumed?.train)
         yield* this.#measure('finetuned')
       }
-      this.#result = { small: this.#model, ...sparse, history: this.#history, evaluations: this.#evaluations }
+      const { settings } = this.#known
+      this.#result = { small: this.#model, settings, ...sparse, history: this.#history, evaluations: this.#evaluations }
     } finally {
       own?.dispose()
       for (const parts of resumed?.train.optimizer.tensors.values() ?? []) {
         for (const tensor of Object.values(parts)) tensor.dispose()
       }
     }
+  }
+
+  /** Settles all that the options leave open. */
+  async *#settleOn(loss: Description, trial?: () => Promise<ScriptModule>): AsyncGenerator<RunEvent, void, void> {
+    const onModel = () => this.#model.clone()
+    const { phases, found } = await settle(this.#options, this.#objective, trial ?? onModel, this.#found)
+    this.#phases = phases
+    this.#found = found
+    this.#settings = settingsOf(loss, this.#options.regularizer ?? DEFAULT_REGULARIZER, phases)
+    yield { kind: 'settings', settings: this.#settings }
+  }
+
+  /** What is settled once training begins. */
+  get #known(): { phases: Phases; settings: Settings } {
+    return { phases: this.#phases as Phases, settings: this.#settings as Settings }
   }
 
   /** Who teaches, and what of it is ours to dispose: a copy of the model given, where no other was. */
@@ -161,7 +205,7 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   /** The regularized phase and the cut: `#model` is the small one afterwards. */
-  async *#sparsify(resumed: Resumed | undefined): AsyncGenerator<RunEvent, Sparse, void> {
+  async *#sparsify(resumed: Resumed | undefined, loss: Description): AsyncGenerator<RunEvent, Sparse, void> {
     const { inputs, methods, norms, regularizer: factory = DEFAULT_REGULARIZER, signal } = this.#options
     const prunable = await Prunable.owning(this.#model, { inputs, methods, norms, signal })
     const { analysis } = prunable
@@ -172,10 +216,14 @@ export class Run implements AsyncIterable<RunEvent> {
       // A plan is made in any case, so that a budget that can't be met is refused before the training.
       let plan = resumed === undefined ? await this.#plan(prunable) : prunable.planWithout(resumed.state.removed)
       if (factory.picks === 'start') yield { kind: 'plan', plan }
+      const first = plan
+      yield* this.#settleOn(loss, () => prunable.trialCut(first, { signal }))
       const regularizer = await this.#attach(prunable, plan, resumed?.state.regularizer)
+      let held: readonly Held[] = []
       try {
-        yield* this.#train('sparse', this.#options.sparse, { analysis, plan }, regularizer, resumed?.train)
-        this.#warnOfHeld(await regularizer.observe())
+        yield* this.#train('sparse', this.#known.phases.sparse, { analysis, plan }, regularizer, resumed?.train)
+        held = heldOf(await regularizer.observe())
+        this.#warnOf(held)
       } finally {
         regularizer.dispose()
       }
@@ -192,6 +240,15 @@ export class Run implements AsyncIterable<RunEvent> {
       this.#model = cut.small
       yield { kind: 'cut', verification: cut.verification }
       yield* this.#measure('cut')
+      const withheld = this.#withheld(cut.plan)
+      if (withheld !== undefined) {
+        cut.small.dispose()
+        this.#model = prunable.model
+        yield { kind: 'withheld', withheld }
+        const whole = prunable.planWithout([])
+        const none = { verification: { passes: [] }, interface: NOTHING_CUT }
+        return { analysis, plan: whole, ...none, regularizer: regularizer.state, held, withheld }
+      }
       if (compensate) {
         const data = this.#calibration(calibrationBatches(compensate))
         const { small, ...rest } = await prunable.compensate(cut, data, { signal })
@@ -205,6 +262,7 @@ export class Run implements AsyncIterable<RunEvent> {
         verification: cut.verification,
         interface: cut.interface,
         regularizer: regularizer.state,
+        held,
       }
     } finally {
       // Until it is cut the copy in training is the caller's, whatever happens.
@@ -214,14 +272,22 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   /** What did not give way is lost at the cut, which the weights tell before. */
-  #warnOfHeld({ groups }: RegularizerEvent): void {
-    const held = groups.flatMap(({ group, held = [] }) => (held.length > 0 ? [{ group, units: held.length }] : []))
+  #warnOf(held: readonly Held[]): void {
     if (held.length === 0) return
-    const units = held.reduce((sum, each) => sum + each.units, 0)
+    const units = held.reduce((sum, each) => sum + each.units.length, 0)
     this.#options.onWarning?.(
       `${units} of the units that go are still larger than 1 % of what stays (groups ${held.map(({ group }) => group).join(', ')}): ` +
-        'the cut may lose accuracy. A longer regularized phase, or fading(), lets them give way.',
+        'the cut may lose accuracy. A longer regularized phase, extend, or fading(), lets them give way.',
     )
+  }
+
+  /** Whether the cut lost more than it may. */
+  #withheld(plan: Plan): Withheld | undefined {
+    const { maxDrop } = this.#options
+    const { regularized, cut } = this.#evaluations
+    if (maxDrop === undefined || regularized === undefined || cut === undefined) return undefined
+    const drop = dropBetween(regularized, cut, this.#objective)
+    return drop <= maxDrop ? undefined : { plan, drop, maxDrop }
   }
 
   async #plan(prunable: Prunable): Promise<Plan> {
@@ -231,7 +297,7 @@ export class Run implements AsyncIterable<RunEvent> {
   }
 
   #attach(prunable: Prunable, plan: Plan, state: RegularizerState | undefined): Promise<Regularizer> {
-    const options = this.#trainOptions('sparse', this.#options.sparse)
+    const options = this.#trainOptions(this.#known.phases.sparse)
     const { signal } = this.#options
     return (this.#options.regularizer ?? DEFAULT_REGULARIZER).attach({
       model: this.#model,
@@ -263,9 +329,10 @@ export class Run implements AsyncIterable<RunEvent> {
     regularizer?: Regularizer,
     resume?: TrainState,
   ): AsyncGenerator<RunEvent, void, void> {
-    const train = { ...this.#trainOptions(phase, options), regularizer, resume }
+    const train = { ...this.#trainOptions(options), regularizer, resume }
     const onStep = this.#saver(phase, train, known, regularizer)
-    for await (const record of trainLoop(this.#model, { ...train, onStep })) {
+    const goOn = regularizer && this.#goesOn(options.epochs, regularizer)
+    for await (const record of trainLoop(this.#model, { ...train, onStep, goOn })) {
       const own = { ...record, phase }
       if (own.kind === 'epoch') this.#history.push(own)
       yield own
@@ -274,6 +341,13 @@ export class Run implements AsyncIterable<RunEvent> {
       const { iteration, iterations } = own
       if (regularizer.done && iteration < iterations) yield { kind: 'early', iteration, saved: iterations - iteration }
     }
+  }
+
+  /** Whether the regularized phase has another pass after its last one. */
+  #goesOn(epochs: number, regularizer: Regularizer): TrainOptions['goOn'] {
+    const { extend = 0 } = this.#options
+    if (extend === 0) return undefined
+    return async (epoch) => epoch <= epochs * (1 + extend) && heldOf(await regularizer.observe()).length > 0
   }
 
   /** What writes the checkpoints of a phase. */
@@ -286,6 +360,7 @@ export class Run implements AsyncIterable<RunEvent> {
       verification,
       interface: report,
       regularizer: last,
+      held,
     }: Pick<Sparse, 'analysis' | 'plan'> & Partial<Sparse>,
     regularizer: Regularizer | undefined,
   ): TrainOptions['onStep'] {
@@ -296,11 +371,12 @@ export class Run implements AsyncIterable<RunEvent> {
       const state = train()
       if (!checkpoints.isDue(state.iteration, iterations, options.epochs) && !regularizer?.done) return
       const whole = verification !== undefined && report !== undefined
-      const cut = whole ? { cut: { record: analysis.record, verification, interface: report } } : {}
+      const cut = whole ? { cut: { record: analysis.record, verification, interface: report, held } } : {}
       const known = {
         phase,
         regularizer: (regularizer?.state ?? last) as RegularizerState,
         removed: plan.removed,
+        lrs: this.#found,
         history: this.#history,
         evaluations: this.#evaluations,
         ...cut,
@@ -309,9 +385,9 @@ export class Run implements AsyncIterable<RunEvent> {
     }
   }
 
-  #trainOptions(phase: 'sparse' | 'finetune', options: Phase): TrainOptions {
+  #trainOptions(options: Phase): TrainOptions {
     const { data, augment, seed, signal } = this.#options
-    return { schedule: DEFAULT_SCHEDULE[phase], ...given(options), ...this.#objective, data, augment, seed, signal }
+    return { ...given(options), ...this.#objective, data, augment, seed, signal }
   }
 
   async *#measure(stage: Stage): AsyncGenerator<RunEvent, void, void> {
@@ -326,15 +402,16 @@ export class Run implements AsyncIterable<RunEvent> {
   /** With batches as large as those of the phase. */
   #judging(phase: 'sparse' | 'finetune'): EvaluateOptions {
     const { signal } = this.#options
-    const { batchSize = PHASE_DEFAULTS.batchSize } = this.#options[phase] ?? {}
+    const { batchSize = PHASE_DEFAULTS.batchSize } = this.#phases?.[phase] ?? (this.#options[phase] || {})
     return { ...this.#objective, signal, batchSize }
   }
 
   /** The first batches of the training data, as they are. */
   async *#calibration(most: number): AsyncGenerator<readonly ModuleInput[], void, void> {
-    const { data, sparse, signal } = this.#options
+    const { data, signal } = this.#options
+    const batchSize = batchSizeOf(this.#options)
     let batch = 0
-    for await (const { inputs } of batches(data.train, { batchSize: sparse.batchSize, signal })) {
+    for await (const { inputs } of batches(data.train, { batchSize, signal })) {
       yield inputs
       if (++batch === most) return
     }

@@ -1,4 +1,4 @@
-import { count, either, flag, func, maybe, object, signal, signature } from '../base/schema/index.js'
+import { count, either, flag, func, maybe, number, object, signal, signature, thing } from '../base/schema/index.js'
 import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } from '../cut/index.js'
 import { ANALYSE_ENTRIES } from '../groups/analyse.js'
 import type { AnalyseOptions, Analysis } from '../groups/index.js'
@@ -14,9 +14,9 @@ import { AUGMENT } from '../train/data/dataset.js'
 import type { Augment, Dataset, EpochEvent, Evaluation, TrainEvent } from '../train/index.js'
 import { DATA } from '../train/loop.js'
 import { OBJECTIVE_ENTRIES, type ObjectiveOptions } from '../train/objective.js'
-import { PHASE_ENTRIES, type Phase } from '../train/phase.js'
 import { TEACHER_OR_TRUE, type Teacher } from '../train/teacher.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
+import { PHASE_OPTIONS, type PhaseOptions, type Settings } from './settings.js'
 
 export interface SparsifyOptions
   extends AnalyseOptions,
@@ -40,10 +40,24 @@ export interface SparsifyOptions
   importance?: Importance | undefined
   /** What makes the units that go give way; {@link fading} by default. */
   regularizer?: RegularizerFactory | undefined
-  /** The regularized phase. */
-  sparse: Phase
-  /** Training after the cut; none by default. */
-  finetune?: Phase | undefined
+  /**
+   * The regularized phase. By default AdamW with a learning rate that a short trial finds, held for 60 % and then down a cosine; 500 steps
+   * or more, and 3 epochs or more; batches of 64.
+   */
+  sparse?: PhaseOptions | undefined
+  /** Training after the cut, or false for none; by default two thirds of the epochs of `sparse`, with its optimizer and batches. */
+  finetune?: PhaseOptions | false | undefined
+  /**
+   * By how much of the regularized phase it may go on, pass by pass, while units that go have not given way: 0.5 for half as long again; 0
+   * by default. The learning rate stays what it was at the end.
+   */
+  extend?: number | undefined
+  /**
+   * The most that may be lost at the cut, on the validation data, 0 or more: of accuracy, or the first of `metrics` where more is better,
+   * in its own unit (0.005 is half a point); of a loss, or where less is better, a part (0.01 is 1 %). When more is lost the cut is
+   * withheld: the result is the model as trained, with `withheld` in it, and not fine-tuned. No limit by default.
+   */
+  maxDrop?: number | undefined
   /**
    * Fold what the removed channels still emit into their consumers, measured on the first `batches` (8 by default) batches of
    * the training data, after accuracy right after the cut was measured. Off by default. See {@link compensate}.
@@ -66,7 +80,6 @@ export interface SparsifyOptions
   onWarning?: ((message: string) => void) | undefined
 }
 
-const PHASE = object<Phase>(PHASE_ENTRIES)
 const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   inputs: EXAMPLE_INPUTS,
   data: DATA,
@@ -76,8 +89,16 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   minKeep: PLAN_ENTRIES.minKeep,
   importance: maybe(IMPORTANCE),
   regularizer: maybe(REGULARIZER_FACTORY),
-  sparse: PHASE,
-  finetune: maybe(PHASE),
+  sparse: maybe(PHASE_OPTIONS),
+  finetune: maybe(
+    either(
+      'false, or a phase',
+      thing<false>('false', (value) => value === false),
+      PHASE_OPTIONS,
+    ),
+  ),
+  extend: maybe(number({ min: 0 })),
+  maxDrop: maybe(number({ min: 0 })),
   compensate: maybe(
     either('true, false or { batches }', flag, object<{ batches?: number | undefined }>({ batches: maybe(count()) })),
   ),
@@ -101,6 +122,8 @@ export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetune
 
 /** What happens in a run, in order. */
 export type RunEvent =
+  /** First: what the run is made with, defaults filled in. */
+  | { kind: 'settings'; settings: Settings }
   | { kind: 'analysis'; analysis: Analysis }
   | { kind: 'plan'; plan: Plan }
   /** Only with validation data. `regularized` is measured with the weights as trained: nothing zeroed or compensated. */
@@ -113,12 +136,31 @@ export type RunEvent =
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }
+  /** The cut would lose more than `maxDrop`: the model stays as it was trained. */
+  | { kind: 'withheld'; withheld: Withheld }
   | { kind: 'compensated'; compensations: readonly Compensation[]; uncompensated: readonly Uncompensated[] }
+
+/** A cut that did not happen. */
+export interface Withheld {
+  /** What would have been removed. */
+  plan: Plan
+  /** What would have been lost, as `maxDrop` counts it. */
+  drop: number
+  maxDrop: number
+}
+
+/** Units of a group that were to go and had not given way: larger than 1 % of the group's kept mean. */
+export interface Held {
+  group: number
+  units: readonly number[]
+}
 
 /** What {@link sparsify} gives. */
 export interface SparsifyResult {
-  /** The smaller model, in eval mode. The caller disposes it. */
+  /** The smaller model, in eval mode; the model as trained where the cut was withheld. The caller disposes it. */
   small: ScriptModule
+  /** What the run was made with, defaults filled in. */
+  settings: Settings
   analysis: Analysis
   plan: Plan
   verification: Verification
@@ -130,4 +172,8 @@ export interface SparsifyResult {
   evaluations: Partial<Record<Stage, Evaluation>>
   /** As it was at the end of the regularized phase. */
   regularizer: RegularizerState
+  /** Units that had not given way before the cut, by group; empty when nothing was left to lose. */
+  held: readonly Held[]
+  /** Why nothing was cut, where nothing was. */
+  withheld?: Withheld
 }

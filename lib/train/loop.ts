@@ -34,6 +34,8 @@ export interface TrainOptions extends Phase, ObjectiveOptions {
    * the regularizer, as they were. LibTorch's own random numbers are the caller's to restore. From the start by default.
    */
   resume?: TrainState | undefined
+  /** Asked after the last epoch, and each one more: whether there is to be another, with its number. There is none by default. */
+  goOn?: ((epoch: number) => Promise<boolean> | boolean) | undefined
   /** Called after every optimizer step, before its record is given; the training waits for it. Nothing by default. */
   onStep?: ((state: () => TrainState) => Promise<void> | void) | undefined
 }
@@ -72,6 +74,7 @@ const TRAIN_OPTIONS = object<TrainOptions>({
       ...{ loss: number(), passRandom: RANDOM_STATE, random: RANDOM_STATE, optimizer: OPTIMIZER_STATE },
     }),
   ),
+  goOn: maybe(func<NonNullable<TrainOptions['goOn']>>()),
   onStep: maybe(func<NonNullable<TrainOptions['onStep']>>()),
 })
 /** @internal */
@@ -197,7 +200,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   mustTrain(model)
   const { training: wasTraining, device } = model
-  const { resume, onStep, regularizer } = options
+  const { resume, onStep, goOn, regularizer } = options
   const stepper = new Stepper(model, whole)
   const random = new Random(resume?.passRandom ?? seed)
   if (resume === undefined) manualSeed(seed)
@@ -207,7 +210,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   if (resume !== undefined)
     stepper.factor = factorOf(schedule, { iteration: iteration - 1, iterations, epoch: first - 1, epochs })
   try {
-    for (let epoch = first; epoch <= epochs; epoch++) {
+    for (let epoch = first; epoch <= epochs || epoch === resume?.epoch || (await goOn?.(epoch)); epoch++) {
       const start = performance.now()
       const before = epoch === first ? resume : undefined
       let { batch: made, loss, examples } = before ?? { batch: 0, loss: 0, examples: 0 }

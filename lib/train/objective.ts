@@ -51,6 +51,15 @@ export function scoreOf(evaluation: Evaluation, { metrics = [] }: ObjectiveOptio
   return better === 'higher' ? value : -value
 }
 
+/**
+ * What is lost from one model to the next, 0 or less where nothing is: of accuracy, or the first metric where more is better, in its own
+ * unit; of what is better when it is less, a part.
+ */
+export function dropBetween(before: Evaluation, after: Evaluation, options: ObjectiveOptions): number {
+  const [one, other] = [scoreOf(before, options), scoreOf(after, options)]
+  return one < 0 || other < 0 ? (one - other) / Math.abs(one) : one - other
+}
+
 /** The teacher's share where there are targets, too. */
 const SHARE = 0.5
 

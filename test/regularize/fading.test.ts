@@ -1,5 +1,6 @@
 import * as espalier from 'espalier'
 import { adamw, type EspalierError, fading, greg1, lr, type RunEvent, type SparsifyOptions, sgd } from 'espalier'
+import type { PhaseOptions } from 'espalier/analysis'
 import { afterEach, describe, expect, it } from 'vitest'
 import { job } from '../run/job.mjs'
 import { attached, dispose, small } from './support.js'
@@ -13,7 +14,7 @@ async function faded(over: Partial<SparsifyOptions>) {
   let sizes: Sizes | undefined
   const warnings: string[] = []
   const { model, options } = await job(espalier, 'greg1', undefined, {
-    ...{ regularizer: undefined, finetune: undefined, seed: 1 },
+    ...{ regularizer: undefined, finetune: false, seed: 1 },
     ...over,
     onEvent: (event) => {
       if (event.kind === 'regularizer') sizes = event
@@ -33,7 +34,7 @@ async function faded(over: Partial<SparsifyOptions>) {
   }
 }
 
-const phase = (optimizer: SparsifyOptions['sparse']['optimizer'], over: Partial<SparsifyOptions['sparse']> = {}) => ({
+const phase = (optimizer: PhaseOptions['optimizer'], over: PhaseOptions = {}) => ({
   sparse: { epochs: 30, batchSize: 56, optimizer, ...over },
 })
 

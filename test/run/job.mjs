@@ -64,6 +64,16 @@ const REGULARIZERS = {
   growing: (espalier) => espalier.growing({ target: 'plan', reg: 0, deltaReg: 0.2, updateEvery: 2 }),
   fading: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
   lasso: (espalier) => espalier.groupLasso({ reg: 1e-3, updateEvery: 3 }),
+  taught: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
+  named: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
+  extended: (espalier) => espalier.greg1({ ceiling: 0.1, updateEvery: 2 }),
+}
+
+/** Jobs that differ in more than the regularizer. @type {Record<string, Partial<import('espalier').SparsifyOptions>>} */
+const OTHERS = {
+  taught: { loss: 'cross-entropy', teacher: { temperature: 3, weight: 0.7 }, metrics: ['top5'] },
+  named: { sparse: { epochs: 3, batchSize: 56 }, finetune: { epochs: 2, optimizer: 'sgd' }, loss: undefined },
+  extended: { extend: 0.7, maxDrop: 1 },
 }
 
 /**
@@ -90,6 +100,7 @@ export async function job(espalier, regularizer, path, over = {}) {
     augment: espalier.randomShift({ pixels: 1, fill: -1 }),
     seed: 3,
     ...(path ? { checkpoint: { path, every: 1, resume: true } } : {}),
+    ...OTHERS[regularizer],
     ...over,
   }
   return { model, options }
@@ -100,7 +111,7 @@ export async function job(espalier, regularizer, path, over = {}) {
  *
  * @param {import('espalier').SparsifyResult} result
  */
-export async function fingerprint({ small, history, evaluations, regularizer, plan }) {
+export async function fingerprint({ small, history, evaluations, regularizer, plan, held, settings }) {
   const tensors = [...small.parameters(), ...small.buffers()].map(([name, tensor]) => [
     name,
     Array.from(/** @type {Float32Array} */ (tensor.data()), Number),
@@ -110,7 +121,17 @@ export async function fingerprint({ small, history, evaluations, regularizer, pl
     .update(await small.toBuffer())
     .digest('hex')
   const { training } = small
-  return JSON.stringify({ tensors, training, file, losses, evaluations, regularizer, removed: plan.removed })
+  return JSON.stringify({
+    tensors,
+    training,
+    file,
+    losses,
+    evaluations,
+    regularizer,
+    removed: plan.removed,
+    held,
+    settings,
+  })
 }
 
 /**

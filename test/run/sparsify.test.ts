@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   adamw,
+  type Dataset,
+  evaluate,
+  fading,
   greg1,
   greg2,
   growing,
@@ -19,6 +22,7 @@ import {
 } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataFile, digits } from '../../examples/digits.js'
+import { failure } from '../torch/support.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'espalier-'))
 const { train, validation } = digits()
@@ -48,6 +52,7 @@ const options = (over: Partial<SparsifyOptions> = {}): SparsifyOptions => ({
   budget: { macs: 0.5 },
   regularizer: greg1({ ceiling: 1, updateEvery: 5 }),
   sparse: { epochs: 1, optimizer: sgd({ lr: 0.01, momentum: 0.9 }) },
+  finetune: false,
   seed: 1,
   ...over,
 })
@@ -110,7 +115,7 @@ describe('sparsify', () => {
       ...options({ regularizer: growing({ deltaReg: 1e-3, updateEvery: 5 }), data: { train } }),
       onEvent: ({ kind }) => void (kinds.at(-1) === kind || kinds.push(kind)),
     })
-    expect(kinds).toEqual(['analysis', 'batch', 'epoch', 'regularizer', 'plan', 'cutting', 'cut'])
+    expect(kinds).toEqual(['analysis', 'settings', 'batch', 'epoch', 'regularizer', 'plan', 'cutting', 'cut'])
     expect(result.evaluations).toEqual({})
     expect(result.regularizer).toMatchObject({ name: 'growing', iteration: 17, updates: 3 })
     result.small.dispose()
@@ -195,6 +200,7 @@ describe('sparsify', () => {
       'analysis',
       'evaluation',
       'plan',
+      'settings',
       'epoch',
       'regularizer',
       'evaluation',
@@ -203,7 +209,12 @@ describe('sparsify', () => {
       'evaluation',
     ]
     expect(lines().map(({ kind }) => kind)).toEqual(kinds)
-    const [first, , planned, epoch, regularizer] = lines()
+    const [first, , planned, settled, epoch, regularizer] = lines()
+    expect(settled.settings).toMatchObject({
+      loss: 'cross-entropy',
+      sparse: { epochs: 1, batchSize: 64 },
+      finetune: null,
+    })
     expect(first.groups).toHaveLength(analysis.groups.length)
     expect(planned).toMatchObject({ removed: plan.removed, macs: plan.macs, params: plan.params })
     expect(epoch).toMatchObject({ epoch: 1, iteration: 17, lr: 0.01, trainingSeconds: expect.any(Number) })
@@ -295,5 +306,124 @@ describe('prune', () => {
 
   it.each([-0.1, 1, Number.NaN])('refuses the ratio %d', async (ratio) => {
     await expect(prune(model, { inputs: [x], ratio })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
+
+/** The first examples, as many; without their labels if asked for. */
+function inMemoryOf(all: Dataset, size: number, labelled = true): Dataset {
+  return {
+    size,
+    batch: async (indices) => {
+      const { inputs, targets } = await all.batch(indices)
+      return labelled ? { inputs, targets } : { inputs }
+    },
+  }
+}
+
+const shapesOf = (module: ScriptModule) => [...module.parameters().values()].map(({ shape }) => shape)
+
+describe('what may be left out', () => {
+  const few = { train: inMemoryOf(train, 96), validation }
+
+  it('is everything but the data and the budget: what was chosen is told', async () => {
+    const events: RunEvent[] = []
+    const result = await sparsify(model, {
+      ...{ inputs: [x], data: few, budget: { macs: 0.5 }, sparse: { epochs: 45 }, seed: 1 },
+      onEvent: (event) => events.push(event),
+    })
+    const { settings, small, plan, evaluations } = result
+    expect(settings).toEqual({
+      loss: 'cross-entropy',
+      regularizer: expect.objectContaining({ name: 'fading' }),
+      sparse: expect.objectContaining({
+        ...{ epochs: 45, batchSize: 64 },
+        optimizer: expect.objectContaining({ name: 'adamw', lr: expect.any(Number) }),
+        schedule: { name: 'cosine', hold: 0.6, floor: 0.05 },
+      }),
+      finetune: expect.objectContaining({ epochs: 30, batchSize: 64, schedule: { name: 'cosine', floor: 0, hold: 0 } }),
+    })
+    expect(events).toContainEqual({ kind: 'settings', settings })
+    expect(plan.macs[1]).toBeLessThanOrEqual(0.5 * plan.macs[0])
+    expect(evaluations.cut!.accuracy).toBe(evaluations.regularized!.accuracy)
+    expect(result.held).toEqual([])
+    small.dispose()
+  })
+
+  it('at least 500 steps are made, and 3 epochs', async () => {
+    const run = new Run(model, { inputs: [x], data: few, budget: { macs: 0.5 }, finetune: false })
+    for await (const event of run) {
+      if (event.kind !== 'settings') continue
+      expect(event.settings.sparse).toMatchObject({ epochs: 250 })
+      break
+    }
+    run.model!.dispose()
+  })
+
+  it('labels, with a teacher', async () => {
+    const unlabelled = inMemoryOf(train, 96, false)
+    const { small, settings, history, evaluations } = await sparsify(model, {
+      ...{ inputs: [x], data: { train: unlabelled, validation }, teacher: true, budget: { macs: 0.6 } },
+      sparse: { epochs: 60, optimizer: sgd({ lr: 0.02, momentum: 0.9 }) },
+      ...{ finetune: { epochs: 5 }, seed: 1 },
+    })
+    expect(settings.loss).toBe('teacher')
+    expect(evaluations.before).toMatchObject({ agreement: 1 })
+    expect(evaluations.finetuned!.agreement).toBeGreaterThan(0.9)
+    expect(history.at(-1)!.loss).toBeLessThan(0.2)
+    small.dispose()
+  })
+
+  it('without labels and without a teacher it is refused before any work', async () => {
+    const data = { train: inMemoryOf(train, 96, false) }
+    const { code, message } = await failure(() => sparsify(model, { inputs: [x], data, budget: { macs: 0.5 } }))
+    expect([code, message]).toEqual([
+      'ERR_INVALID_ARGUMENT',
+      expect.stringMatching(/no targets, and there is no teacher/),
+    ])
+  })
+})
+
+describe('a cut that would lose too much', () => {
+  const weak = greg1({ ceiling: 1e-3, updateEvery: 5 })
+
+  it('is withheld: the model as trained is given back', async () => {
+    const kinds: string[] = []
+    const { small, withheld, held, plan, evaluations } = await sparsify(
+      model,
+      options({ regularizer: weak, maxDrop: 0.005, finetune: {}, onEvent: ({ kind }) => kinds.push(kind) }),
+    )
+    expect(withheld!.drop).toBeGreaterThan(0.005)
+    expect(withheld!.drop).toBeCloseTo(evaluations.regularized!.accuracy! - evaluations.cut!.accuracy!, 9)
+    expect(withheld!.plan.macs[1]).toBeLessThan(0.5 * withheld!.plan.macs[0])
+    expect(held.length).toBeGreaterThan(0)
+    expect([plan.removed, plan.macs[1]]).toEqual([[], plan.macs[0]])
+    expect(kinds.at(-1)).toBe('withheld')
+    expect(evaluations.finetuned).toBeUndefined()
+    const { accuracy } = await evaluate(small, validation, { loss: 'cross-entropy' })
+    expect(accuracy).toBe(evaluations.regularized!.accuracy)
+    expect(shapesOf(small)).toEqual(shapesOf(model))
+    small.dispose()
+  })
+
+  it('is cut where that much may be lost', async () => {
+    const { small, withheld } = await sparsify(model, options({ regularizer: weak, maxDrop: 1 }))
+    expect(withheld).toBeUndefined()
+    small.dispose()
+  })
+
+  it('needs validation data', () => {
+    expect(() => new Run(model, options({ maxDrop: 0.1, data: { train } }))).toThrow(/'maxDrop' needs validation data/)
+  })
+
+  it('the phase goes on while units have not given way, as far as it may', async () => {
+    const epochsOf = async (over: Partial<SparsifyOptions>) => {
+      const { small, history, held } = await sparsify(model, options(over))
+      small.dispose()
+      return [history.length, held.length > 0]
+    }
+    expect(await epochsOf({ regularizer: weak, extend: 2 })).toEqual([3, true])
+    expect(await epochsOf({ regularizer: weak })).toEqual([1, true])
+    const strong = { regularizer: fading({ fraction: 0.9 }), sparse: { ...options().sparse!, epochs: 4 } }
+    expect(await epochsOf({ ...strong, extend: 2 })).toEqual([4, false])
   })
 })

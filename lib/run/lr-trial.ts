@@ -1,0 +1,57 @@
+import type { OptimizerFactory } from '../optim/optimizer.js'
+import { cosine } from '../optim/schedule.js'
+import type { ScriptModule } from '../torch/index.js'
+import { type TrainOptions, train } from '../train/index.js'
+
+/** Steps of a trial, and how many of the last ones are looked at. */
+const [STEPS, LAST] = [48, 8]
+/** A larger learning rate must be better by this part. */
+const BETTER = 0.02
+
+/** What a trial is made with: a training without its length and its optimizer. */
+export type TrialOptions = Omit<TrainOptions, 'optimizer' | 'epochs' | 'schedule' | 'regularizer' | 'resume' | 'onStep'>
+
+/**
+ * The learning rate at which a cut network recovers best: copies of it are trained for 48 steps each, down a cosine, and the losses of the
+ * last ones are compared. A range test (Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017) on what the phases of
+ * a run have to do: the network that is whole is good as it is, and would have the smallest.
+ *
+ * @param small as it was cut; it stays as it is
+ * @param rates ascending; they are tried until one is worse than the one before
+ */
+export async function recoveringLr(
+  small: ScriptModule,
+  make: (lr: number) => OptimizerFactory,
+  rates: readonly number[],
+  options: TrialOptions,
+): Promise<number> {
+  let [best, least] = [rates[0] as number, Number.POSITIVE_INFINITY]
+  for (const lr of rates) {
+    const loss = await lossAfter(small, make(lr), options)
+    if (!(loss < (1 - BETTER) * least)) break
+    ;[best, least] = [lr, loss]
+  }
+  return best
+}
+
+/** The mean loss of a trial's last steps; infinite where it breaks down. */
+async function lossAfter(small: ScriptModule, optimizer: OptimizerFactory, options: TrialOptions): Promise<number> {
+  const { data, signal } = options
+  const copy = await small.clone({ signal })
+  const losses: number[] = []
+  const schedule = cosine()
+  const falling: typeof schedule = ({ iteration, ...rest }) => schedule({ ...rest, iteration, iterations: STEPS })
+  const phase = { ...options, data: { train: data.train }, optimizer, schedule: falling, epochs: STEPS }
+  try {
+    for await (const event of train(copy, phase)) {
+      if (event.kind === 'batch') losses.push(event.loss)
+      if (losses.length === STEPS) break
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_NOT_FINITE') throw error
+    return Number.POSITIVE_INFINITY
+  } finally {
+    copy.dispose()
+  }
+  return losses.slice(-LAST).reduce((a, b) => a + b, 0) / LAST
+}

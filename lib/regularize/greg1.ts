@@ -5,6 +5,7 @@ import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
 import { describePush, type PushMemory, push, pushed } from './push.js'
 import { filled, marked } from './reg.js'
 import { scheduled } from './scheduled.js'
+import { describedBy, excludes, withStrength } from './strength.js'
 import type { RegularizerContext, RegularizerFactory } from './types.js'
 
 /** Options of {@link greg1}. */
@@ -34,6 +35,11 @@ export interface GReg1Options {
   stabilize?: number | undefined
   /** Growth in a closed loop: steps grow while held-out accuracy stays, and wait while it is gone. Off by default. */
   closedLoop?: ClosedLoopOptions | undefined
+  /**
+   * What the penalty alone makes of a chosen unit over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
+   * length of the phase. Above 0; in the place of `ceiling` and `granularity`.
+   */
+  strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
@@ -50,6 +56,7 @@ export const GREG1 = signature('greg1', [
     ratio: maybe(number({ min: 1 })),
     stabilize: maybe(count(0)),
     closedLoop: maybe(CLOSED_LOOP),
+    strength: maybe(number({ above: 0 })),
     coupling: maybe(COUPLING),
   }),
 ])
@@ -101,6 +108,16 @@ export const GREG1_PUBLISHED = {
  */
 export function greg1(options: GReg1Options = {}): RegularizerFactory {
   GREG1.check(options)
+  const { strength, ...rest } = options
+  if (strength !== undefined) {
+    excludes('greg1', options, ['ceiling', 'granularity'])
+    const { growFraction = 0.6, coupling } = rest
+    const made = { picks: 'start', coupling } as const
+    // Linear growth, then held.
+    return withStrength({ ...describedBy('greg-1', rest), strength }, made, 1 - growFraction / 2, ({ ceiling }) =>
+      greg1({ ...rest, ceiling }),
+    )
+  }
   const { ceiling = 1, updateEvery = 5, growFraction = 0.6, granularity, warmup = 0, coupling } = options
   const { ratio, stabilize, closedLoop } = options
   if (options.granularity !== undefined && options.growFraction !== undefined) {

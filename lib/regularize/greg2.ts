@@ -5,6 +5,7 @@ import { CLOSED_LOOP, type ClosedLoopOptions } from './closed-loop.js'
 import { describePush, type PushMemory, push } from './push.js'
 import { filled } from './reg.js'
 import { scheduled } from './scheduled.js'
+import { describedBy, excludes, withStrength } from './strength.js'
 import type { RegularizerFactory } from './types.js'
 
 /** Options of {@link greg2}. */
@@ -32,6 +33,11 @@ export interface GReg2Options {
   stabilize?: number | undefined
   /** As {@link GReg1Options.closedLoop}, after the choice; off by default. */
   closedLoop?: ClosedLoopOptions | undefined
+  /**
+   * What the penalty alone makes of a chosen unit over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
+   * length of the phase. Above 0; in the place of the ceilings and granularities: the choice comes after a tenth of the phase, the ceiling after six.
+   */
+  strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
@@ -50,6 +56,7 @@ export const GREG2 = signature('greg2', [
     ratio: maybe(number({ min: 1 })),
     stabilize: maybe(count(0)),
     closedLoop: maybe(CLOSED_LOOP),
+    strength: maybe(number({ above: 0 })),
     coupling: maybe(COUPLING),
   }),
 ])
@@ -77,6 +84,9 @@ export const GREG2_PUBLISHED = {
   stabilize: 10_000,
 } as const satisfies GReg2Options
 
+/** Penalty at the choice by that at the end, as published. */
+const PICK = 1e-2
+
 /**
  * GReg-2 at the level of groups: the same penalty grows on all units first; how far each gives way under it shows how much
  * the loss holds on to it. When it reaches `pickCeiling` the units to remove are chosen by what is left of them, and from
@@ -103,6 +113,19 @@ export const GREG2_PUBLISHED = {
  */
 export function greg2(options: GReg2Options = {}): RegularizerFactory {
   GREG2.check(options)
+  const { strength, ...rest } = options
+  if (strength !== undefined) {
+    excludes('greg2', options, ['ceiling', 'granularity', 'pickCeiling', 'pickGranularity'])
+    const { updateEvery = 5, coupling } = rest
+    const made = { picks: 'during', coupling } as const
+    // Linear growth over half of the phase, and held for the last four tenths.
+    return withStrength({ ...describedBy('greg-2', rest), strength }, made, 0.65, ({ ceiling, iterations }) => {
+      const updates = Math.max(1, iterations / updateEvery)
+      const pickCeiling = PICK * ceiling
+      const steps = { pickGranularity: pickCeiling / (0.1 * updates), granularity: ceiling / (0.5 * updates) }
+      return greg2({ ...rest, ...steps, pickCeiling, ceiling })
+    })
+  }
   const { updateEvery = 5, pickGranularity = 1e-5, pickCeiling = 1e-2, granularity = 1e-4 } = options
   const { ceiling = 1, recover = 1e-4, warmup = 0, coupling, ratio, stabilize, closedLoop } = options
   if (ceiling < pickCeiling) {

@@ -7,6 +7,7 @@ import { growChosen, growGroup } from './formula.js'
 import { filled } from './reg.js'
 import type { Growth, Schedule } from './schedule.js'
 import { scheduled } from './scheduled.js'
+import { describedBy, excludes, withStrength } from './strength.js'
 import type { RegularizerFactory } from './types.js'
 
 /** Options of {@link growing}. */
@@ -27,6 +28,11 @@ export interface GrowingOptions {
    * A unit that leaves the plan falls back by `deltaReg` per update.
    */
   target?: 'all' | 'plan' | undefined
+  /**
+   * What the penalty alone makes of the unit that grows most over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
+   * length of the phase. Above 0; in the place of `reg`, which is 0 then, `deltaReg` and `ceiling`.
+   */
+  strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */
   coupling?: Coupling | undefined
 }
@@ -41,6 +47,7 @@ export const GROWING = signature('growing', [
     updateEvery: maybe(count()),
     importance: maybe(IMPORTANCE),
     target: maybe(oneOf('all', 'plan')),
+    strength: maybe(number({ above: 0 })),
     coupling: maybe(COUPLING),
   }),
 ])
@@ -78,6 +85,16 @@ export const GROWING = signature('growing', [
  */
 export function growing(options: GrowingOptions = {}): RegularizerFactory {
   GROWING.check(options)
+  const { strength, ...rest } = options
+  if (strength !== undefined) {
+    excludes('growing', options, ['reg', 'deltaReg', 'ceiling'])
+    const { updateEvery = 10, coupling } = rest
+    const made = { picks: rest.target === 'plan' ? 'during' : 'end', coupling } as const
+    // It grows to the end.
+    return withStrength({ ...describedBy('growing', rest), strength }, made, 1 / 2, ({ ceiling, iterations }) =>
+      growing({ ...rest, reg: 0, ceiling, deltaReg: ceiling / Math.max(1, Math.floor(iterations / updateEvery)) }),
+    )
+  }
   const { reg = 1e-4, deltaReg = 1e-4, ceiling = 1, updateEvery = 10, importance, coupling, target = 'all' } = options
   if (ceiling < reg) {
     const words = `growing: 'ceiling' must be a number of at least 'reg', ${reg}, not ${ceiling}`

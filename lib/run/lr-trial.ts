@@ -5,8 +5,8 @@ import { type TrainOptions, train } from '../train/index.js'
 
 /** Steps of a trial, and how many of the last ones are looked at. */
 const [STEPS, LAST] = [48, 8]
-/** A larger learning rate must be better by this part. */
-const BETTER = 0.02
+/** Losses that differ by less than this part are alike. */
+const ALIKE = 0.02
 
 /** What a trial is made with: a training without its length and its optimizer. */
 export type TrialOptions = Omit<TrainOptions, 'optimizer' | 'epochs' | 'schedule' | 'regularizer' | 'resume' | 'onStep'>
@@ -17,7 +17,8 @@ export type TrialOptions = Omit<TrainOptions, 'optimizer' | 'epochs' | 'schedule
  * a run have to do: the network that is whole is good as it is, and would have the smallest.
  *
  * @param small as it was cut; it stays as it is
- * @param rates ascending; they are tried until one is worse than the one before
+ * @param rates ascending; they are tried from the middle, upwards while it gets better, and downwards as long as it does not get worse
+ * @returns the largest of those that are as good as the best
  */
 export async function recoveringLr(
   small: ScriptModule,
@@ -25,13 +26,31 @@ export async function recoveringLr(
   rates: readonly number[],
   options: TrialOptions,
 ): Promise<number> {
-  let [best, least] = [rates[0] as number, Number.POSITIVE_INFINITY]
-  for (const lr of rates) {
-    const loss = await lossAfter(small, make(lr), options)
-    if (!(loss < (1 - BETTER) * least)) break
-    ;[best, least] = [lr, loss]
+  const middle = Math.floor(rates.length / 2)
+  const losses = new Map<number, number>()
+  const trial = async (k: number): Promise<number> => {
+    const loss = await lossAfter(small, make(rates[k] as number), options)
+    losses.set(k, loss)
+    return loss
   }
-  return best
+  const first = await trial(middle)
+  let last = first
+  for (let k = middle + 1; k < rates.length; k++) {
+    const loss = await trial(k)
+    if (!(loss < last)) break
+    last = loss
+  }
+  if (last === first) {
+    for (let k = middle - 1; k >= 0; k--) {
+      const loss = await trial(k)
+      // Where training breaks down at all of them, it goes on.
+      if (loss > (1 + ALIKE) * last) break
+      last = loss
+    }
+  }
+  const most = (1 + ALIKE) * Math.min(...losses.values())
+  const best = [...losses].flatMap(([k, loss]) => (loss <= most && loss < Number.POSITIVE_INFINITY ? [k] : []))
+  return rates[Math.max(0, ...best)] as number
 }
 
 /** The mean loss of a trial's last steps; infinite where it breaks down. */

@@ -107,6 +107,8 @@ function inWords(record: RunEvent): string | undefined {
       return `${record.compensations.length} consumers were compensated for the channels that are gone.`
     case 'early':
       return `The schedule ends ${record.saved} iterations early.`
+    case 'trial':
+      return `  a learning rate of ${record.lr}: loss ${record.loss.toFixed(4)}`
     case 'settings':
       return `With ${JSON.stringify(record.settings, null, 1)}`
     case 'withheld':

@@ -1,9 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { ERROR_CODES } from 'espalier'
 import { describe, expect, it } from 'vitest'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 const readme = read('README.md')
+const quality = read('docs/quality.md')
+const measured = (name: string) =>
+  read(`scripts/checks/quality/results/${name}.jsonl`)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
 
 describe('the README', () => {
   it('lists every error code, as it is defined', () => {
@@ -19,20 +25,22 @@ describe('the README', () => {
     for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(`    ${command}\n`)
   })
 
-  const measured = readdirSync(new URL('../scripts/checks/quality/results', import.meta.url))
-  it.each(measured.map((file) => file.replace('.jsonl', '')))(
-    'has the accuracies on %s as they were measured',
-    async (dataset) => {
-      const { heading, table } = await import('../scripts/checks/quality/table.mjs')
-      const rows = read(`scripts/checks/quality/results/${dataset}.jsonl`)
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line))
-      expect(readme).toContain(
-        `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
-      )
-    },
-  )
+  it.each(['digits', 'mnist'])('has the accuracies on %s as they were measured, in docs/quality.md', async (dataset) => {
+    const { heading, table } = await import('../scripts/checks/quality/table.mjs')
+    const rows = measured(dataset)
+    expect(quality).toContain(
+      `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
+    )
+  })
+
+  it('has what the families keep as it was measured, and docs/quality.md, too', async () => {
+    const { familiesTable, shortTable } = await import('../scripts/checks/quality/families/table.mjs')
+    const { plot } = await import('../scripts/checks/quality/families/plot.mjs')
+    const rows = measured('families')
+    expect(readme).toContain(`<!-- quality -->\n${shortTable(rows)}\n<!-- /quality -->`)
+    expect(quality).toContain(`<!-- families -->\n${familiesTable(rows)}\n<!-- /families -->`)
+    for (const theme of ['light', 'dark'] as const) expect(read(`docs/quality-${theme}.svg`)).toBe(plot(rows, theme))
+  })
 
   it('names only regularizers that exist', async () => {
     const { espalier }: { espalier: Record<string, unknown> } = await import('./support/public.js')

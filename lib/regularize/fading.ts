@@ -37,6 +37,8 @@ interface Memory {
 
 /** No step takes more than this part of a weight, whatever groups meet in it: it could be twice as long and still be stable. */
 const MOST = 0.5
+/** The exponent of the unit that goes last. */
+const SLOWEST = 1.5
 /** Looks at the sizes while the units fade, where nothing else is asked for. */
 const LOOKS = 60
 
@@ -49,11 +51,13 @@ const LOOKS = 60
  * `w -= lr * reg * w`. A weight loses the part `lr * reg` of itself in a step, so `reg` follows from the size that is wanted,
  * the size that is measured, the learning rate, and what training itself did to the unit since the last look:
  *
- *     size(t) = start^(1 - a) * (rest * kept)^a,   a = min(1, t / (fraction * phase))
+ *     size(t) = start^(1 - a) * (rest * kept)^a,   a = min(1, t / (fraction * phase))^(3/2 - s)
+ *     s = (max I - I) / (max I - min I + 1e-8)
  *     lr * reg = 1 - (size(t + n) / measured)^(1/n) / push
  *
- * with `n = updateEvery`, and `push` the factor per step by which the unit grew against the penalty. Of `lr * reg` all groups that meet in
- * one weight have 1/2 together, at most.
+ * with `I` the size at the start among the group's chosen units, so that the weakest go first, `n = updateEvery`, and `push` the
+ * factor per step by which the unit grew against the penalty. Of `lr * reg` all groups that meet in one weight have 1/2 together, at
+ * most.
  *
  * @throws ERR_INVALID_ARGUMENT for an option out of its range; when attached without chosen units, or for a phase that is too short,
  *   with the steps that it needs
@@ -89,7 +93,7 @@ export function fading(options: FadingOptions = {}): RegularizerFactory {
         const words = "fading needs the units to remove: pass 'removed', a plan's choice"
         throw new EspalierError('ERR_INVALID_ARGUMENT', words)
       }
-      const needed = Math.ceil(Math.log(rest) / Math.log(1 - mostOf(context))) + updateEvery(context)
+      const needed = Math.ceil((SLOWEST * Math.log(rest)) / Math.log(1 - mostOf(context))) + updateEvery(context)
       if (steps(context) < needed) {
         const words = `the phase has ${context.iterations} optimizer steps, fading needs ${Math.ceil(needed / fraction)} at least`
         throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: 'More epochs, or smaller batches.' })
@@ -113,9 +117,11 @@ export function fading(options: FadingOptions = {}): RegularizerFactory {
       const factors = sizes.map((ofGroup) => ofGroup.map(() => 1))
       for (const { group, units } of before.removed ?? []) {
         const goal = rest * keptMean(sizes[group]!, units)
-        for (const unit of units) {
+        const paces = pacesOf(units.map((unit) => start[group]![unit]!))
+        for (const [k, unit] of units.entries()) {
           const [size, first] = [sizes[group]![unit]!, start[group]![unit]!]
-          const target = Math.min(first, first ** (1 - done) * goal ** done)
+          const way = done ** paces[k]!
+          const target = Math.min(first, first ** (1 - way) * goal ** way)
           const wanted = (target / size) ** (1 / every) / pushOn(before, group, unit, size, every)
           // A unit that is zero stays so.
           factors[group]![unit] = Math.min(1, Math.max(1 - most, size > 0 ? wanted : 1))
@@ -131,6 +137,12 @@ export function fading(options: FadingOptions = {}): RegularizerFactory {
     // It is made stable by itself, for the learning rate of the moment.
     highest: ({ groups }) => filled(groups, 0),
   })
+}
+
+/** When each unit goes on its way, as the exponent of the time: from 1/2 for the weakest to 3/2. */
+function pacesOf(sizes: readonly number[]): number[] {
+  const [most, least] = [Math.max(...sizes), Math.min(...sizes)]
+  return sizes.map((size) => SLOWEST - (most - size) / (most - least + 1e-8))
 }
 
 /** The largest part of a weight that the penalty of one unit may take in a step. */

@@ -13,6 +13,6 @@ export {
 export { type PruneOptions, prune } from './prune.js'
 export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'
-export type { FoundLrs, OptimizerName, PhaseOptions, Settings } from './settings.js'
+export type { FoundLrs, OptimizerName, PhaseOptions, Settings, TrialEvent } from './settings.js'
 export { sparsify } from './sparsify.js'
 export type { Held, RunEvent, SparsifyOptions, SparsifyResult, Stage, Withheld } from './types.js'

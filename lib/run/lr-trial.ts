@@ -11,6 +11,12 @@ const ALIKE = 0.02
 /** What a trial is made with: a training without its length and its optimizer. */
 export type TrialOptions = Omit<TrainOptions, 'optimizer' | 'epochs' | 'schedule' | 'regularizer' | 'resume' | 'onStep'>
 
+/** A learning rate, and the loss of the network that it was tried on at the end. */
+export interface Trial {
+  lr: number
+  loss: number
+}
+
 /**
  * The learning rate at which a cut network recovers best: copies of it are trained for 48 steps each, down a cosine, and the losses of the
  * last ones are compared. A range test (Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017) on what the phases of
@@ -20,29 +26,31 @@ export type TrialOptions = Omit<TrainOptions, 'optimizer' | 'epochs' | 'schedule
  * @param rates ascending; they are tried from the middle, upwards while it gets better, and downwards as long as it does not get worse
  * @returns the largest of those that are as good as the best
  */
-export async function recoveringLr(
+export async function* recoveringLr(
   small: ScriptModule,
   make: (lr: number) => OptimizerFactory,
   rates: readonly number[],
   options: TrialOptions,
-): Promise<number> {
+): AsyncGenerator<Trial, number, void> {
   const middle = Math.floor(rates.length / 2)
   const losses = new Map<number, number>()
-  const trial = async (k: number): Promise<number> => {
-    const loss = await lossAfter(small, make(rates[k] as number), options)
+  async function* trial(k: number): AsyncGenerator<Trial, number, void> {
+    const lr = rates[k] as number
+    const loss = await lossAfter(small, make(lr), options)
     losses.set(k, loss)
+    yield { lr, loss }
     return loss
   }
-  const first = await trial(middle)
+  const first = yield* trial(middle)
   let last = first
   for (let k = middle + 1; k < rates.length; k++) {
-    const loss = await trial(k)
+    const loss = yield* trial(k)
     if (!(loss < last)) break
     last = loss
   }
   if (last === first) {
     for (let k = middle - 1; k >= 0; k--) {
-      const loss = await trial(k)
+      const loss = yield* trial(k)
       // Where training breaks down at all of them, it goes on.
       if (loss > (1 + ALIKE) * last) break
       last = loss

@@ -11,7 +11,7 @@ import { clearName, unclear } from '../train/losses/clear.js'
 import type { ObjectiveOptions } from '../train/objective.js'
 import { partOf } from '../train/output.js'
 import { PHASE_DEFAULTS, PHASE_ENTRIES, type Phase } from '../train/phase.js'
-import { recoveringLr } from './lr-trial.js'
+import { recoveringLr, type Trial } from './lr-trial.js'
 import type { SparsifyOptions } from './types.js'
 
 /** Optimizers by name: their learning rate is found by a short trial. */
@@ -95,12 +95,12 @@ export const batchSizeOf = ({ sparse = {} }: SparsifyOptions): number => sparse.
  * @param objective what is trained for
  * @param known learning rates that were found before
  */
-export async function settle(
+export async function* settle(
   options: SparsifyOptions,
   objective: ObjectiveOptions,
   trial: () => Promise<ScriptModule>,
   known: FoundLrs = {},
-): Promise<{ phases: Phases; found: FoundLrs }> {
+): AsyncGenerator<TrialEvent, { phases: Phases; found: FoundLrs }, void> {
   const { sparse, finetune } = planned(options)
   const found: Record<string, number> = { ...known }
   for (const { optimizer, batchSize, dropLast, microBatches, clipNorm, lossScale } of [sparse, finetune ?? sparse]) {
@@ -110,7 +110,8 @@ export async function settle(
     const { make, rates } = NAMED[optimizer]
     const small = await trial()
     try {
-      found[optimizer] = await recoveringLr(small, make, rates, { ...objective, ...phase, data, augment, seed, signal })
+      const trials = recoveringLr(small, make, rates, { ...objective, ...phase, data, augment, seed, signal })
+      found[optimizer] = yield* asEvents(trials, optimizer)
     } finally {
       small.dispose()
     }
@@ -123,6 +124,22 @@ export async function settle(
     }
   }
   return { phases: { sparse: withFactory(sparse), finetune: finetune && withFactory(finetune) }, found }
+}
+
+/** A learning rate was tried, and its loss at the end of the trial. */
+export interface TrialEvent extends Trial {
+  kind: 'trial'
+  optimizer: OptimizerName
+}
+
+async function* asEvents(
+  trials: AsyncGenerator<Trial, number, void>,
+  optimizer: OptimizerName,
+): AsyncGenerator<TrialEvent, number, void> {
+  for (let next = await trials.next(); ; next = await trials.next()) {
+    if (next.done) return next.value
+    yield { kind: 'trial', optimizer, ...next.value }
+  }
 }
 
 /** What a run was made with, defaults filled in, as plain data. */

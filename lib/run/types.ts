@@ -16,7 +16,7 @@ import { DATA } from '../train/loop.js'
 import { OBJECTIVE_ENTRIES, type ObjectiveOptions } from '../train/objective.js'
 import { TEACHER_OR_TRUE, type Teacher } from '../train/teacher.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
-import { PHASE_OPTIONS, type PhaseOptions, type Settings } from './settings.js'
+import { PHASE_OPTIONS, type PhaseOptions, type Settings, type TrialEvent } from './settings.js'
 
 export interface SparsifyOptions
   extends AnalyseOptions,
@@ -122,7 +122,9 @@ export type Stage = 'before' | 'regularized' | 'cut' | 'compensated' | 'finetune
 
 /** What happens in a run, in order. */
 export type RunEvent =
-  /** First: what the run is made with, defaults filled in. */
+  /** A learning rate is tried, where the options name none. */
+  | TrialEvent
+  /** What the phases are made with, defaults filled in. */
   | { kind: 'settings'; settings: Settings }
   | { kind: 'analysis'; analysis: Analysis }
   | { kind: 'plan'; plan: Plan }

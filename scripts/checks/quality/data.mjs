@@ -1,4 +1,4 @@
-// The data sets of `npm run bench:quality`: what is trained on, what methods may look at (10 % of the training split), and
+// The data sets of `npm run bench:regularizers`: what is trained on, what methods may look at (10 % of the training split), and
 // the test split, which is only reported.
 
 import { readFileSync } from 'node:fs'

@@ -12,8 +12,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { FAMILIES } from './families/index.mjs'
-import { dropOf, familiesTable, shortTable } from './families/table.mjs'
 import { plot } from './families/plot.mjs'
+import { dropOf, familiesTable, shortTable } from './families/table.mjs'
 
 /** @typedef {import('./families/table.mjs').Row} Row */
 
@@ -43,9 +43,13 @@ mkdirSync(values.folder, { recursive: true })
 const file = join(values.folder, 'families.jsonl')
 const start = Date.now()
 const chosen = families.filter((family) => values.family === undefined || family === values.family)
-const known = new Set(rowsOf(file).map(({ family, optimizer, factor, seed }) => [family, optimizer, factor, seed].join()))
+const known = new Set(
+  rowsOf(file).map(({ family, optimizer, factor, seed }) => [family, optimizer, factor, seed].join()),
+)
 const jobs = seeds
-  .flatMap((seed) => factors.flatMap((factor) => chosen.flatMap((family) => optimizers.map((o) => [family, o, factor, seed]))))
+  .flatMap((seed) =>
+    factors.flatMap((factor) => chosen.flatMap((family) => optimizers.map((o) => [family, o, factor, seed]))),
+  )
   .filter((job) => !known.has(job.join()))
 console.log(`${jobs.length} networks to prune, ${known.size} are there`)
 const bases = new Map(jobs.map(([family, , , seed]) => [`${family}-${seed}`, [family, 'base', 0, seed]]))
@@ -121,7 +125,8 @@ function publish() {
   const docs = fileURLToPath(new URL('../../../docs/', import.meta.url))
   const page = join(docs, 'quality.md')
   writeFileSync(page, between(readFileSync(page, 'utf8'), 'families', familiesTable(rows)))
-  for (const theme of /** @type {const} */ (['light', 'dark'])) writeFileSync(join(docs, `quality-${theme}.svg`), plot(rows, theme))
+  for (const theme of /** @type {const} */ (['light', 'dark']))
+    writeFileSync(join(docs, `quality-${theme}.svg`), plot(rows, theme))
   const readme = join(docs, '../README.md')
   writeFileSync(readme, between(readFileSync(readme, 'utf8'), 'quality', shortTable(rows)))
 }

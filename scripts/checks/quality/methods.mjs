@@ -1,4 +1,4 @@
-// What `npm run bench:quality` compares, as a table.
+// What `npm run bench:regularizers` compares, as a table.
 
 import { greg1, greg2, groupL1, groupLasso, growing, lr } from 'espalier'
 import { GREG1_PUBLISHED } from 'espalier/analysis'

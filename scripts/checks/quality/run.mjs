@@ -1,4 +1,4 @@
-// One run of `npm run bench:quality`, in a process of its own: prints its result as one line of JSON.
+// One run of `npm run bench:regularizers`, in a process of its own: prints its result as one line of JSON.
 //
 //   node run.mjs DATASET METHOD FACTOR SEED FOLDER
 

@@ -1,4 +1,4 @@
-// From runs to the README's table.
+// From runs to the table of docs/quality.md.
 
 import { METHODS } from './methods.mjs'
 

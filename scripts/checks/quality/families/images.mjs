@@ -31,7 +31,12 @@ export function mobilenet(seed) {
     net.batchNorm(net.conv(x, name, out, inputs, size, { ...options, bias: false }), `${name}_norm`, out)
   let width = 12
   net.add(`x = torch.clamp(${unit('x', 'stem', width, 1, 3)}, 0, 6)`)
-  for (const [k, [out, stride]] of /** @type {[number, number][]} */ ([[12, 1], [20, 2], [20, 1], [28, 1]]).entries()) {
+  for (const [k, [out, stride]] of /** @type {[number, number][]} */ ([
+    [12, 1],
+    [20, 2],
+    [20, 1],
+    [28, 1],
+  ]).entries()) {
     const wide = 3 * width
     net.add(`y = torch.clamp(${unit('x', `block${k}.expand`, wide, width, 1)}, 0, 6)`)
     net.add(`y = torch.clamp(${unit('y', `block${k}.depth`, wide, wide, 3, { stride, groups: wide })}, 0, 6)`)

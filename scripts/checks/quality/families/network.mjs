@@ -33,9 +33,7 @@ export class Network {
   /** @param {number} deviation */
   normal(deviation) {
     return () =>
-      deviation *
-      Math.sqrt(-2 * Math.log(1 - this.random.uniform())) *
-      Math.cos(2 * Math.PI * this.random.uniform())
+      deviation * Math.sqrt(-2 * Math.log(1 - this.random.uniform())) * Math.cos(2 * Math.PI * this.random.uniform())
   }
 
   /** @param {string} line */

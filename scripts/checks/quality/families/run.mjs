@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { adamw, batchCount, evaluate, greg1, load, lr, prune, Run, sgd, setThreads, train } from 'espalier'
+import { adamw, batchCount, evaluate, greg1, load, lr, prune, Run, setThreads, sgd, train } from 'espalier'
 import { GREG1_PUBLISHED } from 'espalier/analysis'
 import { FAMILIES } from './index.mjs'
 
@@ -38,9 +38,15 @@ const factory = optimizer === 'sgd' ? sgd({ lr: rate, momentum: 0.9 }) : adamw({
 const held = lr.cosine({ hold: 0.6, floor: 0.05 })
 const sparse = { epochs, optimizer: factory, schedule: held }
 
-await report('one shot, equal budget', () => cutFirst([{ epochs: epochs + tuning, optimizer: factory, schedule: lr.cosine() }]))
-await report('masked from the start', () => cutFirst([sparse, { epochs: tuning, optimizer: factory, schedule: lr.cosine() }]))
-await report('greg-1, published', () => regularized({ sparse, regularizer: greg1({ ...GREG1_PUBLISHED, stabilize: 200 }) }))
+await report('one shot, equal budget', () =>
+  cutFirst([{ epochs: epochs + tuning, optimizer: factory, schedule: lr.cosine() }]),
+)
+await report('masked from the start', () =>
+  cutFirst([sparse, { epochs: tuning, optimizer: factory, schedule: lr.cosine() }]),
+)
+await report('greg-1, published', () =>
+  regularized({ sparse, regularizer: greg1({ ...GREG1_PUBLISHED, stabilize: 200 }) }),
+)
 
 /** @param {string} method @param {() => Promise<object>} work */
 async function report(method, work) {

@@ -27,7 +27,9 @@ export function familiesTable(rows) {
     '| network | optimizer | MACs | method | before | before the cut | at the cut | fine-tuned |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',
   ]
-  const keys = new Set(rows.map(({ family, optimizer, factor, method }) => [family, optimizer, factor, method].join('|')))
+  const keys = new Set(
+    rows.map(({ family, optimizer, factor, method }) => [family, optimizer, factor, method].join('|')),
+  )
   for (const key of keys) {
     const [family, optimizer, factor, method] = key.split('|')
     const own = some(rows, (row) => [row.family, row.optimizer, row.factor, row.method].join('|') === key)
@@ -42,14 +44,18 @@ export function familiesTable(rows) {
   return lines.join('\n')
 }
 
+/** The rows of the README. */
+const README = ['resnet', 'mobilenet', 'vit', 'lstm', 'unet', 'decoder']
+
 /** The default beside the same steps after a cut, by family: means over optimizers and seeds at a quarter of the MACs. @param {readonly Row[]} rows */
 export function shortTable(rows) {
   const lines = [
     '| network, at 1/4 of the MACs | before | most lost at the cut | fine-tuned | cut at once, same steps |',
     '| --- | --- | --- | --- | --- |',
   ]
-  for (const family of new Set(rows.map((row) => row.family))) {
-    const at = (/** @type {string} */ method) => some(rows, (r) => r.family === family && r.factor === 4 && r.method === method)
+  for (const family of README) {
+    const at = (/** @type {string} */ method) =>
+      some(rows, (r) => r.family === family && r.factor === 4 && r.method === method)
     const own = at('default')
     if (own.length === 0) continue
     const { metric } = /** @type {Row} */ (own[0])

@@ -34,7 +34,11 @@ export function decoder(seed) {
   for (let k = 0; k < 2; k++) {
     const name = `block${k}`
     net.add(`y = ${norm('x', `${name}.norm1`)}`)
-    for (const [part, count] of /** @type {[string, number][]} */ ([['q', heads], ['k', shared], ['v', shared]])) {
+    for (const [part, count] of /** @type {[string, number][]} */ ([
+      ['q', heads],
+      ['k', shared],
+      ['v', shared],
+    ])) {
       const made = net.linear('y', `${name}.${part}`, count * size, width, false)
       net.add(`${part} = ${made}.view(B, ${WINDOW}, ${count}, ${size}).transpose(1, 2)`)
     }

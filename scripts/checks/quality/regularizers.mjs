@@ -1,10 +1,10 @@
 // How much accuracy each way of pruning keeps, right after the cut and after fine-tuning: every run is a process of its own
 // and one line of JSON in FOLDER/DATASET.jsonl; runs that are there already are not made again.
 //
-//   npm run bench:quality -- [--dataset digits|mnist|all] [--only METHOD] [--folder out/quality] [--jobs 2] [--quick] [--publish]
+//   npm run bench:regularizers -- [--dataset digits|mnist|all] [--only METHOD] [--folder out/quality] [--jobs 2] [--quick] [--publish]
 //
 // --quick is the version for CI: one seed, one factor, four methods. --publish copies the results into results/ and writes
-// the README's tables.
+// the tables of docs/quality.md.
 
 import { spawn } from 'node:child_process'
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -135,11 +135,11 @@ function publish(dataset, file) {
   const results = fileURLToPath(new URL('results/', import.meta.url))
   mkdirSync(results, { recursive: true })
   copyFileSync(file, join(results, `${dataset}.jsonl`))
-  const path = fileURLToPath(new URL('../../../README.md', import.meta.url))
+  const path = fileURLToPath(new URL('../../../docs/quality.md', import.meta.url))
   const rows = rowsOf(file)
   const [before, after] = [`<!-- quality:${dataset} -->`, `<!-- /quality:${dataset} -->`]
-  const readme = readFileSync(path, 'utf8')
-  const [from, to] = [readme.indexOf(before), readme.indexOf(after)]
-  if (from < 0 || to < from) throw new Error(`README.md has no ${before} … ${after}`)
-  writeFileSync(path, `${readme.slice(0, from)}${before}\n${heading(rows)}\n\n${table(rows)}\n${readme.slice(to)}`)
+  const page = readFileSync(path, 'utf8')
+  const [from, to] = [page.indexOf(before), page.indexOf(after)]
+  if (from < 0 || to < from) throw new Error(`docs/quality.md has no ${before} … ${after}`)
+  writeFileSync(path, `${page.slice(0, from)}${before}\n${heading(rows)}\n\n${table(rows)}\n${page.slice(to)}`)
 }

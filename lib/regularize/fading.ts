@@ -93,7 +93,8 @@ export function fading(options: FadingOptions = {}): RegularizerFactory {
         const words = "fading needs the units to remove: pass 'removed', a plan's choice"
         throw new EspalierError('ERR_INVALID_ARGUMENT', words)
       }
-      const needed = Math.ceil((SLOWEST * Math.log(rest)) / Math.log(1 - mostOf(context))) + updateEvery(context)
+      // Those that go last are still on their way where the phase is just long enough, and arrive after it.
+      const needed = Math.ceil(Math.log(rest) / Math.log(1 - mostOf(context))) + updateEvery(context)
       if (steps(context) < needed) {
         const words = `the phase has ${context.iterations} optimizer steps, fading needs ${Math.ceil(needed / fraction)} at least`
         throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: 'More epochs, or smaller batches.' })

@@ -24,7 +24,9 @@ export type OptimizerName = keyof typeof NAMED
 export type FoundLrs = { readonly [name in OptimizerName]?: number }
 
 /** A phase of `sparsify`, of which everything may be left out. */
-export interface PhaseOptions extends Partial<Omit<Phase, 'optimizer'>> {
+export interface PhaseOptions extends Omit<Phase, 'optimizer' | 'epochs'> {
+  /** 1 or more; by default 500 steps or more, and 3 epochs or more, under the regularizer, and two thirds of them after the cut. */
+  epochs?: number | undefined
   /**
    * Such as `sgd({ lr: 0.1 })`, or a name: `'sgd'` (with momentum 0.9), or `'adamw'`, the default. The learning rate of a named one is
    * that at which the network recovers best from the cut that is planned, in short trials before the phase.

@@ -12,13 +12,13 @@ const folder = mkdtempSync(join(tmpdir(), 'espalier-'))
 afterEach(() => process.chdir(home))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const FILES = ['resnet8-small.pt', 'resnet8-small.json']
+const FILES = ['resnet8-small.pt', 'resnet8-small.json', 'resnet8-small.svg']
 
 describe('the demo', () => {
   async function run(name: string, seed: number) {
     const lines: { time: number; text: string }[] = []
     const out = join(folder, name)
-    const result = await demo({ seed, sparseEpochs: 5, finetuneEpochs: 1, out }, (text) =>
+    const result = await demo({ seed, sparseEpochs: 8, finetuneEpochs: 1, out }, (text) =>
       lines.push({ time: performance.now(), text }),
     )
     result.small.dispose()
@@ -50,6 +50,7 @@ describe('the demo', () => {
       'parameters',
       'MACs',
       'Drop at the cut',
+      'a learning rate of 0.0003',
     ]) {
       expect(first.text).toContain(part)
     }
@@ -58,13 +59,13 @@ describe('the demo', () => {
 
 describe('the scripts, as they are', () => {
   /** Runs an example in an empty folder; gives what it prints and the accuracy of the model that it saves there. */
-  async function runScript(path: string) {
+  async function runScript(path: string, file = 'resnet8-small.pt') {
     process.chdir(mkdtempSync(join(folder, 'script-')))
     const log = vi.spyOn(console, 'log').mockImplementation(() => {})
     await import(path)
     const lines = log.mock.calls.map(String)
     log.mockRestore()
-    const small = await load('resnet8-small.pt')
+    const small = await load(file)
     const { accuracy } = await evaluate(small, digits().validation, { loss: 'cross-entropy' })
     small.dispose()
     return { lines, accuracy }
@@ -72,9 +73,17 @@ describe('the scripts, as they are', () => {
 
   it('sparsify makes the model smaller and keeps its accuracy', async () => {
     const { lines, accuracy } = await runScript('../../examples/sparsify.js')
-    const [before, after] = /MACs: (\d+) -> (\d+)/.exec(lines[0]!)!.slice(1).map(Number)
+    const [before, after] = /MACs: (\d+) -> (\d+)/.exec(lines.at(-1)!)!.slice(1).map(Number)
     expect(after! / before!).toBeLessThanOrEqual(0.5)
     expect(accuracy).toBeGreaterThan(0.98)
+  }, 120_000)
+
+  it('unlabelled halves a transformer that nobody gave labels for', async () => {
+    const { lines, accuracy } = await runScript('../../examples/unlabelled.js', 'vit-small.pt')
+    const [before, regularized, cut, finetuned] = lines.map((line) => Number(/accuracy ([\d.]+) %/.exec(line)?.[1]))
+    expect(regularized! - cut!).toBeLessThanOrEqual(0.5)
+    expect(finetuned).toBeGreaterThanOrEqual(before! - 1)
+    expect((100 * accuracy!).toFixed(2)).toBe(finetuned!.toFixed(2))
   }, 120_000)
 
   it('own-loop loses at most half a point at the cut, in under 40 lines', async () => {

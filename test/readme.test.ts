@@ -25,13 +25,16 @@ describe('the README', () => {
     for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(`    ${command}\n`)
   })
 
-  it.each(['digits', 'mnist'])('has the accuracies on %s as they were measured, in docs/quality.md', async (dataset) => {
-    const { heading, table } = await import('../scripts/checks/quality/table.mjs')
-    const rows = measured(dataset)
-    expect(quality).toContain(
-      `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
-    )
-  })
+  it.each(['digits', 'mnist'])(
+    'has the accuracies on %s as they were measured, in docs/quality.md',
+    async (dataset) => {
+      const { heading, table } = await import('../scripts/checks/quality/table.mjs')
+      const rows = measured(dataset)
+      expect(quality).toContain(
+        `<!-- quality:${dataset} -->\n${heading(rows)}\n\n${table(rows)}\n<!-- /quality:${dataset} -->`,
+      )
+    },
+  )
 
   it('has what the families keep as it was measured, and docs/quality.md, too', async () => {
     const { familiesTable, shortTable } = await import('../scripts/checks/quality/families/table.mjs')

@@ -37,7 +37,7 @@ export interface GReg1Options {
   closedLoop?: ClosedLoopOptions | undefined
   /**
    * What the penalty alone makes of a chosen unit over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
-   * length of the phase. Above 0; in the place of `ceiling` and `granularity`.
+   * length of the phase. Above 0; not given by default. In the place of `ceiling` and `granularity`.
    */
   strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */

@@ -35,7 +35,7 @@ export interface GReg2Options {
   closedLoop?: ClosedLoopOptions | undefined
   /**
    * What the penalty alone makes of a chosen unit over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
-   * length of the phase. Above 0; in the place of the ceilings and granularities: the choice comes after a tenth of the phase, the ceiling after six.
+   * length of the phase. Above 0; not given by default. In the place of the ceilings and granularities: the choice comes after a tenth of the phase, the ceiling after six.
    */
   strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */

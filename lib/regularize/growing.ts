@@ -30,7 +30,7 @@ export interface GrowingOptions {
   target?: 'all' | 'plan' | undefined
   /**
    * What the penalty alone makes of the unit that grows most over the phase, in powers of ten: 4 leaves 1e-4 of its weights, for any optimizer, learning rate and
-   * length of the phase. Above 0; in the place of `reg`, which is 0 then, `deltaReg` and `ceiling`.
+   * length of the phase. Above 0; not given by default. In the place of `reg`, which is 0 then, `deltaReg` and `ceiling`.
    */
   strength?: number | undefined
   /** `gradient`, or `decoupled` for an adaptive optimizer, by default. */

@@ -69,7 +69,7 @@ export interface ApplyOptions {
  * const optimizer = sgd({ lr: 0.05 }).bind(model.train().parameters())
  * const regularizer = await greg1().attach({ model, groups, removed, iterations: 10 })
  * for await (const { inputs, targets } of batches(data.train, { batchSize: 24 })) {
- *   const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets)
+ *   const loss = await crossEntropy((await model.forward(...inputs)) as Tensor, targets!)
  *   await loss.backward()
  *   await regularizer.apply()
  *   await optimizer.step()

@@ -26,10 +26,12 @@ import { type Entries, randomState, readEntries, setRandomState, writeEntries } 
 import { type Device, type InterfaceReport, load, type ScriptModule, scope, Tensor } from '../torch/index.js'
 import { INTERFACE_REPORT } from '../torch/interface.js'
 import type { TrainState } from '../train/index.js'
+import type { Held } from './at-the-cut.js'
 import { completed, differenceOf, jobOf } from './job.js'
 import type { FoundLrs } from './settings.js'
-import type { Held, SparsifyOptions, SparsifyResult } from './types.js'
+import type { SparsifyOptions, SparsifyResult } from './types.js'
 
+/** Where a run writes where it is, and goes on from. */
 export interface CheckpointOptions {
   /** The file; it is always the last whole checkpoint, whenever the process ends. */
   path: string

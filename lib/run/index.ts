@@ -1,5 +1,6 @@
 /** The jobs: everything in one call. */
 
+export type { Held, Withheld } from './at-the-cut.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
 export {
@@ -15,4 +16,4 @@ export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'
 export type { FoundLrs, OptimizerName, PhaseOptions, Settings, TrialEvent } from './settings.js'
 export { sparsify } from './sparsify.js'
-export type { Held, RunEvent, SparsifyOptions, SparsifyResult, Stage, Withheld } from './types.js'
+export type { RunEvent, SparsifyOptions, SparsifyResult, Stage } from './types.js'

@@ -3,8 +3,8 @@ import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import { analyse, describePlan, type Plan, removedUnits } from '../cut/index.js'
-import type { Regularizer, RegularizerEvent, RegularizerState } from '../regularize/index.js'
-import type { InterfaceReport, ModuleInput, ScriptModule } from '../torch/index.js'
+import type { Regularizer, RegularizerState } from '../regularize/index.js'
+import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import {
   batches,
   type EvaluateOptions,
@@ -15,22 +15,15 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
-import { dropBetween, type ObjectiveOptions, objectiveOf, scoreOf } from '../train/objective.js'
+import { type ObjectiveOptions, objectiveOf, scoreOf } from '../train/objective.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { optionsOf, type Teacher } from '../train/teacher.js'
+import { type Held, heldOf, NOTHING_CUT, warningOf, withheldOf } from './at-the-cut.js'
 import { Checkpoints, type Resumed, type RunState } from './checkpoint.js'
 import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER } from './job.js'
 import { Prunable } from './prunable.js'
 import { batchSizeOf, type FoundLrs, lossInWords, type Phases, type Settings, settingsOf, settle } from './settings.js'
-import {
-  type Held,
-  RUN,
-  type RunEvent,
-  type SparsifyOptions,
-  type SparsifyResult,
-  type Stage,
-  type Withheld,
-} from './types.js'
+import { RUN, type RunEvent, type SparsifyOptions, type SparsifyResult, type Stage } from './types.js'
 
 /** What the regularized phase and the cut leave, apart from the small model. */
 type Sparse = Pick<
@@ -48,11 +41,6 @@ function afterCut(
   const { verification, interface: report, held = [] } = cut
   return { analysis, plan, verification, interface: report, regularizer, held }
 }
-
-const NOTHING_CUT: InterfaceReport = { methods: { kept: [], cut: [], dropped: [] }, closed: [], unreached: [] }
-
-const heldOf = ({ groups }: RegularizerEvent): Held[] =>
-  groups.flatMap(({ group, held = [] }) => (held.length > 0 ? [{ group, units: held }] : []))
 
 let mustBeRun: (value: unknown) => void
 
@@ -79,7 +67,7 @@ let mustBeRun: (value: unknown) => void
  * })
  * const kinds = new Set<string>()
  * for await (const event of run) kinds.add(event.kind)
- * console.log([...kinds].join(', ')) // analysis, batch, epoch, regularizer, plan, cutting, cut
+ * console.log([...kinds].join(', ')) // analysis, settings, batch, epoch, regularizer, plan, cutting, cut
  * await run.result.small.save('model-small.pt')
  * ```
  */
@@ -223,7 +211,8 @@ export class Run implements AsyncIterable<RunEvent> {
       try {
         yield* this.#train('sparse', this.#known.phases.sparse, { analysis, plan }, regularizer, resumed?.train)
         held = heldOf(await regularizer.observe())
-        this.#warnOf(held)
+        const warning = warningOf(held)
+        if (warning !== undefined) this.#options.onWarning?.(warning)
       } finally {
         regularizer.dispose()
       }
@@ -240,7 +229,7 @@ export class Run implements AsyncIterable<RunEvent> {
       this.#model = cut.small
       yield { kind: 'cut', verification: cut.verification }
       yield* this.#measure('cut')
-      const withheld = this.#withheld(cut.plan)
+      const withheld = withheldOf(cut.plan, this.#options.maxDrop, this.#evaluations, this.#objective)
       if (withheld !== undefined) {
         cut.small.dispose()
         this.#model = prunable.model
@@ -269,25 +258,6 @@ export class Run implements AsyncIterable<RunEvent> {
       if (this.#model === prunable.model) prunable.release()
       else prunable.dispose()
     }
-  }
-
-  /** What did not give way is lost at the cut, which the weights tell before. */
-  #warnOf(held: readonly Held[]): void {
-    if (held.length === 0) return
-    const units = held.reduce((sum, each) => sum + each.units.length, 0)
-    this.#options.onWarning?.(
-      `${units} of the units that go are still larger than 1 % of what stays (groups ${held.map(({ group }) => group).join(', ')}): ` +
-        'the cut may lose accuracy. A longer regularized phase, extend, or fading(), lets them give way.',
-    )
-  }
-
-  /** Whether the cut lost more than it may. */
-  #withheld(plan: Plan): Withheld | undefined {
-    const { maxDrop } = this.#options
-    const { regularized, cut } = this.#evaluations
-    if (maxDrop === undefined || regularized === undefined || cut === undefined) return undefined
-    const drop = dropBetween(regularized, cut, this.#objective)
-    return drop <= maxDrop ? undefined : { plan, drop, maxDrop }
   }
 
   async #plan(prunable: Prunable): Promise<Plan> {

@@ -14,12 +14,13 @@ import { PHASE_DEFAULTS, PHASE_ENTRIES, type Phase } from '../train/phase.js'
 import { recoveringLr, type Trial } from './lr-trial.js'
 import type { SparsifyOptions } from './types.js'
 
-/** Optimizers by name: their learning rate is found by a short trial. */
-const NAMED = {
+/** Optimizers whose learning rate short trials find. */
+export type OptimizerName = 'adamw' | 'sgd'
+
+const NAMED: Readonly<Record<OptimizerName, { make: (lr: number) => OptimizerFactory; rates: readonly number[] }>> = {
   adamw: { make: (lr: number) => adamw({ lr }), rates: [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2] },
   sgd: { make: (lr: number) => sgd({ lr, momentum: 0.9 }), rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1] },
-} as const
-export type OptimizerName = keyof typeof NAMED
+}
 /** What trials found. */
 export type FoundLrs = { readonly [name in OptimizerName]?: number }
 

@@ -15,6 +15,7 @@ import type { Augment, Dataset, EpochEvent, Evaluation, TrainEvent } from '../tr
 import { DATA } from '../train/loop.js'
 import { OBJECTIVE_ENTRIES, type ObjectiveOptions } from '../train/objective.js'
 import { TEACHER_OR_TRUE, type Teacher } from '../train/teacher.js'
+import type { Held, Withheld } from './at-the-cut.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 import { PHASE_OPTIONS, type PhaseOptions, type Settings, type TrialEvent } from './settings.js'
 
@@ -48,8 +49,8 @@ export interface SparsifyOptions
   /** Training after the cut, or false for none; by default two thirds of the epochs of `sparse`, with its optimizer and batches. */
   finetune?: PhaseOptions | false | undefined
   /**
-   * By how much of the regularized phase it may go on, pass by pass, while units that go have not given way: 0.5 for half as long again; 0
-   * by default. The learning rate stays what it was at the end.
+   * By how much of the regularized phase it may go on, pass by pass, while units that go have not given way: 0.5 for half as long again.
+   * 0 by default. The learning rate stays what it was at the end.
    */
   extend?: number | undefined
   /**
@@ -141,21 +142,6 @@ export type RunEvent =
   /** The cut would lose more than `maxDrop`: the model stays as it was trained. */
   | { kind: 'withheld'; withheld: Withheld }
   | { kind: 'compensated'; compensations: readonly Compensation[]; uncompensated: readonly Uncompensated[] }
-
-/** A cut that did not happen. */
-export interface Withheld {
-  /** What would have been removed. */
-  plan: Plan
-  /** What would have been lost, as `maxDrop` counts it. */
-  drop: number
-  maxDrop: number
-}
-
-/** Units of a group that were to go and had not given way: larger than 1 % of the group's kept mean. */
-export interface Held {
-  group: number
-  units: readonly number[]
-}
 
 /** What {@link sparsify} gives. */
 export interface SparsifyResult {

@@ -36,6 +36,7 @@ export {
   losses,
   lossFunction,
   type OutputContext,
+  type SoftContext,
 } from './losses/index.js'
 export { type ErrorRateOptions, type Metric, type MetricName, metrics } from './metrics/index.js'
 export type { ObjectiveOptions } from './objective.js'

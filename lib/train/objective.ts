@@ -21,7 +21,7 @@ export interface ObjectiveOptions {
   output?: OutputPath | undefined
   /** The dimension of the classes, 1, or -1 for the last; by default the one that the shapes tell, if they tell one. */
   classAxis?: ClassAxis | undefined
-  /** What is judged beside the loss, and accuracy where it can be; see {@link metrics}. The first decides where a run must choose. */
+  /** What is judged beside the loss, and accuracy where it can be; see {@link metrics}. The first decides where a run must choose. None by default. */
   metrics?: readonly (MetricName | Metric)[] | undefined
   /** A model whose outputs are targets, with or without targets in the data; see {@link TeacherOptions}. None by default. */
   teacher?: Teacher | undefined

@@ -40,7 +40,7 @@ export interface Batch {
  *   },
  * }
  * const { targets } = await images.batch(Int32Array.of(3, 4))
- * console.log(targets.data) // BigInt64Array(2) [ 3n, 4n ]
+ * console.log(targets!.data) // BigInt64Array(2) [ 3n, 4n ]
  * await evaluate(await load('model.pt'), images, { loss: 'cross-entropy' })
  * ```
  */

@@ -2,25 +2,25 @@ import { EspalierError } from '../../base/errors.js'
 import { either, func, maybe, oneOf, shown, signature } from '../../base/schema/index.js'
 import { Tensor } from '../../torch/index.js'
 import { CLASS_AXIS, type ClassAxis, IGNORED } from '../classes.js'
-import { crossEntropy } from './cross-entropy.js'
-import { ctc } from './ctc.js'
-import { binaryCrossEntropy, huber, l1, mse } from './elementwise.js'
+import { type CrossEntropyLossOptions, crossEntropy } from './cross-entropy.js'
+import { type CtcOptions, ctc } from './ctc.js'
+import { type BinaryCrossEntropyOptions, binaryCrossEntropy, type HuberOptions, huber, l1, mse } from './elementwise.js'
 import type { KnownLoss, LossFunction, OutputContext } from './loss.js'
 
-export type { CrossEntropyLossOptions } from './cross-entropy.js'
-export type { CtcOptions } from './ctc.js'
-export type { BinaryCrossEntropyOptions, HuberOptions } from './elementwise.js'
-export type { KnownLoss, LossFunction, OutputContext } from './loss.js'
+export type { KnownLoss, LossFunction, OutputContext, SoftContext } from './loss.js'
+export type { BinaryCrossEntropyOptions, CrossEntropyLossOptions, CtcOptions, HuberOptions }
 
-/** By the name of the option. */
-const NAMED = {
+/** Losses by the name of their option. */
+export type LossName = 'cross-entropy' | 'binary-cross-entropy' | 'mse' | 'l1' | 'huber' | 'ctc'
+
+const NAMED: Readonly<Record<LossName, KnownLoss>> = {
   'cross-entropy': crossEntropy(),
   'binary-cross-entropy': binaryCrossEntropy(),
   mse: mse(),
   l1: l1(),
   huber: huber(),
   ctc: ctc(),
-} as const
+}
 
 /**
  * Losses with options; without any they are what their names as an option mean. Each is a mean over the batch.
@@ -40,16 +40,15 @@ export const losses = {
   crossEntropy,
   /** See {@link BinaryCrossEntropyOptions}. */
   binaryCrossEntropy,
+  /** Squared differences. */
   mse,
+  /** Absolute differences. */
   l1,
   /** See {@link HuberOptions}. */
   huber,
   /** See {@link CtcOptions}. */
   ctc,
 } as const
-
-/** Losses by the name of their option. */
-export type LossName = keyof typeof NAMED
 
 /**
  * - `'cross-entropy'`: output `[n, classes, ...]` or `[n, ..., classes]`, targets int64 `[n, ...]`, or probabilities of the shape of

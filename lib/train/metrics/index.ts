@@ -1,19 +1,21 @@
 import { either, func, like, list, oneOf, text } from '../../base/schema/index.js'
 import { accuracy, agreement, meanIoU, perplexity, topK } from './classes.js'
 import type { Metric } from './metric.js'
-import { errorRate, r2 } from './values.js'
+import { type ErrorRateOptions, errorRate, r2 } from './values.js'
 
 export type { Metric } from './metric.js'
-export type { ErrorRateOptions } from './values.js'
+export type { ErrorRateOptions }
 
 /** What is judged without being asked for, wherever it can be. */
 export const ALWAYS: readonly Metric[] = [accuracy, agreement]
 
-/** By the name of the option, which is that of its place in an evaluation. */
-const NAMED = { accuracy, agreement, top5: topK(5), perplexity: perplexity(), meanIoU: meanIoU(), r2: r2() } as const
+/** Metrics by the name of their option, which is that of their place in an evaluation. */
+export type MetricName = 'accuracy' | 'agreement' | 'top5' | 'perplexity' | 'meanIoU' | 'r2'
 
-/** Metrics by the name of their option. */
-export type MetricName = keyof typeof NAMED
+const NAMED: Readonly<Record<MetricName, Metric>> = {
+  ...{ accuracy, agreement },
+  ...{ top5: topK(5), perplexity: perplexity(), meanIoU: meanIoU(), r2: r2() },
+}
 
 const NAMES = Object.keys(NAMED) as MetricName[]
 
@@ -22,19 +24,25 @@ const NAMES = Object.keys(NAMED) as MetricName[]
  *
  * @example
  * ```ts
- * import { evaluate, load, metrics } from 'espalier'
+ * import { evaluate, load, type ModuleOutput, metrics } from 'espalier'
  * import { data } from './data.js'
  *
  * const judged = await evaluate(await load('model.pt'), data.validation, { metrics: [metrics.topK(3), 'perplexity'] })
  * console.log(Object.keys(judged)) // [ 'loss', 'accuracy', 'top3', 'perplexity' ]
+ * const read = (output: ModuleOutput) => [String(output)]
+ * console.log(metrics.errorRate({ read, reference: () => ['one two'] }).name) // wordErrorRate
  * ```
  */
 export const metrics = {
+  /** Part of the targets among the `k` largest elements along the classes. */
   topK,
+  /** The exponential of the mean cross entropy. */
   perplexity,
+  /** Overlap by union, a mean over the classes. */
   meanIoU,
+  /** The coefficient of determination. */
   r2,
-  /** See {@link ErrorRateOptions}. */
+  /** Of words or characters; see {@link ErrorRateOptions}. */
   errorRate,
 } as const
 

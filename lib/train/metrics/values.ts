@@ -58,7 +58,7 @@ export interface ErrorRateOptions {
   read: (output: ModuleOutput) => readonly string[]
   /** What the targets say. */
   reference: (targets: Tensor) => readonly string[]
-  /** `'words'`, which spaces part, by default. */
+  /** What is counted; `'words'` by default, which are parted by spaces. */
   of?: 'words' | 'characters' | undefined
 }
 

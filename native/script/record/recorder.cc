@@ -60,7 +60,8 @@ Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>&
     const ValueId id = values_.AddOwned(owned.tensors[0], owned.role, owned.names);
     for (const at::Tensor& tensor : owned.tensors) values_.Tie(tensor, id);
     // What a program writes to is no table that the analysis may count on.
-    if (std::any_of(owned.names.begin(), owned.names.end(), [this](const std::string& name) { return IsWritten(name); })) {
+    if (std::any_of(owned.names.begin(), owned.names.end(),
+                    [this](const std::string& name) { return IsWritten(name); })) {
       record_.values[id].data.reset();
     }
   }

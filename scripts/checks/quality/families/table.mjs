@@ -21,9 +21,17 @@ const METRICS = { accuracy: 'accuracy, %', meanIoU: 'mean IoU, %', perplexity: '
 /** @param {readonly Row[]} rows @param {(row: Row) => boolean} which @returns {Row[]} */
 const some = (rows, which) => rows.filter(which)
 
+/** How many runs a table is of. @param {readonly Row[]} rows */
+export function heading(rows) {
+  const seeds = new Set(rows.map(({ seed }) => seed)).size
+  return `${new Set(rows.map(({ family }) => family)).size} networks, with SGD and AdamW, ${seeds === 1 ? 'one seed' : `means of ${seeds} seeds`}.`
+}
+
 /** A row for each family, optimizer, factor and method: means over the seeds. @param {readonly Row[]} rows */
 export function familiesTable(rows) {
   const lines = [
+    heading(rows),
+    '',
     '| network | optimizer | MACs | method | before | before the cut | at the cut | fine-tuned |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',
   ]
@@ -50,6 +58,8 @@ const README = ['resnet', 'mobilenet', 'vit', 'lstm', 'unet', 'decoder']
 /** The default beside the same steps after a cut, by family: means over optimizers and seeds at a quarter of the MACs. @param {readonly Row[]} rows */
 export function shortTable(rows) {
   const lines = [
+    heading(rows),
+    '',
     '| network, at 1/4 of the MACs | before | most lost at the cut | fine-tuned | cut at once, same steps |',
     '| --- | --- | --- | --- | --- |',
   ]

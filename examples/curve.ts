@@ -18,6 +18,7 @@ export function accuracyCurve({ history, evaluations }: SparsifyResult): string 
       `<path d="M${LEFT} ${y(level)}H${WIDTH - 12}" class="grid"/><text x="${LEFT - 6}" y="${y(level) + 4}" text-anchor="end">${(100 * level).toFixed(1)}</text>`,
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">
+<title>Accuracy over the run</title>
 <style>svg{background:#fff;fill:#1f2328}.grid{stroke:#d1d9e0}.line{fill:none;stroke:#1a7f37;stroke-width:2}.cut{stroke:#cf222e;stroke-dasharray:4 3}
 @media(prefers-color-scheme:dark){svg{background:#0d1117;fill:#f0f6fc}.grid{stroke:#3d444d}.line{stroke:#3fb950}.cut{stroke:#f85149}}</style>
 <text x="${LEFT}" y="16">Accuracy in percent on held-out data, by epoch</text>

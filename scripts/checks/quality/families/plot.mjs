@@ -29,6 +29,7 @@ export function plot(rows, theme) {
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH + 20} ${height}" font-family="sans-serif" font-size="11" fill="${text}">`,
+    '<title>What is left right at the cut, by family</title>',
     `<rect width="100%" height="100%" fill="${back}"/>`,
     `<text x="${MARGIN}" y="20" font-size="13">Right at the cut, as a part of the quality before, by the part of the MACs that stays</text>`,
     ...parts,

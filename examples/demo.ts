@@ -114,6 +114,8 @@ function inWords(record: RunEvent): string | undefined {
       return `  a learning rate of ${record.lr}: loss ${record.loss.toFixed(4)}`
     case 'settings':
       return `With ${JSON.stringify(record.settings, null, 1)}`
+    case 'round':
+      return `Round ${record.round} of ${record.rounds} is cut: ${record.plan.macs.join(' -> ')} MACs.`
     case 'withheld':
       return `The cut would lose ${percent(record.withheld.drop)}: it is withheld.`
     case 'regularizer':

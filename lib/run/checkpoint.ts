@@ -58,6 +58,9 @@ export interface RunState {
   regularizer: RegularizerState
   /** The units of the plan. */
   removed: Plan['removed']
+  /** The round of the regularized phase, and what was cut before it: of one after the first, the module in work is that cut. */
+  round?: number | undefined
+  before?: Plan['removed'] | undefined
   /** Learning rates that trials found, by the name of the optimizer. */
   lrs?: FoundLrs | undefined
   history: SparsifyResult['history']
@@ -78,6 +81,8 @@ const RUN_STATE = object<RunState>({
   }),
   regularizer: REGULARIZER_STATE,
   removed: REMOVED_UNITS,
+  round: maybe(count()),
+  before: maybe(REMOVED_UNITS),
   lrs: maybe(like<FoundLrs>('learning rates', {})),
   history: thing('a list', Array.isArray),
   evaluations: like<RunState['evaluations']>('an object', {}),

@@ -19,7 +19,7 @@ type Job = Readonly<Record<string, Description>>
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
   ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
-  ...{ norms: 'exact', output: null, metrics: [], teacher: null, extend: 0, maxDrop: null },
+  ...{ norms: 'exact', output: null, metrics: [], teacher: null, rounds: 1, extend: 0, maxDrop: null },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
 
@@ -55,6 +55,7 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       minKeep: options.minKeep,
       norms: options.norms,
       output: options.output,
+      rounds: options.rounds,
       extend: options.extend,
       maxDrop: options.maxDrop,
       metrics: options.metrics?.map((metric) => (typeof metric === 'string' ? metric : descriptionOf(metric))),

@@ -26,7 +26,7 @@ export type FoundLrs = { readonly [name in OptimizerName]?: number }
 
 /** A phase of `sparsify`, of which everything may be left out. */
 export interface PhaseOptions extends Omit<Phase, 'optimizer' | 'epochs'> {
-  /** 1 or more; by default 500 steps or more, and 3 epochs or more, under the regularizer, and two thirds of them after the cut. */
+  /** 1 or more, of all rounds together; by default 500 steps or more, and 3 epochs or more, under the regularizer, and two thirds of them after the cut. */
   epochs?: number | undefined
   /**
    * Such as `sgd({ lr: 0.1 })`, or a name: `'sgd'` (with momentum 0.9), or `'adamw'`, the default. The learning rate of a named one is
@@ -71,13 +71,13 @@ interface Planned {
   finetune: (Omit<Phase, 'optimizer'> & { optimizer: OptimizerFactory | OptimizerName }) | undefined
 }
 
-function planned({ sparse = {}, finetune = {}, data }: SparsifyOptions): Planned {
+function planned({ sparse = {}, finetune = {}, rounds = 1, data }: SparsifyOptions): Planned {
   const { batchSize = PHASE_DEFAULTS.batchSize, dropLast, optimizer = 'adamw' } = sparse
   const perEpoch = Math.max(1, batchCount(data.train, batchSize, dropLast))
   const epochs = sparse.epochs ?? Math.max(EPOCHS, Math.ceil(STEPS / perEpoch))
   const schedule = typeof optimizer === 'string' ? SPARSE_SCHEDULE : DEFAULT_SCHEDULE.sparse
   return {
-    sparse: { schedule, batchSize, ...given(sparse), epochs, optimizer },
+    sparse: { schedule, batchSize, ...given(sparse), epochs: Math.max(1, Math.round(epochs / rounds)), optimizer },
     finetune:
       finetune === false
         ? undefined

@@ -49,6 +49,11 @@ export interface SparsifyOptions
   /** Training after the cut, or false for none; by default two thirds of the epochs of `sparse`, with its optimizer and batches. */
   finetune?: PhaseOptions | false | undefined
   /**
+   * In how many rounds it is regularized and cut, 1 or more: each takes the same part of what the one before left, in its share of the
+   * epochs; the state of the optimizer, and penalties of units that stay, go on. 1 by default.
+   */
+  rounds?: number | undefined
+  /**
    * By how much of the regularized phase it may go on, pass by pass, while units that go have not given way: 0.5 for half as long again.
    * 0 by default. The learning rate stays what it was at the end.
    */
@@ -98,6 +103,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
       PHASE_OPTIONS,
     ),
   ),
+  rounds: maybe(count()),
   extend: maybe(number({ min: 0 })),
   maxDrop: maybe(number({ min: 0 })),
   compensate: maybe(
@@ -136,6 +142,8 @@ export type RunEvent =
   | RegularizerEvent
   /** The schedule came to its end before the phase did: `saved` iterations of the phase are not made. */
   | { kind: 'early'; iteration: number; saved: number }
+  /** A round that is not the last has ended with its cut. */
+  | { kind: 'round'; round: number; rounds: number; plan: Plan }
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }

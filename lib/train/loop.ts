@@ -34,6 +34,8 @@ export interface TrainOptions extends Phase, ObjectiveOptions {
    * the regularizer, as they were. LibTorch's own random numbers are the caller's to restore. From the start by default.
    */
   resume?: TrainState | undefined
+  /** State of an optimizer to begin with, of parameters of the same names and shapes; none by default. */
+  begin?: OptimizerState | undefined
   /** Asked after the last epoch, and each one more: whether there is to be another, with its number. There is none by default. */
   goOn?: ((epoch: number) => Promise<boolean> | boolean) | undefined
   /** Called after every optimizer step, before its record is given; the training waits for it. Nothing by default. */
@@ -74,6 +76,7 @@ const TRAIN_OPTIONS = object<TrainOptions>({
       ...{ loss: number(), passRandom: RANDOM_STATE, random: RANDOM_STATE, optimizer: OPTIMIZER_STATE },
     }),
   ),
+  begin: maybe(OPTIMIZER_STATE),
   goOn: maybe(func<NonNullable<TrainOptions['goOn']>>()),
   onStep: maybe(func<NonNullable<TrainOptions['onStep']>>()),
 })

@@ -33,7 +33,7 @@ export class Stepper {
     this.#options = options
     this.#objective = new Objective(options)
     this.#parameters = model.parameters()
-    this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer)
+    this.#optimizer = options.optimizer.bind(this.#parameters, options.resume?.optimizer ?? options.begin)
     this.#optimizer.zeroGrad()
   }
 

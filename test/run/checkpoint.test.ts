@@ -25,6 +25,7 @@ describe('a run that goes on from a checkpoint ends as one that never stopped, b
   it.each([
     ...[['greg1', 20] as const, ['greg2', 20] as const, ['growing', 20] as const, ['fading', 20] as const],
     ...[['lasso', 20] as const, ['taught', 20] as const, ['named', 20] as const, ['extended', 28] as const],
+    ...[['rounds', 24] as const, ['growing rounds', 20] as const],
   ])('from every step of %s', (name, steps) => {
     const { status, stdout, stderr } = start('every', name, mkdtempSync(file(name)))
     expect(status, stderr).toBe(0)

@@ -67,6 +67,8 @@ const REGULARIZERS = {
   taught: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
   named: (espalier) => espalier.fading({ rest: 0.5, updateEvery: 2 }),
   extended: (espalier) => espalier.greg1({ ceiling: 0.1, updateEvery: 2 }),
+  rounds: (espalier) => espalier.fading({ rest: 0.7, updateEvery: 2 }),
+  'growing rounds': (espalier) => espalier.growing({ reg: 0, deltaReg: 0.02, updateEvery: 2 }),
 }
 
 /** Jobs that differ in more than the regularizer. @type {Record<string, Partial<import('espalier').SparsifyOptions>>} */
@@ -74,6 +76,8 @@ const OTHERS = {
   taught: { loss: 'cross-entropy', teacher: { temperature: 3, weight: 0.7 }, metrics: ['top5'] },
   named: { sparse: { epochs: 3, batchSize: 56 }, finetune: { epochs: 2, optimizer: 'sgd' }, loss: undefined },
   extended: { extend: 0.7, maxDrop: 1 },
+  rounds: { rounds: 2, budget: { macs: 0.4 }, metrics: ['top5'] },
+  'growing rounds': { rounds: 3, budget: { params: 0.4 } },
 }
 
 /**

@@ -11,9 +11,11 @@ import {
   growing,
   jsonLines,
   load,
+  makeManifest,
   prune,
   Run,
   type RunEvent,
+  replay,
   type ScriptModule,
   type SparsifyOptions,
   sgd,
@@ -425,5 +427,53 @@ describe('a cut that would lose too much', () => {
     expect(await epochsOf({ regularizer: weak })).toEqual([1, true])
     const strong = { regularizer: fading({ fraction: 0.9 }), sparse: { ...options().sparse!, epochs: 4 } }
     expect(await epochsOf({ ...strong, extend: 2 })).toEqual([4, false])
+  })
+})
+
+describe('rounds', () => {
+  const inRounds = (over: Partial<SparsifyOptions>) =>
+    options({ rounds: 2, budget: { macs: 0.25 }, sparse: { ...options().sparse!, epochs: 8 }, ...over })
+
+  it('cut a part each; the cut is one of the model as it was given', async () => {
+    const seen: RunEvent[] = []
+    const result = await sparsify(model, inRounds({ regularizer: fading(), onEvent: (event) => seen.push(event) }))
+    const [round, ...others] = seen.flatMap((event) => (event.kind === 'round' ? [event] : []))
+    expect([round!.round, others]).toEqual([1, []])
+    const { plan, small, history, evaluations } = result
+    expect(history.map(({ epoch, epochs }) => [epoch, epochs])).toEqual(
+      [1, 2, 3, 4, 1, 2, 3, 4].map((epoch) => [epoch, 4]),
+    )
+    expect(round!.plan.macs[1] / plan.macs[0]).toBeCloseTo(0.5, 1)
+    expect(plan.macs[1] / plan.macs[0]).toBeLessThanOrEqual(0.25)
+    for (const { group, units } of round!.plan.removed) {
+      const later = plan.removed.find((each) => each.group === group)!.units
+      expect(later).toEqual(expect.arrayContaining([...units]))
+    }
+    expect(Math.abs(evaluations.regularized!.loss - evaluations.cut!.loss)).toBeLessThan(1e-3)
+    const again = await replay(model, makeManifest(result), { inputs: [x] })
+    expect(shapesOf(again.small)).toEqual(shapesOf(small))
+    for (const each of [small, again.small]) each.dispose()
+  })
+
+  it('penalties of units that stay go on', async () => {
+    const reached = async (rounds: number) => {
+      const regularizer = growing({ reg: 0, deltaReg: 1e-3, updateEvery: 5 })
+      const { small, regularizer: state } = await sparsify(model, inRounds({ rounds, regularizer }))
+      small.dispose()
+      return Math.max(...state.reg.flat())
+    }
+    const [one, two] = [await reached(1), await reached(2)]
+    expect(one).toBeCloseTo(Math.floor((8 * 17) / 5) * 1e-3, 3)
+    // A unit of the second round has what the first gave it, as far as it was not the weakest then.
+    expect(two).toBeGreaterThan(0.7 * one)
+  })
+
+  it('whose last cut is impossible are refused before any training', async () => {
+    const kinds: string[] = []
+    const { code } = await failure(() =>
+      sparsify(model, inRounds({ budget: { macs: 0.01 }, onEvent: ({ kind }) => kinds.push(kind) })),
+    )
+    expect(code).toBe('ERR_BUDGET')
+    expect(kinds).not.toContain('batch')
   })
 })

@@ -275,9 +275,10 @@ export class Prunable {
   }
 
   /** @internal The cut of a plan without its proof, for trials. */
-  async trialCut(plan: Plan, options: SignalOptions = {}): Promise<ScriptModule> {
+  async trialCut(plan: Plan, { signal, ...around }: CutOptions = {}): Promise<ScriptModule> {
     mustBePrunable(this)
-    return (await this.#model.cut(this.#recording, compileCut(this.#analysis, plan), options)).eval()
+    const request = { ...compileCut(this.#analysis, plan), ...around }
+    return (await this.#model.cut(this.#recording, request, { signal })).eval()
   }
 
   /**

@@ -85,7 +85,7 @@ async function* oneRound(
     const { rounds = 1 } = work.options
     // The last cut must be possible, too, and is what learning rates are tried on.
     const last = from === undefined && round < rounds ? await planOf(work, prunable, network, rounds) : first
-    yield* work.settleOn(loss, () => prunable.trialCut(last, { signal }))
+    yield* work.settleOn(loss, () => prunable.trialCut(last, { signal, ...aroundOf(work) }))
   }
   const regularizer = await attach(work, prunable, network, round, first, from?.state.regularizer, carried?.reg)
   let optimizer: OptimizerState | undefined

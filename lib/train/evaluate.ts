@@ -86,6 +86,7 @@ export async function evaluate(
     }
     return { loss: loss / dataset.size, ...judgement.results() }
   } finally {
+    objective.dispose()
     model.train(wasTraining)
   }
 }

@@ -9,6 +9,7 @@ import { type KnownLoss, knownLoss, LOSS, type Loss, type OutputContext } from '
 import { ALWAYS, METRICS, type Metric, type MetricName, metricOf } from './metrics/index.js'
 import { OUTPUT_PATH, type OutputPath, partOf } from './output.js'
 import { distance, TEACHER, type Teacher, wholeTeacher } from './teacher.js'
+import { Watch } from './watch.js'
 
 /** What a model is trained for, and judged by. */
 export interface ObjectiveOptions {
@@ -56,8 +57,10 @@ export function scoreOf(evaluation: Evaluation, { metrics = [] }: ObjectiveOptio
  * unit; of what is better when it is less, a part.
  */
 export function dropBetween(before: Evaluation, after: Evaluation, options: ObjectiveOptions): number {
-  const [one, other] = [scoreOf(before, options), scoreOf(after, options)]
-  return one < 0 || other < 0 ? (one - other) / Math.abs(one) : one - other
+  const [first] = options.metrics ?? []
+  const isMore = first === undefined ? before.accuracy !== undefined : metricOf(first).better === 'higher'
+  const lost = scoreOf(before, options) - scoreOf(after, options)
+  return isMore ? lost : lost / Math.abs(scoreOf(before, options))
 }
 
 /** The teacher's share where there are targets, too. */
@@ -67,6 +70,8 @@ const SHARE = 0.5
 export interface Outcome {
   whole: ModuleOutput
   taught: ModuleOutput | undefined
+  /** What submodules gave, and what the teacher's gave, where both have one shape. */
+  matched: readonly (readonly [own: Tensor, taught: Tensor])[]
 }
 
 /** Sums of metrics over batches. */
@@ -113,6 +118,7 @@ export class Objective {
   readonly #options: ObjectiveOptions
   readonly #loss: KnownLoss | undefined
   readonly #teacher
+  #watches: { model: ScriptModule; own: Watch; taught: Watch } | undefined
 
   constructor(options: ObjectiveOptions) {
     this.#options = options
@@ -124,12 +130,39 @@ export class Objective {
   /** What the model gives, with the graph behind it where asked for, and what its teacher gives. */
   async run(model: ScriptModule, inputs: readonly Tensor[], options: RunOptions): Promise<Outcome> {
     const { signal, flushDenormals } = options
+    const watches = this.#watch(model)
     const taught = await this.#teacher?.module.forwardWith(inputs, { signal, flushDenormals, grad: false })
-    return { whole: await model.forwardWith(inputs, options), taught }
+    const whole = await model.forwardWith(inputs, options)
+    return { whole, taught, matched: watches === undefined ? [] : alikeOf(watches.own.take(), watches.taught.take()) }
+  }
+
+  #watch(model: ScriptModule): { own: Watch; taught: Watch } | undefined {
+    const { module, match = [] } = this.#teacher ?? {}
+    if (module === undefined || match.length === 0) return undefined
+    if (this.#watches?.model !== model) {
+      this.dispose()
+      this.#watches = { model, own: new Watch(model, match), taught: new Watch(module, match) }
+    }
+    return this.#watches
+  }
+
+  /** Takes the hooks off. */
+  dispose(): void {
+    this.#watches?.own.remove()
+    this.#watches?.taught.remove()
+    this.#watches = undefined
   }
 
   /** The mean over the batch. */
   async loss(outcome: Outcome, batch: TensorBatch): Promise<Tensor> {
+    try {
+      return await this.#lossOf(outcome, batch)
+    } finally {
+      for (const tensor of outcome.matched.flat()) tensor.dispose()
+    }
+  }
+
+  async #lossOf(outcome: Outcome, batch: TensorBatch): Promise<Tensor> {
     const { output, context } = this.#read(outcome, batch)
     const { targets } = batch
     const known = this.#loss ?? clearLoss(output, targets)
@@ -139,7 +172,8 @@ export class Objective {
     }
     const { weight = targets === undefined ? 1 : SHARE, temperature } = this.#teacher ?? { weight: 0, temperature: 1 }
     if (weight === 0) return hard()
-    const soft = await softLoss(known, output, context, { temperature, targets })
+    const outputs = await softLoss(known, output, context, { temperature, targets })
+    const soft = await withMatched(outputs, outcome.matched)
     return weight === 1 ? soft : (call('aten::lerp.Scalar', [await hard(), soft, weight]) as Tensor)
   }
 
@@ -159,6 +193,24 @@ export class Objective {
     const context = { inputs, whole, teacher: taught, taught: part, classAxis, ignoreIndex }
     return { output: partOf(whole, path), context }
   }
+}
+
+/** Pairs of one shape; the others are let go. */
+function alikeOf(own: Map<string, Tensor>, taught: Map<string, Tensor>): [Tensor, Tensor][] {
+  return [...own].flatMap(([name, tensor]) => {
+    const other = taught.get(name)
+    if (other !== undefined && other.shape.join() === tensor.shape.join()) return [[tensor, other] as [Tensor, Tensor]]
+    for (const each of [tensor, other]) each?.dispose()
+    return []
+  })
+}
+
+/** With the mean distance of what was matched. */
+async function withMatched(loss: Tensor, matched: Outcome['matched']): Promise<Tensor> {
+  if (matched.length === 0) return loss
+  const own = Object.fromEntries(matched.map(([tensor], k) => [k, tensor]))
+  const taught = Object.fromEntries(matched.map(([, tensor], k) => [k, tensor]))
+  return call('aten::add.Tensor', [loss, await distance(own, taught), 1]) as Tensor
 }
 
 /** A loss that knows how compares with a teacher in its own way; under others outputs are compared as they are. */

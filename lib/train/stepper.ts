@@ -98,6 +98,7 @@ export class Stepper {
   }
 
   dispose(): void {
+    this.#objective.dispose()
     this.#optimizer.zeroGrad()
     this.#optimizer.dispose()
   }

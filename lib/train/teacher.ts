@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { either, maybe, number, object, type Schema, thing } from '../base/schema/index.js'
+import { either, list, maybe, number, object, type Schema, text, thing } from '../base/schema/index.js'
 import { type ModuleOutput, type OpCall, run, ScriptModule, type Tensor } from '../torch/index.js'
 import { floatsOf } from './output.js'
 
@@ -14,6 +14,12 @@ export interface TeacherOptions {
   temperature?: number | undefined
   /** The teacher's share in the loss, in 0..1; 0.5 by default, and 1 where there are no targets. */
   weight?: number | undefined
+  /**
+   * Submodules by name whose outputs are compared with the teacher's, too, as they are: squared differences by the variance of the teacher's,
+   * a mean over the submodules, added to the teacher's part of the loss. One whose output a cut has made smaller is left out from then
+   * on. None by default.
+   */
+  match?: readonly string[] | undefined
 }
 
 /** A teacher is a model, or one with options. */
@@ -24,17 +30,18 @@ const WITH_OPTIONS = object<TeacherOptions>({
   module: maybe(MODULE),
   temperature: maybe(number({ above: 0 })),
   weight: maybe(number({ min: 0, max: 1 })),
+  match: maybe(list(text(), 'a list of names')),
 })
 
 /** @internal */
 export const TEACHER: Schema<Teacher> = either(
-  'a ScriptModule, or { module, temperature, weight }',
+  'a ScriptModule, or { module, temperature, weight, match }',
   MODULE,
   WITH_OPTIONS,
 )
 /** @internal */
 export const TEACHER_OR_TRUE: Schema<true | Teacher> = either(
-  'true, a ScriptModule, or { module, temperature, weight }',
+  'true, a ScriptModule, or { module, temperature, weight, match }',
   thing<true>('true', (value) => value === true),
   MODULE,
   WITH_OPTIONS,
@@ -42,8 +49,8 @@ export const TEACHER_OR_TRUE: Schema<true | Teacher> = either(
 
 /** With its defaults; `weight` is undefined where nobody gave it. @throws ERR_INVALID_ARGUMENT without a module */
 export function wholeTeacher(teacher: Teacher) {
-  const { module, temperature = 2, weight } = optionsOf(teacher)
-  if (module !== undefined) return { module, temperature, weight }
+  const { module, temperature = 2, weight, match = [] } = optionsOf(teacher)
+  if (module !== undefined) return { module, temperature, weight, match }
   throw new EspalierError('ERR_INVALID_ARGUMENT', 'the teacher has no module', { hint: 'Pass teacher: { module }.' })
 }
 

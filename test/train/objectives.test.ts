@@ -1,18 +1,25 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import {
+  type Batch,
   type Dataset,
   define,
   evaluate,
   inMemory,
+  load,
   losses,
   type Metric,
   metrics,
+  prune,
   type ScriptModule,
+  sgd,
   Tensor,
+  train,
 } from 'espalier'
 import type { ArrayData, ClassAxis, KnownLoss, LossFunction, Teacher } from 'espalier/analysis'
+import { call } from 'espalier/torch'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { dataFile, digits } from '../../examples/digits.js'
 import { python } from '../support/python.js'
 import { failure } from '../torch/support.js'
 
@@ -53,6 +60,12 @@ beforeAll(async () => {
 /** The output as an input of a model that gives it on. */
 function datasetOf({ output, teacher = output, targets }: Case): Dataset {
   return inMemory([arrayOf(output), arrayOf(teacher)], targets && arrayOf(targets))
+}
+
+/** Inputs and targets. */
+function firstOf({ batch }: Dataset, count: number): [ArrayData, ArrayData] {
+  const { inputs, targets } = batch(Int32Array.from({ length: count }, (_, k) => k)) as Batch
+  return [inputs[0]!, targets!]
 }
 
 const zero: LossFunction = async () => Tensor.full([], 0)
@@ -193,5 +206,48 @@ describe('a teacher', () => {
     const other = await define(source, { parameters: { one: Tensor.full([], 1) } })
     const { message } = await failure(() => evaluate(student!, inMemory([images, images]), { teacher: other }))
     expect(message).toMatch(/the output is \[2, 3\], and the teacher gives \[2\] there/)
+  })
+})
+
+describe('what named submodules give', () => {
+  const { validation } = digits()
+  const few = inMemory(...firstOf(validation, 64))
+  const changed = async (name: string) => {
+    const model = await load(dataFile('resnet8.script.pt'))
+    call('aten::mul_.Scalar', [model.parameters().get(name)!, 1.5], { noGrad: true })
+    return model
+  }
+  const distanceOf = async (model: ScriptModule, match: string[]) => {
+    const teacher = { module: await load(dataFile('resnet8.script.pt')), weight: 1, match }
+    return (await evaluate(model, few, { loss: zeroSoft, teacher })).loss
+  }
+  /** Only what is matched counts. */
+  const zeroSoft: LossFunction = Object.assign(async () => Tensor.full([], 0), { soft: async () => Tensor.full([], 0) })
+
+  it('is compared by its name, as far as both have it in one shape', async () => {
+    expect(await distanceOf(await changed('fc.weight'), ['layer1', 'layer3'])).toBe(0)
+    const [one, both] = [['layer1'], ['layer1', 'layer3']]
+    const model = await changed('conv1.weight')
+    expect(await distanceOf(model, one)).toBeGreaterThan(1e-3)
+    expect(await distanceOf(model, both)).not.toBe(await distanceOf(model, one))
+    const { small } = await prune(model, { inputs: [Tensor.zeros([1, 1, 8, 8])], ratio: 0.5 })
+    expect(await distanceOf(small, one)).toBe(0)
+  })
+
+  it('is learnt, and nothing stays hooked', async () => {
+    const model = await changed('conv1.weight')
+    const module = await load(dataFile('resnet8.script.pt'))
+    const teacher = { module, weight: 1, match: ['layer1'] }
+    const before = await distanceOf(model, ['layer1'])
+    const phase = { epochs: 20, optimizer: sgd({ lr: 0.05 }), loss: zeroSoft }
+    for await (const _ of train(model, { ...phase, data: { train: few }, teacher }));
+    expect(await distanceOf(model, ['layer1'])).toBeLessThan(0.5 * before)
+    module.dispose()
+    expect(((await model.forward(Tensor.zeros([1, 1, 8, 8]))) as Tensor).shape).toEqual([1, 10])
+  })
+
+  it('a name that is no submodule is refused', async () => {
+    const { code, message } = await failure(async () => distanceOf(await changed('fc.weight'), ['layer9']))
+    expect([code, message]).toEqual(['ERR_INVALID_ARGUMENT', expect.stringMatching(/layer9/)])
   })
 })

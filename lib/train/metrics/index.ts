@@ -1,4 +1,4 @@
-import { either, func, like, list, oneOf, text } from '../../base/schema/index.js'
+import { either, func, like, list, oneOf, refined, text } from '../../base/schema/index.js'
 import { accuracy, agreement, meanIoU, perplexity, topK } from './classes.js'
 import type { Metric } from './metric.js'
 import { type ErrorRateOptions, errorRate, r2 } from './values.js'
@@ -51,7 +51,11 @@ export const METRICS = list<MetricName | Metric>(
   either(
     `${NAMES.map((name) => `'${name}'`).join(', ')} or a metric, such as metrics.topK(3)`,
     oneOf(...NAMES),
-    like<Metric>('a metric', { name: text(), better: oneOf('higher', 'lower'), judge: func() }),
+    like<Metric>('a metric', {
+      name: refined(text(), "a text that is not 'loss'", (name) => name !== 'loss'),
+      better: oneOf('higher', 'lower'),
+      judge: func(),
+    }),
   ),
   'a list of metrics',
 )

@@ -18,8 +18,8 @@ import type { SparsifyOptions } from './types.js'
 export type OptimizerName = 'adamw' | 'sgd'
 
 const NAMED: Readonly<Record<OptimizerName, { make: (lr: number) => OptimizerFactory; rates: readonly number[] }>> = {
-  adamw: { make: (lr: number) => adamw({ lr }), rates: [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2] },
-  sgd: { make: (lr: number) => sgd({ lr, momentum: 0.9 }), rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1] },
+  adamw: { make: (lr: number) => adamw({ lr }), rates: [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2] },
+  sgd: { make: (lr: number) => sgd({ lr, momentum: 0.9 }), rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1] },
 }
 /** What trials found. */
 export type FoundLrs = { readonly [name in OptimizerName]?: number }

@@ -111,7 +111,7 @@ function inWords(record: RunEvent): string | undefined {
     case 'early':
       return `The schedule ends ${record.saved} iterations early.`
     case 'trial':
-      return `  a learning rate of ${record.lr}: loss ${record.loss.toFixed(4)}`
+      return `  a learning rate of ${record.lr} on the ${record.network} network: loss ${record.loss.toFixed(4)}`
     case 'settings':
       return `With ${JSON.stringify(record.settings, null, 1)}`
     case 'round':

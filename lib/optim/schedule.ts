@@ -45,27 +45,40 @@ export interface CosineOptions {
   floor?: number | undefined
   /** Part of the phase at 1 before the descent, in [0, 1); 0 by default. */
   hold?: number | undefined
+  /** Part of the phase before that in which the factor rises in a line from 0, in [0, 1); 0 by default. With `hold` below 1. */
+  warmup?: number | undefined
 }
 
 /** @internal */
 export const COSINE = signature('cosine', [
   'options',
-  object<CosineOptions>({ floor: maybe(number({ min: 0, max: 1 })), hold: maybe(number({ min: 0, below: 1 })) }),
+  object<CosineOptions>({
+    floor: maybe(number({ min: 0, max: 1 })),
+    hold: maybe(number({ min: 0, below: 1 })),
+    warmup: maybe(number({ min: 0, below: 1 })),
+  }),
 ])
 
 /**
  * From 1 down to `floor` along half a cosine, step by step.
  *
  * Source: Loshchilov and Hutter, SGDR (ICLR 2017), eq. 5, without restarts.
+ *
+ * @throws ERR_INVALID_ARGUMENT for an option out of its range
  */
 export function cosine(options: CosineOptions = {}): LrSchedule {
   COSINE.check(options)
-  const { floor = 0, hold = 0 } = options
+  const { floor = 0, hold = 0, warmup = 0 } = options
+  const flat = warmup + hold
+  if (flat >= 1) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `cosine: 'warmup' and 'hold' together must be below 1, not ${flat}`)
+  }
   const factor: LrSchedule = ({ iteration, iterations }) => {
-    const way = Math.max(0, iteration / iterations - hold) / (1 - hold)
+    if (iteration < warmup * iterations) return (iteration + 1) / (warmup * iterations + 1)
+    const way = Math.max(0, iteration / iterations - flat) / (1 - flat)
     return floor + ((1 - floor) * (1 + Math.cos(Math.PI * way))) / 2
   }
-  return describes(factor, { name: 'cosine', floor, hold })
+  return describes(factor, { name: 'cosine', floor, hold, warmup })
 }
 
 /** Options of {@link lr.step}. */

@@ -11,7 +11,7 @@ import { clearName, unclear } from '../train/losses/clear.js'
 import type { ObjectiveOptions } from '../train/objective.js'
 import { partOf } from '../train/output.js'
 import { PHASE_DEFAULTS, PHASE_ENTRIES, type Phase } from '../train/phase.js'
-import { recoveringLr, type Trial } from './lr-trial.js'
+import { type BestLrs, recoveringLrs, type Trial } from './lr-trial.js'
 import type { SparsifyOptions } from './types.js'
 
 /** Optimizers whose learning rate short trials find. */
@@ -22,7 +22,7 @@ const NAMED: Readonly<Record<OptimizerName, { make: (lr: number) => OptimizerFac
   sgd: { make: (lr: number) => sgd({ lr, momentum: 0.9 }), rates: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1] },
 }
 /** What trials found. */
-export type FoundLrs = { readonly [name in OptimizerName]?: number }
+export type FoundLrs = { readonly [name in OptimizerName]?: BestLrs }
 
 /** A phase of `sparsify`, of which everything may be left out. */
 export interface PhaseOptions extends Omit<Phase, 'optimizer' | 'epochs'> {
@@ -54,7 +54,7 @@ const TUNING = 2 / 3
 /** The schedule of a phase that names none. */
 export const DEFAULT_SCHEDULE: Readonly<Record<'sparse' | 'finetune', LrSchedule>> = {
   sparse: constant(),
-  finetune: cosine(),
+  finetune: cosine({ warmup: 0.1 }),
 }
 /** That of the regularized phase where its optimizer is left to the run, too: the units fade in the part that is held. */
 const SPARSE_SCHEDULE = cosine({ hold: 0.6, floor: 0.05 })
@@ -94,39 +94,50 @@ export const batchSizeOf = ({ sparse = {} }: SparsifyOptions): number => sparse.
 /**
  * The phases of a run.
  *
+ * @param model before the cut
  * @param trial makes the cut network that learning rates are tried on, where some must be
  * @param objective what is trained for
  * @param known learning rates that were found before
  */
 export async function* settle(
+  model: ScriptModule,
   options: SparsifyOptions,
   objective: ObjectiveOptions,
   trial: () => Promise<ScriptModule>,
   known: FoundLrs = {},
 ): AsyncGenerator<TrialEvent, { phases: Phases; found: FoundLrs }, void> {
   const { sparse, finetune } = planned(options)
-  const found: Record<string, number> = { ...known }
+  const found: { [name in OptimizerName]?: BestLrs } = { ...known }
   for (const { optimizer, batchSize, dropLast, microBatches, clipNorm, lossScale } of [sparse, finetune ?? sparse]) {
     if (typeof optimizer !== 'string' || found[optimizer] !== undefined) continue
     const { data, augment, seed, signal } = options
     const phase = given({ batchSize, dropLast, microBatches, clipNorm, lossScale })
     const { make, rates } = NAMED[optimizer]
-    const small = await trial()
+    const cut = await trial()
     try {
-      const trials = recoveringLr(small, make, rates, { ...objective, ...phase, data, augment, seed, signal })
+      const trials = recoveringLrs({ cut, whole: model }, make, rates, {
+        ...objective,
+        ...phase,
+        data,
+        augment,
+        seed,
+        signal,
+      })
       found[optimizer] = yield* asEvents(trials, optimizer)
     } finally {
-      small.dispose()
+      cut.dispose()
     }
   }
-  const withFactory = <P extends Planned['sparse']>(phase: P): Phase => {
+  const withFactory = (phase: Planned['sparse'], use: keyof BestLrs): Phase => {
     const { optimizer } = phase
-    return {
-      ...phase,
-      optimizer: typeof optimizer === 'string' ? NAMED[optimizer].make(found[optimizer] as number) : optimizer,
-    }
+    if (typeof optimizer !== 'string') return { ...phase, optimizer }
+    return { ...phase, optimizer: NAMED[optimizer].make((found[optimizer] as BestLrs)[use]) }
   }
-  return { phases: { sparse: withFactory(sparse), finetune: finetune && withFactory(finetune) }, found }
+  const phases = {
+    sparse: withFactory(sparse, 'sparse'),
+    finetune: finetune && withFactory(finetune, 'finetune'),
+  }
+  return { phases, found }
 }
 
 /** A learning rate was tried, and its loss at the end of the trial. */
@@ -136,9 +147,9 @@ export interface TrialEvent extends Trial {
 }
 
 async function* asEvents(
-  trials: AsyncGenerator<Trial, number, void>,
+  trials: AsyncGenerator<Trial, BestLrs, void>,
   optimizer: OptimizerName,
-): AsyncGenerator<TrialEvent, number, void> {
+): AsyncGenerator<TrialEvent, BestLrs, void> {
   for (let next = await trials.next(); ; next = await trials.next()) {
     if (next.done) return next.value
     yield { kind: 'trial', optimizer, ...next.value }

@@ -56,7 +56,7 @@ export class Work {
   /** Settles all that the options leave open. */
   async *settleOn(loss: Description, trial?: () => Promise<ScriptModule>): AsyncGenerator<RunEvent, void, void> {
     const onModel = () => this.model.clone()
-    const { phases, found } = yield* settle(this.options, this.objective, trial ?? onModel, this.found)
+    const { phases, found } = yield* settle(this.model, this.options, this.objective, trial ?? onModel, this.found)
     this.phases = phases
     this.found = found
     this.settings = settingsOf(loss, this.options.regularizer ?? DEFAULT_REGULARIZER, phases)

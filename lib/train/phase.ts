@@ -8,8 +8,8 @@ export interface Phase {
   /** Such as `sgd({ lr: 0.1 })`. */
   optimizer: OptimizerFactory
   /**
-   * `lr.constant()` by default. In `sparsify` half a `lr.cosine()` in the fine-tuning, and `lr.cosine({ hold: 0.6, floor: 0.05 })` in a
-   * regularized phase whose optimizer is named.
+   * `lr.constant()` by default. In `sparsify` `lr.cosine({ warmup: 0.1 })` in the fine-tuning, and
+   * `lr.cosine({ hold: 0.6, floor: 0.05 })` in a regularized phase whose optimizer is named.
    */
   schedule?: LrSchedule | undefined
   /** 1 or more. */

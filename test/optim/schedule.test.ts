@@ -24,6 +24,13 @@ describe('learning rate schedules', () => {
     expect(schedule(at(100, 100))).toBeCloseTo(0.1, 12)
   })
 
+  it('cosine may rise before it holds and falls', () => {
+    const schedule = cosine({ warmup: 0.2, hold: 0.4 })
+    expect([0, 9, 19, 20, 60].map((k) => schedule(at(k, 100)))).toEqual([1 / 21, 10 / 21, 20 / 21, 1, 1])
+    expect(schedule(at(80, 100))).toBeCloseTo(0.5, 12)
+    expect(largestFactor(schedule, 5, 100)).toBe(1)
+  })
+
   it('step multiplies after every so many epochs', () => {
     const schedule = step({ every: 3, gamma: 0.5 })
     expect([0, 2, 3, 5, 6].map((epoch) => schedule(at(0, 1, epoch, 9)))).toEqual([1, 1, 0.5, 0.5, 0.25])
@@ -40,7 +47,11 @@ describe('learning rate schedules', () => {
     expect(() => step({ every: 0 })).toThrow(refused)
     expect(() => cosine({ floor: 2 })).toThrow(refused)
     expect(() => cosine({ floor: Number.NaN })).toThrow(refused)
-    for (const hold of [1, -0.1]) expect(() => cosine({ hold })).toThrow(refused)
+    for (const part of [1, -0.1]) {
+      expect(() => cosine({ hold: part })).toThrow(refused)
+      expect(() => cosine({ warmup: part })).toThrow(refused)
+    }
+    expect(() => cosine({ hold: 0.6, warmup: 0.4 })).toThrow(refused)
   })
 })
 

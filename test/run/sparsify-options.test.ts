@@ -71,9 +71,12 @@ describe('what may be left out', () => {
       sparse: expect.objectContaining({
         ...{ epochs: 45, batchSize: 64 },
         optimizer: expect.objectContaining({ name: 'adamw', lr: expect.any(Number) }),
-        schedule: { name: 'cosine', hold: 0.6, floor: 0.05 },
+        schedule: { name: 'cosine', hold: 0.6, floor: 0.05, warmup: 0 },
       }),
-      finetune: expect.objectContaining({ epochs: 30, batchSize: 64, schedule: { name: 'cosine', floor: 0, hold: 0 } }),
+      finetune: expect.objectContaining({
+        ...{ epochs: 30, batchSize: 64 },
+        schedule: { name: 'cosine', floor: 0, hold: 0, warmup: 0.1 },
+      }),
     })
     expect(events).toContainEqual({ kind: 'settings', settings })
     expect(plan.macs[1]).toBeLessThanOrEqual(0.5 * plan.macs[0])

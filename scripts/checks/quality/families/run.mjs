@@ -1,9 +1,10 @@
 // All methods on one network: node run.mjs FAMILY OPTIMIZER FACTOR SEED FOLDER; a line of JSON for each. All are given the same
-// call: the data, the budget and the name of the optimizer; the learning rate that the default finds is that of the others, too.
+// call: the data, the budget and the name of the optimizer. The learning rates that the default finds are those of the others, too: what
+// is cut at the start is trained with that of the fine-tuning, which the cut network bears best.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { adamw, batchCount, evaluate, greg1, load, lr, prune, Run, setThreads, sgd, train } from 'espalier'
+import { adamw, batchCount, evaluate, greg1, growing, load, lr, prune, Run, setThreads, sgd, train } from 'espalier'
 import { GREG1_PUBLISHED } from 'espalier/analysis'
 import { FAMILIES } from './index.mjs'
 
@@ -29,24 +30,35 @@ const job = { ...common, inputs, budget, data: { train: data.train } }
 let settings
 const before = await score(base)
 
-await report('default', () => regularized({ sparse: { optimizer: /** @type {'adamw' | 'sgd'} */ (optimizer) } }))
+const named = { sparse: { optimizer: /** @type {'adamw' | 'sgd'} */ (optimizer) } }
+await report('default', () => regularized(named))
 if (settings === undefined) throw new Error('there are no settings')
-const { epochs, optimizer: described } = /** @type {{ epochs: number, optimizer: { lr: number } }} */ (settings.sparse)
-const { epochs: tuning } = /** @type {{ epochs: number }} */ (settings.finetune)
-const rate = described.lr
-const factory = optimizer === 'sgd' ? sgd({ lr: rate, momentum: 0.9 }) : adamw({ lr: rate })
-const held = lr.cosine({ hold: 0.6, floor: 0.05 })
-const sparse = { epochs, optimizer: factory, schedule: held }
+const [first, second] = [described(settings.sparse), described(settings.finetune)]
+const factory = (/** @type {number} */ rate) =>
+  optimizer === 'sgd' ? sgd({ lr: rate, momentum: 0.9 }) : adamw({ lr: rate })
+const [held, falling] = [lr.cosine({ hold: 0.6, floor: 0.05 }), lr.cosine({ warmup: 0.1 })]
+const sparse = { epochs: first.epochs, optimizer: factory(first.optimizer.lr), schedule: held }
+const finetune = { epochs: second.epochs, optimizer: factory(second.optimizer.lr), schedule: falling }
 
-await report('one shot, equal budget', () =>
-  cutFirst([{ epochs: epochs + tuning, optimizer: factory, schedule: lr.cosine() }]),
+await report('default, no labels', () =>
+  regularized({ ...named, data: { train: unlabelled(data.train) }, teacher: true }),
 )
-await report('masked from the start', () =>
-  cutFirst([sparse, { epochs: tuning, optimizer: factory, schedule: lr.cosine() }]),
-)
+await report('growing, strength 2', () => regularized({ sparse, finetune, regularizer: growing({ strength: 2 }) }))
+await report('one shot, equal budget', () => cutFirst([{ ...finetune, epochs: first.epochs + second.epochs }]))
+await report('masked from the start', () => cutFirst([{ ...finetune, epochs: first.epochs, schedule: held }, finetune]))
 await report('greg-1, published', () =>
-  regularized({ sparse, regularizer: greg1({ ...GREG1_PUBLISHED, stabilize: 200 }) }),
+  regularized({ sparse, finetune, regularizer: greg1({ ...GREG1_PUBLISHED, stabilize: 200 }) }),
 )
+
+/** @param {unknown} phase */
+function described(phase) {
+  return /** @type {{ epochs: number, optimizer: { lr: number } }} */ (phase)
+}
+
+/** The examples alone. @param {import('espalier').Dataset} all @returns {import('espalier').Dataset} */
+function unlabelled({ size, batch }) {
+  return { size, batch: async (indices) => ({ inputs: (await batch(indices)).inputs }) }
+}
 
 /** @param {string} method @param {() => Promise<object>} work */
 async function report(method, work) {
@@ -62,14 +74,15 @@ async function regularized(options) {
   /** @type {Record<string, number>} */
   const scores = {}
   for await (const event of run) {
-    if (event.kind === 'settings') settings = event.settings
+    if (event.kind === 'settings') settings ??= event.settings
     if (event.kind === 'cutting' && run.model) scores.regularized = await score(run.model)
     if (event.kind === 'cut' && run.model) scores.cut = await score(run.model)
   }
   const { small, plan, held } = run.result
   const units = held.reduce((sum, { units }) => sum + units.length, 0)
-  const found = /** @type {{ optimizer: { lr: number } }} */ (run.result.settings.sparse).optimizer.lr
-  return { ...scores, finetuned: await score(small), lr: found, held: units, macs: plan.macs }
+  const { sparse, finetune } = run.result.settings
+  const rates = [sparse, finetune].map((phase) => described(phase).optimizer.lr)
+  return { ...scores, finetuned: await score(small), lr: rates, held: units, macs: plan.macs }
 }
 
 /** @param {import('espalier').Phase[]} phases */
@@ -77,7 +90,7 @@ async function cutFirst(phases) {
   const { small, plan } = await prune(base, { inputs, budget })
   const cut = await score(small)
   for (const phase of phases) for await (const _ of train(small, { ...common, data: { train: data.train }, ...phase }));
-  return { cut, finetuned: await score(small), lr: rate, macs: plan.macs }
+  return { cut, finetuned: await score(small), lr: [second.optimizer.lr], macs: plan.macs }
 }
 
 /** On the test split. @param {import('espalier').ScriptModule} model @returns {Promise<number>} */

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{ family: string, metric: 'accuracy' | 'meanIoU' | 'perplexity', optimizer: string, factor: number, seed: number,
- *   method: string, before: number, regularized?: number, cut: number, finetuned: number, lr: number, seconds: number }} Row
+ *   method: string, before: number, regularized?: number, cut: number, finetuned: number, lr: readonly number[], seconds: number }} Row
  */
 
 /** What was lost at the cut: in points, or in per cent of the perplexity. @param {Pick<Row, 'metric' | 'regularized' | 'cut'>} row */

@@ -30,7 +30,8 @@ export interface PhaseOptions extends Omit<Phase, 'optimizer' | 'epochs'> {
   epochs?: number | undefined
   /**
    * Such as `sgd({ lr: 0.1 })`, or a name: `'sgd'` (with momentum 0.9), or `'adamw'`, the default. The learning rate of a named one is
-   * that at which the network recovers best from the cut that is planned, in short trials before the phase.
+   * that at which the network recovers best from the cut that is planned, and before the cut does not suffer, in short trials before the
+   * phase.
    */
   optimizer?: OptimizerFactory | OptimizerName | undefined
 }
@@ -140,7 +141,7 @@ export async function* settle(
   return { phases, found }
 }
 
-/** A learning rate was tried, and its loss at the end of the trial. */
+/** A learning rate was tried, and the loss at the end of the trial. */
 export interface TrialEvent extends Trial {
   kind: 'trial'
   optimizer: OptimizerName

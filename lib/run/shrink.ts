@@ -7,7 +7,7 @@ import { largestStepping, phaseLength } from '../train/index.js'
 import { type Held, heldOf, NOTHING_CUT, warningOf, withheldOf } from './at-the-cut.js'
 import type { Resumed } from './checkpoint.js'
 import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER } from './job.js'
-import { Prunable } from './prunable.js'
+import { Prunable, type PrunableOptions } from './prunable.js'
 import { budgetOf, carriedOn, disposeState, Shrinking } from './rounds.js'
 import type { Phases } from './settings.js'
 import type { RunEvent, SparsifyOptions } from './types.js'
@@ -37,7 +37,7 @@ export async function* shrink(
   const { inputs, methods, norms, rounds = 1, signal } = work.options
   const { round: first = 1, before: gone = [] } = resumed?.state ?? {}
   const whole = gone.length === 0 ? work.model : (await given.clone({ signal })).eval()
-  const prunable = await Prunable.owning(whole, { inputs, methods, norms, signal })
+  const prunable = await owned(work, whole, { inputs, methods, norms, signal })
   const network = new Shrinking(prunable, gone)
   try {
     yield { kind: 'analysis', analysis: prunable.analysis }
@@ -61,6 +61,16 @@ export async function* shrink(
     // Until it is cut the copy in training is the caller's, whatever happens.
     if (work.model === prunable.model) prunable.release()
     else prunable.dispose()
+  }
+}
+
+/** The whole network, which may be the module in work, or a copy. */
+async function owned(work: Work, whole: ScriptModule, options: PrunableOptions): Promise<Prunable> {
+  try {
+    return await Prunable.owning(whole, options)
+  } catch (error) {
+    if (whole !== work.model) whole.dispose()
+    throw error
   }
 }
 

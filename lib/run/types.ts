@@ -46,7 +46,11 @@ export interface SparsifyOptions
    * or more, and 3 epochs or more; batches of 64.
    */
   sparse?: PhaseOptions | undefined
-  /** Training after the cut, or false for none; by default two thirds of the epochs of `sparse`, with its optimizer and batches. */
+  /**
+   * Training after the cut, or false for none; by default two thirds of the epochs of `sparse`, with its optimizer and batches. The
+   * learning rate of a named optimizer is that with which the network recovers best, at most the next above that of `sparse`; by default
+   * it rises in the first tenth, and falls along a cosine.
+   */
   finetune?: PhaseOptions | false | undefined
   /**
    * In how many rounds it is regularized and cut, 1 or more: each takes the same part of what the one before left, in its share of the

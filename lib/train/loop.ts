@@ -14,6 +14,7 @@ import { type Evaluation, evaluate, mustHaveExamples } from './evaluate.js'
 import { OBJECTIVE_ENTRIES, type ObjectiveOptions, objectiveOf } from './objective.js'
 import { PHASE_ENTRIES, type Phase, wholePhase } from './phase.js'
 import { Stepper } from './stepper.js'
+import { optionsOf } from './teacher.js'
 
 export interface TrainOptions extends Phase, ObjectiveOptions {
   /** Examples to train on, and others to evaluate on after each epoch where there are such. */
@@ -160,6 +161,13 @@ export function largestStepping(options: TrainOptions): Stepping {
   return optimizer.stepping(optimizer.lr * largestFactor(schedule, epochs, phaseLength(options)))
 }
 
+/** @throws ERR_INVALID_ARGUMENT where the model in training would teach itself */
+function mustBeAnother(model: ScriptModule, { teacher }: TrainOptions): void {
+  if (teacher === undefined || optionsOf(teacher).module !== model) return
+  const hint = 'Pass what it was, as teacher: await model.clone().'
+  throw new EspalierError('ERR_INVALID_ARGUMENT', 'the teacher is the model in training', { hint })
+}
+
 function mustTrain(model: ScriptModule): void {
   if ([...model.parameters().values()].some(({ requiresGrad }) => requiresGrad)) return
   const hint = 'for (const parameter of model.parameters().values()) parameter.requiresGrad = true'
@@ -202,6 +210,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   if (data.validation !== undefined) mustHaveExamples(data.validation)
   if (iterations === 0) throw new EspalierError('ERR_INVALID_ARGUMENT', 'the training data has not one batch')
   mustTrain(model)
+  mustBeAnother(model, options)
   const { training: wasTraining, device } = model
   const { resume, onStep, goOn, regularizer } = options
   const stepper = new Stepper(model, whole)

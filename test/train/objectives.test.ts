@@ -246,6 +246,18 @@ describe('what named submodules give', () => {
     expect(((await model.forward(Tensor.zeros([1, 1, 8, 8]))) as Tensor).shape).toEqual([1, 10])
   })
 
+  it('is not the model in training', async () => {
+    const model = await changed('conv1.weight')
+    const phase = { epochs: 1, optimizer: sgd({ lr: 0.05 }), data: { train: few } }
+    for (const teacher of [model, { module: model, weight: 1 }]) {
+      const { code, message } = await failure(async () => {
+        for await (const _ of train(model, { ...phase, teacher }));
+      })
+      expect([code, message]).toEqual(['ERR_INVALID_ARGUMENT', 'the teacher is the model in training'])
+    }
+    model.dispose()
+  })
+
   it('a name that is no submodule is refused', async () => {
     const { code, message } = await failure(async () => distanceOf(await changed('fc.weight'), ['layer9']))
     expect([code, message]).toEqual(['ERR_INVALID_ARGUMENT', expect.stringMatching(/layer9/)])

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { FAMILIES } from './families/index.mjs'
 import { plot } from './families/plot.mjs'
-import { dropOf, familiesTable, shortTable } from './families/table.mjs'
+import { between, dropOf, familiesTable, shortTable } from './families/table.mjs'
 
 /** @typedef {import('./families/table.mjs').Row} Row */
 
@@ -129,12 +129,4 @@ function publish() {
     writeFileSync(join(docs, `quality-${theme}.svg`), plot(rows, theme))
   const readme = join(docs, '../README.md')
   writeFileSync(readme, between(readFileSync(readme, 'utf8'), 'quality', shortTable(rows)))
-}
-
-/** @param {string} text @param {string} name @param {string} table */
-function between(text, name, table) {
-  const [before, after] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const [from, to] = [text.indexOf(before), text.indexOf(after)]
-  if (from < 0 || to < from) throw new Error(`there is no ${before} … ${after}`)
-  return `${text.slice(0, from)}${before}\n${table}\n${text.slice(to)}`
 }

@@ -2,30 +2,18 @@
 // call: the data, the budget and the name of the optimizer. The learning rates that the default finds are those of the others, too: what
 // is cut at the start is trained with that of the fine-tuning, which the cut network bears best.
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { adamw, batchCount, evaluate, greg1, growing, load, lr, prune, Run, setThreads, sgd, train } from 'espalier'
+import { adamw, greg1, growing, lr, prune, setThreads, sgd, train } from 'espalier'
 import { GREG1_PUBLISHED } from 'espalier/analysis'
-import { FAMILIES } from './index.mjs'
-
-/** Steps that a network is trained for before it is pruned. */
-const BASE_STEPS = 1300
+import { described, networkOf } from './base.mjs'
 
 setThreads(1)
 const [name = '', optimizer = '', factor = '', seedText = '', folder = '.'] = process.argv.slice(2)
-const family = FAMILIES[name]
-if (family === undefined) throw new Error(`${name} is none of ${Object.keys(FAMILIES).join(', ')}`)
 const seed = Number(seedText)
-const data = family.data()
-const { classAxis, augment, metric } = family
-const common = { classAxis, augment, seed }
-const path = join(folder, `${name}-${seed}.pt`)
-const base = existsSync(path) ? await load(path) : await trained()
+const { base, common, data, metric, job: jobOf, score, sparsified } = await networkOf(name, seed, folder)
 if (optimizer === 'base') process.exit()
 
-const inputs = family.inputs(data.shape)
-const budget = { macs: 1 / Number(factor) }
-const job = { ...common, inputs, budget, data: { train: data.train } }
+const job = jobOf(Number(factor))
+const { inputs, budget } = job
 /** @type {import('espalier/analysis').Settings | undefined} */
 let settings
 const before = await score(base)
@@ -50,11 +38,6 @@ await report('greg-1, published', () =>
   regularized({ sparse, finetune, regularizer: greg1({ ...GREG1_PUBLISHED, stabilize: 200 }) }),
 )
 
-/** @param {unknown} phase */
-function described(phase) {
-  return /** @type {{ epochs: number, optimizer: { lr: number } }} */ (phase)
-}
-
 /** The examples alone. @param {import('espalier').Dataset} all @returns {import('espalier').Dataset} */
 function unlabelled({ size, batch }) {
   return { size, batch: async (indices) => ({ inputs: (await batch(indices)).inputs }) }
@@ -70,18 +53,11 @@ async function report(method, work) {
 
 /** @param {Partial<import('espalier').SparsifyOptions>} options */
 async function regularized(options) {
-  const run = new Run(base, { ...job, ...options })
-  /** @type {Record<string, number>} */
-  const scores = {}
-  for await (const event of run) {
-    if (event.kind === 'settings') settings ??= event.settings
-    if (event.kind === 'cutting' && run.model) scores.regularized = await score(run.model)
-    if (event.kind === 'cut' && run.model) scores.cut = await score(run.model)
-  }
-  const { small, plan, held } = run.result
+  const { scores, result } = await sparsified({ ...job, ...options })
+  const { small, plan, held } = result
+  settings ??= result.settings
   const units = held.reduce((sum, { units }) => sum + units.length, 0)
-  const { sparse, finetune } = run.result.settings
-  const rates = [sparse, finetune].map((phase) => described(phase).optimizer.lr)
+  const rates = [result.settings.sparse, result.settings.finetune].map((phase) => described(phase).optimizer.lr)
   return { ...scores, finetuned: await score(small), lr: rates, held: units, macs: plan.macs }
 }
 
@@ -91,18 +67,4 @@ async function cutFirst(phases) {
   const cut = await score(small)
   for (const phase of phases) for await (const _ of train(small, { ...common, data: { train: data.train }, ...phase }));
   return { cut, finetuned: await score(small), lr: [second.optimizer.lr], macs: plan.macs }
-}
-
-/** On the test split. @param {import('espalier').ScriptModule} model @returns {Promise<number>} */
-async function score(model) {
-  return Number((await evaluate(model, data.test, { classAxis, metrics: [metric] }))[metric])
-}
-
-async function trained() {
-  const model = await /** @type {import('./index.mjs').Family} */ (family).make(seed)
-  const epochs = Math.ceil(BASE_STEPS / batchCount(data.train, 64))
-  const phase = { epochs, optimizer: adamw({ lr: 3e-3 }), schedule: lr.cosine(), clipNorm: 1 }
-  for await (const _ of train(model, { ...common, data: { train: data.train }, ...phase }));
-  await model.save(path)
-  return model
 }

@@ -81,3 +81,11 @@ export function shortTable(rows) {
   }
   return lines.join('\n')
 }
+
+/** A page with another table between its two marks. @param {string} text @param {string} name @param {string} table */
+export function between(text, name, table) {
+  const [before, after] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
+  const [from, to] = [text.indexOf(before), text.indexOf(after)]
+  if (from < 0 || to < from) throw new Error(`there is no ${before} … ${after}`)
+  return `${text.slice(0, from)}${before}\n${table}\n${text.slice(to)}`
+}

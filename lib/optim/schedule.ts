@@ -78,7 +78,7 @@ export function cosine(options: CosineOptions = {}): LrSchedule {
     const way = Math.max(0, iteration / iterations - flat) / (1 - flat)
     return floor + ((1 - floor) * (1 + Math.cos(Math.PI * way))) / 2
   }
-  return describes(factor, { name: 'cosine', floor, hold, warmup })
+  return describes(factor, { name: 'cosine', floor, hold, ...(warmup > 0 && { warmup }) })
 }
 
 /** Options of {@link lr.step}. */

@@ -71,7 +71,7 @@ describe('what may be left out', () => {
       sparse: expect.objectContaining({
         ...{ epochs: 45, batchSize: 64 },
         optimizer: expect.objectContaining({ name: 'adamw', lr: expect.any(Number) }),
-        schedule: { name: 'cosine', hold: 0.6, floor: 0.05, warmup: 0 },
+        schedule: { name: 'cosine', hold: 0.6, floor: 0.05 },
       }),
       finetune: expect.objectContaining({
         ...{ epochs: 30, batchSize: 64 },

@@ -68,7 +68,7 @@ for (const [name, optimizer] of NETWORKS) {
   for (const [words, change, only = optimizer] of CONDITIONS) {
     if (only !== optimizer) continue
     const { rate: times = 1, ...rest } = change
-    const condition = { momentum: 0.9, batchSize: 64, steps: 500, rate: rate * times, ...rest }
+    const condition = { momentum: 0.9, batchSize: 64, steps: 500, rate: Number((rate * times).toPrecision(2)), ...rest }
     const { regularized, cut, told } = await underCondition(network, optimizer, condition)
     add(conditions, [name, optimizer, words, condition.rate, points(regularized), points(cut), told])
     if (told === '' && !(100 * (regularized - cut) <= MOST)) silent++

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ERROR_CODES } from 'espalier'
 import { describe, expect, it } from 'vitest'
+import { EXIT } from '../lib/cli/exit.js'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 const readme = read('README.md')
@@ -15,6 +16,11 @@ describe('the README', () => {
   it('lists every error code, as it is defined', () => {
     const rows = [...readme.matchAll(/^\| `(ERR_\w+)` \| (.*) \|$/gm)].map(([, code, when]) => [code, when])
     expect(Object.fromEntries(rows)).toEqual(ERROR_CODES)
+  })
+
+  it('lists what a command ends with', () => {
+    const rows = [...readme.matchAll(/^\| (\d+) \| (.*) \|$/gm)].map(([, status, words]) => [Number(status), words])
+    expect(rows).toEqual([[0, 'it is done'], ...Object.values(EXIT).map(({ status, words }) => [status, words])])
   })
 
   it.each(['examples/sparsify.ts', 'examples/own-loop.ts'])('shows %s as it is', (path) => {

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { doctorCommand } from './commands/doctor.js'
 import { inspectCommand } from './commands/inspect.js'
 import { installLibtorchCommand } from './commands/install-libtorch.js'
+import { pruneCommand } from './commands/prune.js'
 import { printError } from './error.js'
+import { EXIT, statusOf } from './exit.js'
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -14,10 +16,17 @@ const program = new Command('espalier')
   .addCommand(installLibtorchCommand())
   .addCommand(doctorCommand())
   .addCommand(inspectCommand())
+  .addCommand(pruneCommand())
+
+for (const command of [program, ...program.commands]) command.exitOverride()
 
 try {
   await program.parseAsync()
 } catch (error) {
-  printError(error)
-  process.exitCode = 1
+  // Commander has said what is wrong itself; help and the version end with 0.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage.status
+  else {
+    printError(error)
+    process.exitCode = statusOf(error)
+  }
 }

@@ -145,7 +145,7 @@ function membersInWords(members: readonly Member[]): string {
   return [...counts].map(([use, count]) => `${count} ${USE_NAMES[use]}`).join(', ')
 }
 
-function scopesInWords({ scopes }: ChannelGroup, shown = 3): string {
+export function scopesInWords({ scopes }: ChannelGroup, shown = 3): string {
   const more = scopes.length - shown
   return scopes.slice(0, shown).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

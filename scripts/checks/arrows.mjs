@@ -29,7 +29,8 @@ const LIB = {
   explain: ['report'],
   draw: ['cut'],
   run: ['manifest', 'explain', 'draw'],
-  cli: ['run'],
+  config: ['run'],
+  cli: ['config'],
   'index.ts': ['run'],
   'analysis.ts': ['run'],
 }

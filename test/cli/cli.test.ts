@@ -27,7 +27,7 @@ it('states the version of the package', () => {
 
 it('refuses a command that it does not know', () => {
   const { status, stderr } = espalier(['prnue'])
-  expect(status).toBe(1)
+  expect(status).toBe(2)
   expect(stderr).toContain('prnue')
 })
 
@@ -45,13 +45,13 @@ describe('doctor', () => {
   it('fails with the list of places when there is no LibTorch', () => {
     const none = { LIBTORCH: undefined, VIRTUAL_ENV: undefined, XDG_CACHE_HOME: folder, PATH: '' }
     const { status, stdout } = espalier(['doctor'], none)
-    expect(status).toBe(1)
+    expect(status).toBe(6)
     expect(stdout).toContain('ERR_LIBTORCH_NOT_FOUND')
     expect(stdout).toContain('- system   /opt/libtorch')
   })
   it('fails when the LibTorch that it is to look at is none', () => {
     const { status, stdout } = espalier(['doctor', '--libtorch', '/nowhere'])
-    expect(status).toBe(1)
+    expect(status).toBe(6)
     expect(stdout).toContain('ERR_LIBTORCH_INVALID')
   })
 })
@@ -61,14 +61,14 @@ describe('install-libtorch', () => {
     const file = join(folder, 'torch.whl')
     writeFileSync(file, 'text')
     const { status, stderr } = espalier(['install-libtorch', '--from', file], { XDG_CACHE_HOME: join(folder, 'cache') })
-    expect(status).toBe(1)
+    expect(status).toBe(6)
     expect(stderr).toContain('(ERR_INSTALL)')
     expect(stderr).toContain('What helps:')
     expect(stderr).not.toMatch(/^ {4}at /m)
   })
   it('refuses a variant that there is not', () => {
     const { status, stderr } = espalier(['install-libtorch', '--variant', 'rocm'])
-    expect(status).toBe(1)
+    expect(status).toBe(2)
     expect(stderr).toContain('cpu, cu130')
   })
 })
@@ -95,13 +95,21 @@ describe('inspect', () => {
     expect(readFileSync(file, 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>$/)
   })
   it.each([
-    [['--input', 'big'], "'big' is no shape"],
+    [['--input', 'big'], "'big' is no example input"],
     [['--draw', 'model.png'], 'must end in .svg, .html or .dot'],
     [['--explain', 'nowhere'], "no parameters in scope 'nowhere'"],
   ])('refuses %j', (args, words) => {
     const { status, stderr } = inspect(...args)
     expect(stderr).toContain(words)
     expect(stderr).toContain('(ERR_INVALID_ARGUMENT)')
-    expect(status).toBe(1)
+    expect(status).toBe(2)
+  })
+  it('gives its findings as JSON', () => {
+    const { groups, coverage, size } = JSON.parse(inspect('--json').stdout) as Record<string, unknown>
+    expect([(groups as unknown[]).length, coverage, size]).toEqual([
+      4,
+      expect.any(Number),
+      { params: 5181, macs: 2318416 },
+    ])
   })
 })

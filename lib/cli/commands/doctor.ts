@@ -14,6 +14,7 @@ import {
 } from '../../libtorch/index.js'
 import { platformName } from '../../libtorch/native.js'
 import { formatError } from '../error.js'
+import { EXIT } from '../exit.js'
 import type { ProbeReport } from '../probe.js'
 
 export function doctorCommand(): Command {
@@ -21,7 +22,7 @@ export function doctorCommand(): Command {
     .description('show what was found and tried, and load the native part in a child process')
     .option('--libtorch <folder>', 'look at this LibTorch instead of the usual order')
     .action(({ libtorch }: { libtorch?: string }) => {
-      if (!doctor(libtorch, console.log)) process.exitCode = 1
+      if (!doctor(libtorch, console.log)) process.exitCode = EXIT.setup.status
     })
 }
 

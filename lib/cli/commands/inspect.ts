@@ -1,57 +1,80 @@
 import { basename, extname } from 'node:path'
-import { Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { writeFileAtomic } from '../../base/files.js'
-import { analyse } from '../../cut/index.js'
+import type { Config } from '../../config/option.js'
+import { INSPECT_OPTIONS, pruneOptions } from '../../config/prune.js'
 import { type DrawOptions, draw } from '../../draw/index.js'
 import { explain, type Question } from '../../explain/index.js'
 import type { Analysis } from '../../groups/index.js'
 import { coverageLines, frozenTable, groupsTable } from '../../report/index.js'
+import { Prunable } from '../../run/index.js'
 import { load } from '../../torch/index.js'
-import { collected, exampleOf, inputOption } from '../example.js'
+import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 
-interface InspectOptions {
-  input: string[]
-  explain: string[]
+interface Questions {
+  explain?: string[]
   draw?: string
   frozen?: boolean
+  printConfig?: boolean
 }
 
 /** `espalier inspect model.pt --input 1,3,224,224`. */
 export function inspectCommand(): Command {
-  return new Command('inspect')
-    .description('show which channels of a model hang together, what ties them and what freezes the others')
-    .argument('<model>', 'a TorchScript file')
-    .addOption(inputOption())
-    .addOption(
-      new Option(
-        '-e, --explain <what>',
-        'explain a parameter (conv1.weight or conv1.weight[0]), a scope or a group (3)',
-      )
-        .argParser(collected)
-        .default([], 'nothing'),
+  const command = withConfig(
+    newCommand('inspect', 'show which channels of a model hang together, what ties them and what freezes the others', [
+      'espalier inspect model.pt -i 1,3,224,224',
+      'espalier inspect model.pt -i 1,3,224,224 --explain layer2.0.conv1.weight --draw model.html',
+    ]).argument('<model>', 'a TorchScript file'),
+    INSPECT_OPTIONS,
+  )
+    .option(
+      '-e, --explain <what>',
+      'explain a parameter (conv1.weight or conv1.weight[0]), a scope or a group (3)',
+      (what: string, before: string[] = []) => [...before, what],
     )
     .option('-d, --draw <file>', 'draw the model into a .svg, .html or .dot file')
     .option('-f, --frozen', 'list what is frozen, and why')
-    .action(inspect)
+  return command.action((path: string, questions: Questions) =>
+    run(command, async (work) => {
+      const config = await configOf(command, INSPECT_OPTIONS)
+      return questions.printConfig ? printed(config) : inspected(path, config, questions, work)
+    }),
+  )
 }
 
-async function inspect(path: string, options: InspectOptions): Promise<void> {
-  const format = options.draw === undefined ? undefined : formatOf(options.draw)
-  const inputs = options.input.map(exampleOf)
-  const model = await load(path)
-  const recording = await model.record(inputs)
-  const analysis = analyse(recording.record)
-  if (options.explain.length > 0) {
-    for (const what of options.explain) console.log(answer(analysis, what))
-  } else {
-    console.log(groupsTable(analysis))
-    if (options.frozen) console.log(`\n${frozenTable(analysis)}`)
-    console.log(`\n${coverageLines(analysis)}`)
-  }
-  if (options.draw !== undefined) {
-    await writeFileAtomic(options.draw, draw(analysis, { format, title: basename(path) }))
-    console.log(`drawn: ${options.draw}`)
+async function inspected(path: string, config: Config, questions: Questions, { signal }: Work): Promise<Result> {
+  const format = questions.draw === undefined ? undefined : formatOf(questions.draw)
+  const { inputs, methods, norms } = pruneOptions(config)
+  const model = await load(path, { signal })
+  const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
+  try {
+    const { analysis } = prunable
+    const answers = questions.explain?.map((what) => answer(analysis, what))
+    const tables = [
+      groupsTable(analysis),
+      ...(questions.frozen ? [frozenTable(analysis)] : []),
+      coverageLines(analysis),
+    ].join('\n\n')
+    const lines = [answers?.join('\n') ?? tables]
+    if (questions.draw !== undefined) {
+      await writeFileAtomic(questions.draw, draw(analysis, { format, title: basename(path) }))
+      lines.push(`drawn: ${questions.draw}`)
+    }
+    const { groups, frozen, coverage } = analysis
+    const data = {
+      model: path,
+      size: prunable.count(),
+      groups,
+      frozen,
+      coverage,
+      explained: answers,
+      drawn: questions.draw,
+    }
+    return { text: lines.join('\n'), data }
+  } finally {
+    prunable.dispose()
+    model.dispose()
   }
 }
 

@@ -1,0 +1,108 @@
+import { stat } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
+import type { Command } from 'commander'
+import { EspalierError } from '../../base/errors.js'
+import { given } from '../../base/given.js'
+import type { Config } from '../../config/option.js'
+import { PRUNE_OPTIONS, pruneOptions } from '../../config/prune.js'
+import { saveManifest } from '../../manifest/index.js'
+import { becomes, planRows, planTable } from '../../report/plan.js'
+import { Prunable, type PruneResult } from '../../run/index.js'
+import { load } from '../../torch/index.js'
+import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+
+interface Files {
+  output?: string
+  manifest?: string
+  dryRun?: boolean
+  printConfig?: boolean
+}
+
+/** `espalier prune model.pt -i 1,3,224,224 --macs 0.5 -o small.pt`. */
+export function pruneCommand(): Command {
+  const command = withConfig(
+    newCommand('prune', 'make a model smaller in one shot: no data, no training, and so less accurate', [
+      'espalier prune model.pt -i 1,3,224,224 --macs 0.5 -o small.pt',
+      'espalier prune bert.pt -i int64:1,128 -i int64:1,128 --params 0.6 --dry-run',
+    ]).argument('<model>', 'a TorchScript file; it stays as it is'),
+    PRUNE_OPTIONS,
+  )
+    .option('-o, --output <file>', 'where the small model goes; model-small.pt beside model.pt by default')
+    .option('--manifest <file>', 'write which indices of which parameter are kept, as JSON')
+    .option('--dry-run', 'print the plan, and cut nothing')
+  return command.action((path: string, files: Files) =>
+    run(command, async (work) => {
+      const config = await configOf(command, PRUNE_OPTIONS)
+      if (files.printConfig) return printed(config)
+      return pruned(path, config, files, work)
+    }),
+  )
+}
+
+/** `model.pt` becomes `model-small.pt`. */
+export const smallName = (path: string): string =>
+  `${path.slice(0, path.length - extname(path).length)}-small${extname(path) || '.pt'}`
+
+async function pruned(path: string, config: Config, files: Files, { say, signal }: Work): Promise<Result> {
+  const {
+    importance,
+    inputs,
+    methods,
+    norms,
+    dropMethods,
+    dropUnreached,
+    data: _,
+    ...planOptions
+  } = pruneOptions(config)
+  const start = performance.now()
+  say(`Loading ${basename(path)} …`)
+  const out = files.output ?? smallName(path)
+  await mustBeAnother(path, out)
+  const model = await load(path, { signal })
+  const prunable = await Prunable.of(model, given({ inputs, methods, norms, signal }))
+  try {
+    const { analysis } = prunable
+    say(`${analysis.groups.length} groups of channels. Scoring …`)
+    const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
+    const rows = planRows(analysis, plan)
+    const data = { model: path, params: plan.params, macs: plan.macs, groups: rows, approximate: plan.approximate }
+    const lines = [planTable(analysis, plan), '', ...sizes(plan)]
+    if (files.dryRun) return { text: [...lines, 'Nothing was cut: a dry run.'].join('\n'), data }
+    say('Cutting and verifying …')
+    const result = await prunable.cut(plan, { signal, dropMethods, dropUnreached })
+    await saved(result, out, files.manifest)
+    const bytes = [(await stat(path)).size, (await stat(out)).size] as const
+    const seconds = Math.round(performance.now() - start) / 1000
+    const text = [...lines, `bytes       ${becomes(bytes)}`, `Cut and verified: ${out}`].join('\n')
+    return { text, data: { ...data, bytes, output: out, manifest: files.manifest, seconds, config } }
+  } finally {
+    prunable.dispose()
+    model.dispose()
+  }
+}
+
+/** The model stays as it is, whatever it is called. @throws ERR_INVALID_ARGUMENT */
+async function mustBeAnother(path: string, out: string): Promise<void> {
+  const [given, wanted] = await Promise.all(
+    [path, out].map((file) => stat(file, { bigint: true }).catch(() => undefined)),
+  )
+  if (given === undefined || wanted === undefined || given.ino !== wanted.ino || given.dev !== wanted.dev) return
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `${out} is the model itself, which stays as it is`, {
+    hint: 'Name another file: -o small.pt',
+  })
+}
+
+/** Both sizes in words. */
+export const sizes = ({ params, macs }: Pick<PruneResult['plan'], 'params' | 'macs'>): string[] => [
+  `parameters  ${becomes(params)}`,
+  `MACs        ${becomes(macs)}`,
+]
+
+async function saved(result: PruneResult, out: string, manifest: string | undefined): Promise<void> {
+  try {
+    await result.small.save(out)
+    if (manifest !== undefined) await saveManifest(manifest, result)
+  } finally {
+    result.small.dispose()
+  }
+}

@@ -1,0 +1,98 @@
+import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
+import { shown } from '../base/schema/index.js'
+import type { PruneOptions } from '../run/index.js'
+import type { ModuleInput } from '../torch/index.js'
+import { inputOf } from './inputs.js'
+import { made } from './named.js'
+import type { Config, ConfigOption } from './option.js'
+
+/** What a plan is made by, and what may be left behind. */
+export const PLAN_OPTIONS: readonly ConfigOption[] = [
+  {
+    path: 'inputs',
+    flag: '-i, --input',
+    value: '<what>',
+    as: 'texts',
+    help: 'an example input, such as 1,3,224,224 or int64:1,16; once for each',
+  },
+  {
+    path: 'budget.macs',
+    flag: '--macs',
+    value: '<part>',
+    as: 'plain',
+    help: 'part of the multiply-adds that may stay, such as 0.5',
+  },
+  {
+    path: 'budget.params',
+    flag: '--params',
+    value: '<part>',
+    as: 'plain',
+    help: 'part of the parameters that may stay',
+  },
+  { path: 'minKeep', value: '<part>', as: 'plain', help: 'part of each group that always stays; 0.1 by default' },
+  {
+    path: 'importance',
+    value: '<name>',
+    as: 'named',
+    kind: 'importance',
+    help: 'which units go first: groupL2 (default), groupL1',
+  },
+  { path: 'norms', value: '<form>', as: 'text', help: "norms over what is cut: 'exact' (default) or 'kept'" },
+  { path: 'methods', value: '<json>', as: 'json', help: 'example inputs of methods, by name: {"encode":["1,16"]}' },
+  {
+    path: 'dropMethods',
+    value: '<names>',
+    as: 'names',
+    help: 'methods that may go where they do not survive the cut: encode,decode, or all',
+  },
+  { path: 'dropUnreached', value: '', as: 'switch', help: 'leave out tensors that no method reads' },
+]
+
+export const PRUNE_OPTIONS: readonly ConfigOption[] = [
+  ...PLAN_OPTIONS,
+  {
+    path: 'ratio',
+    value: '<part>',
+    as: 'plain',
+    help: 'part of the units of each group that goes; 0.5 by default, where there is no budget',
+  },
+  { path: 'ranking', value: '<scope>', as: 'text', help: "'local' (in each group; default) or 'global'" },
+  { path: 'exact', value: '', as: 'switch', help: 'leave groups alone whose cut changes over what a norm computes' },
+]
+
+/** What a model is looked at with. */
+export const INSPECT_OPTIONS = PLAN_OPTIONS.filter(({ path }) => ['inputs', 'methods', 'norms'].includes(path))
+
+/** The options of `prune` as its call takes them. */
+export function pruneOptions(config: Config): PruneOptions {
+  return given({ ...config, ...common(config) }) as unknown as PruneOptions
+}
+
+/** What `prune` and `sparsify` have in common. */
+export function common({ inputs, methods, importance }: Config) {
+  return {
+    inputs: inputsOf(inputs, "'inputs'"),
+    methods: isObject(methods)
+      ? Object.fromEntries(
+          Object.entries(methods).map(([name, each]) => [name, inputsOf(each, `the inputs of '${name}'`)]),
+        )
+      : methods,
+    importance: made('importance', importance),
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Texts are read; what a program made, such as tensors, stays. */
+function inputsOf(inputs: unknown, where: string): readonly ModuleInput[] {
+  if (inputs === undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', {
+      hint: 'Say the shape of each input of the model: -i 1,3,224,224',
+    })
+  }
+  if (!Array.isArray(inputs))
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${where} must be an array, not ${shown(inputs)}`)
+  return inputs.map((each) => (typeof each === 'string' ? inputOf(each) : (each as ModuleInput)))
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs'
+import { extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { EspalierError } from '../base/errors.js'
+import { readText } from '../base/files.js'
+import { shown } from '../base/schema/index.js'
+import { type Config, type ConfigOption, mustBeKnown } from './option.js'
+
+/** Where a config is looked for, in the folder that a command runs in. */
+const USUAL = ['espalier.config.json', 'espalier.config.js', 'espalier.config.mjs', 'espalier.config.ts']
+
+/**
+ * The config of a file; where none is named, that of the folder, which may be none.
+ *
+ * @throws EspalierError ERR_READ; ERR_INVALID_ARGUMENT for what is no config, and for keys that no option has, with the nearest
+ */
+export async function readConfig(file: string | undefined, options: readonly ConfigOption[]): Promise<Config> {
+  const path = file ?? USUAL.find((name) => existsSync(name))
+  if (path === undefined) return {}
+  const config: unknown = extname(path) === '.json' ? await jsonFrom(path) : await moduleFrom(path)
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} must hold an object with options, not ${shown(config)}`)
+  }
+  mustBeKnown(config as Config, options, path)
+  return config as Config
+}
+
+async function jsonFrom(path: string): Promise<unknown> {
+  const text = await readText(path)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} is no JSON: ${(error as Error).message}`)
+  }
+}
+
+/** The default export, which may be a function that makes it. */
+async function moduleFrom(path: string): Promise<unknown> {
+  if (!existsSync(path)) throw new EspalierError('ERR_READ', `${path} could not be read: there is no such file`)
+  let loaded: { default?: unknown }
+  try {
+    loaded = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string }
+    const hint =
+      code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'TypeScript is read by Node 22.18 and later; write .mjs.' : undefined
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} could not be loaded: ${message}`, { cause: error, hint })
+  }
+  const { default: made } = loaded
+  return typeof made === 'function' ? await (made as () => unknown)() : made
+}

@@ -50,6 +50,9 @@ import * as tensors from '../../lib/torch/tensor.js'
 import { LOAD_UNTRUSTED } from '../../lib/torch/untrusted/index.js'
 import { RANDOM_SHIFT } from '../../lib/train/data/augment.js'
 import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
+import { READ_NPY } from '../../lib/train/data/files/npy.js'
+import { READ_NPZ } from '../../lib/train/data/files/npz.js'
+import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
@@ -208,6 +211,9 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     phaseLength: of(PHASE_LENGTH, espalier.phaseLength, options),
     prune: of(PRUNE, espalier.prune, model, { inputs }),
     randomShift: of(RANDOM_SHIFT, espalier.randomShift, {}),
+    readNpy: of(READ_NPY, espalier.readNpy, 'none.npy'),
+    readNpz: of(READ_NPZ, espalier.readNpz, 'none.npz', {}),
+    readSafetensors: of(READ_SAFETENSORS, espalier.readSafetensors, 'none.safetensors'),
     reasonInWords: of(groupsReport.REASON_IN_WORDS, espalier.reasonInWords, { kind: 'model output' }),
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
     replay: of(REPLAY, espalier.replay, model, manifest, { inputs }),

@@ -93,5 +93,7 @@ export {
   readNpz,
   readSafetensors,
   sgd,
+  split,
+  subset,
   train,
 } from './train/index.js'

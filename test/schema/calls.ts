@@ -54,6 +54,7 @@ import { READ_NPY } from '../../lib/train/data/files/npy.js'
 import { READ_NPZ } from '../../lib/train/data/files/npz.js'
 import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
+import { SPLIT, SUBSET } from '../../lib/train/data/subset.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
 import { CROSS_ENTROPY_LOSS } from '../../lib/train/losses/cross-entropy.js'
@@ -226,8 +227,10 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     shrinkTensors: of(across.SHRINK_TENSORS, espalier.shrinkTensors, manifest, named),
     softmax: of(functional.SOFTMAX, espalier.softmax, x, 0),
     sparsify: of(SPARSIFY, espalier.sparsify, model, sparsify),
+    split: of(SPLIT, espalier.split, train, { validation: 0.5 }),
     stabilityBound: of(STABILITY_BOUND, espalier.stabilityBound, { lr: 0.1 }),
     'lr.step': of(STEP, espalier.lr.step, { every: 1 }),
+    subset: of(SUBSET, espalier.subset, train, [0, 1]),
     survives: of(SIGNATURES.survives, espalier.survives, axis, 0, removed),
     train: of(TRAIN, espalier.train, model, options),
     unitCount: of(UNIT_COUNT, espalier.unitCount, analysis),

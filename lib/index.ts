@@ -2,7 +2,8 @@
  * Smaller TorchScript models: what most programs need. The rest is in `espalier/torch` (tensors, modules, operators, hooks)
  * and `espalier/analysis` (records, groups, plans and cuts step by step, regularizers from the inside).
  *
- * Examples take a `model.pt`, and a `data.js` that exports `data`: a `train` and a `validation` dataset.
+ * Examples take a `model.pt`, and a `data.js` that exports `data`: a `train` and a `validation` dataset;
+ * those that read data, files beside them (test/docs/files.ts).
  */
 
 export { ERROR_CODES, type ErrorCode, EspalierError } from './base/errors.js'
@@ -88,6 +89,11 @@ export {
   metrics,
   Random,
   randomShift,
+  readNpy,
+  readNpz,
+  readSafetensors,
   sgd,
+  split,
+  subset,
   train,
 } from './train/index.js'

@@ -12,6 +12,15 @@ import { EspalierError } from './errors.js'
  * @throws EspalierError ERR_READ with the system's reason; ERR_INVALID_ARGUMENT for a path with a NUL
  */
 export async function readBytes(path: string): Promise<Uint8Array> {
+  return await withFile(path, async (file) => await file.readFile())
+}
+
+/**
+ * Opens a file, for as long as `use` reads it. Only a regular one, as {@link readBytes}.
+ *
+ * @throws EspalierError as {@link readBytes}, for what `use` throws, too; its own EspalierErrors stay as they are
+ */
+export async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   refuseNul(path)
   let file: FileHandle | undefined
   try {
@@ -20,8 +29,9 @@ export async function readBytes(path: string): Promise<Uint8Array> {
     const info = await file.stat()
     if (info.isDirectory()) throw new Error('EISDIR')
     if (!info.isFile()) throw new Error(NOT_REGULAR)
-    return await file.readFile()
+    return await use(file, info.size)
   } catch (error) {
+    if (error instanceof EspalierError) throw error
     throw new EspalierError('ERR_READ', `${path} could not be read: ${reasonOf(error)}`, { cause: error })
   } finally {
     await file?.close()

@@ -6,6 +6,7 @@ import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
 import { espalier } from '../support/public.js'
 import { defaultsOf, examplesOf, faceOf, optionsOf, programOf, ROOT, sourcesOf } from './docstrings.js'
+import { placeFiles } from './files.js'
 import { mentioned, PROGRAMS, referredTo, typesByName } from './mentions.js'
 
 // The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
@@ -25,6 +26,7 @@ function place(name: string, code: string): void {
   writeFileSync(join(folder, `${name}.js`), ts.transpileModule(code, { compilerOptions }).outputText)
 }
 
+placeFiles(folder)
 place('data', readFileSync(join(ROOT, 'test/docs/folder/data.ts'), 'utf8'))
 const examples = examplesOf(programOf([])).map((example, i) => ({ ...example, file: `example-${i}` }))
 for (const { file, code } of examples) place(file, code)

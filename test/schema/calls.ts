@@ -50,7 +50,11 @@ import * as tensors from '../../lib/torch/tensor.js'
 import { LOAD_UNTRUSTED } from '../../lib/torch/untrusted/index.js'
 import { RANDOM_SHIFT } from '../../lib/train/data/augment.js'
 import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
+import { READ_NPY } from '../../lib/train/data/files/npy.js'
+import { READ_NPZ } from '../../lib/train/data/files/npz.js'
+import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
+import { SPLIT, SUBSET } from '../../lib/train/data/subset.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
 import { CROSS_ENTROPY_LOSS } from '../../lib/train/losses/cross-entropy.js'
@@ -208,6 +212,9 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     phaseLength: of(PHASE_LENGTH, espalier.phaseLength, options),
     prune: of(PRUNE, espalier.prune, model, { inputs }),
     randomShift: of(RANDOM_SHIFT, espalier.randomShift, {}),
+    readNpy: of(READ_NPY, espalier.readNpy, 'none.npy'),
+    readNpz: of(READ_NPZ, espalier.readNpz, 'none.npz', {}),
+    readSafetensors: of(READ_SAFETENSORS, espalier.readSafetensors, 'none.safetensors'),
     reasonInWords: of(groupsReport.REASON_IN_WORDS, espalier.reasonInWords, { kind: 'model output' }),
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
     replay: of(REPLAY, espalier.replay, model, manifest, { inputs }),
@@ -220,8 +227,10 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     shrinkTensors: of(across.SHRINK_TENSORS, espalier.shrinkTensors, manifest, named),
     softmax: of(functional.SOFTMAX, espalier.softmax, x, 0),
     sparsify: of(SPARSIFY, espalier.sparsify, model, sparsify),
+    split: of(SPLIT, espalier.split, train, { validation: 0.5 }),
     stabilityBound: of(STABILITY_BOUND, espalier.stabilityBound, { lr: 0.1 }),
     'lr.step': of(STEP, espalier.lr.step, { every: 1 }),
+    subset: of(SUBSET, espalier.subset, train, [0, 1]),
     survives: of(SIGNATURES.survives, espalier.survives, axis, 0, removed),
     train: of(TRAIN, espalier.train, model, options),
     unitCount: of(UNIT_COUNT, espalier.unitCount, analysis),

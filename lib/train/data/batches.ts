@@ -88,12 +88,14 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
   }
   const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
   random?.shuffle(order)
+  // Of the pass, not of the batch: a run that goes on within one shuffles anew, and comes to the same.
+  const draw = random?.state[0]
   if (random !== undefined && resume !== undefined) random.state = resume.random
   const steps = batchCount(dataset, batchSize, options.dropLast)
   for (let k = resume?.batch ?? 0; k < steps; k++) {
     abortIf(signal)
     const indices = order.subarray(k * batchSize, (k + 1) * batchSize)
-    const arrays = await untilAborted(dataset.batch(indices), signal)
+    const arrays = await untilAborted(dataset.batch(indices, draw), signal)
     mustBeBatch(arrays, indices.length)
     if (augment !== undefined && random !== undefined) augment(arrays, random)
     const batch: TensorBatch = {

@@ -47,8 +47,14 @@ export interface Batch {
 export interface Dataset extends Described {
   /** Number of examples. */
   readonly size: number
-  /** The examples with these indices, copied: the caller may change them. */
-  batch(indices: Int32Array): Batch | Promise<Batch>
+  /**
+   * The examples with these indices, copied: the caller may change them. Where a dataset changes its examples at random, it draws
+   * from `draw` and an example's index alone.
+   *
+   * @param draw an integer: another one in each pass over shuffled examples, and the same again when a run goes on from a checkpoint;
+   *   none where they come in their order
+   */
+  batch(indices: Int32Array, draw?: number): Batch | Promise<Batch>
 }
 
 /** Changes a batch's arrays in place before it is used to train. All randomness comes from `random`. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type Description, describes } from '../../base/describe.js'
-import { EspalierError } from '../../base/errors.js'
-import { either, list, maybe, signature, thing } from '../../base/schema/index.js'
+import { either, list, maybe, signature } from '../../base/schema/index.js'
 import { ARRAY_DATA, type ArrayData, checkArray, type Dataset, gather } from './dataset.js'
+import { chosenOf, INDICES, rowsAt } from './indices.js'
 
 /** @internal */
 export const IN_MEMORY = signature(
@@ -16,14 +16,7 @@ export const IN_MEMORY = signature(
     ),
   ],
   ['targets', maybe(ARRAY_DATA)],
-  [
-    'indices',
-    maybe(
-      thing<ArrayLike<number>>('an array of numbers of examples', (value) => {
-        return (Array.isArray(value) || ArrayBuffer.isView(value)) && Array.from(value as never).every(Number.isInteger)
-      }),
-    ),
-  ],
+  ['indices', maybe(INDICES)],
 )
 
 /**
@@ -54,18 +47,11 @@ export function inMemory(
   const arrays = targets === undefined ? all : [...all, targets]
   const examples = arrays.at(-1)?.shape[0] ?? 0
   for (const array of arrays) checkArray(array, examples)
-  const chosen = Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
-  if (chosen.some((index) => !(index >= 0 && index < examples))) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples`)
-  }
+  const chosen = chosenOf(indices, examples)
   const dataset: Dataset = {
     size: chosen.length,
     batch(positions) {
-      const wrong = [...positions].find((position) => !(chosen[position] !== undefined))
-      if (wrong !== undefined) {
-        throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no example ${wrong}, only 0 to ${chosen.length - 1}`)
-      }
-      const rows = Int32Array.from(positions, (position) => chosen[position]!)
+      const rows = rowsAt(chosen, positions)
       return { inputs: all.map((array) => gather(array, rows)), targets: targets && gather(targets, rows) }
     },
   }

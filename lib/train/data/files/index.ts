@@ -1,0 +1,4 @@
+/** Datasets from files. */
+export { readNpy } from './npy.js'
+export { type ReadNpzOptions, readNpz } from './npz.js'
+export { readSafetensors } from './safetensors.js'

@@ -1,0 +1,21 @@
+/** The files of data that the examples of lib/ read: six images [3, 8, 8] of three classes, in every format. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bytesOf, dict, npy, safetensors, zip } from '../train/files/bytes.js'
+
+export function placeFiles(folder: string): void {
+  const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content)
+  const pixels = bytesOf(Float32Array.from({ length: 6 * 3 * 8 * 8 }, (_, k) => (k % 17) / 17))
+  const numbers = bytesOf(BigInt64Array.of(0n, 1n, 2n, 0n, 1n, 2n))
+  const images = npy(dict("'<f4'", '(6, 3, 8, 8)'), pixels)
+  const classes = npy(dict("'<i8'", '(6,)'), numbers)
+  write('images.npy', images)
+  write('classes.npy', classes)
+  const archive = zip([
+    { name: 'images.npy', content: images },
+    { name: 'classes.npy', content: classes },
+  ])
+  write('data.npz', archive)
+  const entry = { dtype: 'F32', shape: [6, 3, 8, 8], data_offsets: [0, pixels.length] }
+  write('data.safetensors', safetensors({ images: entry }, pixels))
+}

@@ -1,10 +1,16 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { compareCommand } from './commands/compare.js'
+import { diffCommand } from './commands/diff.js'
 import { doctorCommand } from './commands/doctor.js'
+import { evaluateCommand } from './commands/evaluate.js'
 import { inspectCommand } from './commands/inspect.js'
 import { installLibtorchCommand } from './commands/install-libtorch.js'
 import { pruneCommand } from './commands/prune.js'
+import { replayCommand } from './commands/replay.js'
+import { reportCommand } from './commands/report.js'
+import { sparsifyCommand } from './commands/sparsify.js'
 import { printError } from './error.js'
 import { EXIT, statusOf } from './exit.js'
 
@@ -17,6 +23,12 @@ const program = new Command('espalier')
   .addCommand(doctorCommand())
   .addCommand(inspectCommand())
   .addCommand(pruneCommand())
+  .addCommand(sparsifyCommand())
+  .addCommand(evaluateCommand())
+  .addCommand(compareCommand())
+  .addCommand(replayCommand())
+  .addCommand(diffCommand())
+  .addCommand(reportCommand())
 
 for (const command of [program, ...program.commands]) command.exitOverride()
 

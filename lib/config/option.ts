@@ -74,12 +74,20 @@ export function valueAt(config: Config, path: string): unknown {
 export function over(config: Config, others: Config, options: readonly ConfigOption[]): Config {
   const joined: Config = {}
   for (const { path } of options) {
+    if (isClosed(joined, path)) continue
     const [own, other] = [valueAt(config, path), valueAt(others, path)]
     const value = other ?? own
     if (value !== undefined) put(joined, path, value)
   }
   return joined
 }
+
+/** Whether what holds an option was said to be none, such as `finetune: false` of `finetune.epochs`. */
+const isClosed = (config: Config, path: string): boolean =>
+  path.split('.').some((_, k, keys) => {
+    const value = k === 0 ? undefined : valueAt(config, keys.slice(0, k).join('.'))
+    return value !== undefined && !isObject(value)
+  })
 
 /**
  * A config must have no key that no option has.

@@ -53,6 +53,24 @@ export const GROWING = signature('growing', [
 ])
 
 /**
+ * The options of {@link growing} with which the least is lost at the cut, over networks, optimizers and learning rates: see the table of
+ * strengths in docs/quality.md. {@link fading} loses nothing there.
+ *
+ * @example
+ * ```ts
+ * import { growing } from 'espalier'
+ * import { GROWING_TO_THE_CUT } from 'espalier/analysis'
+ *
+ * console.log(growing(GROWING_TO_THE_CUT).picks) // during
+ * ```
+ */
+export const GROWING_TO_THE_CUT = {
+  target: 'plan',
+  strength: 8,
+  updateEvery: 5,
+} as const satisfies GrowingOptions
+
+/**
  * Growing regularization: at each update the penalty of a unit grows the more, the less important it is in its group,
  *
  *     s = (max I - I) / (max I - min I + 1e-8),    reg = min(reg + deltaReg * s, ceiling)

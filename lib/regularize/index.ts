@@ -8,7 +8,7 @@ export { type FadingOptions, fading } from './fading.js'
 export { growChosen, growGroup } from './formula.js'
 export { GREG1_PUBLISHED, type GReg1Options, greg1 } from './greg1.js'
 export { GREG2_PUBLISHED, type GReg2Options, greg2 } from './greg2.js'
-export { type GrowingOptions, growing } from './growing.js'
+export { GROWING_TO_THE_CUT, type GrowingOptions, growing } from './growing.js'
 export type { Growth, Moment, Schedule } from './schedule.js'
 export { scheduled } from './scheduled.js'
 export {

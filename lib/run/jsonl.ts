@@ -46,9 +46,14 @@ export function jsonLines(path: string, options: JsonLinesOptions = {}): (record
   appendText(path, '', { fresh: options.append !== true })
   return (record) => {
     if (record.kind === 'batch' && options.batches !== true) return
-    const seconds = Math.round(performance.now() - start) / 1000
-    appendText(path, `${toJson({ ...plain(record), seconds })}\n`)
+    appendText(path, `${toJson(lineOf(record, start))}\n`)
   }
+}
+
+/** A record as a line has it. @param start of the run, in milliseconds */
+export function lineOf(record: RunEvent, start: number): { kind: string; seconds: number; [key: string]: unknown } {
+  const seconds = Math.round(performance.now() - start) / 1000
+  return { ...(plain(record) as { kind: string }), seconds }
 }
 
 /** A record without what is no plain data, or is large. */

@@ -30,7 +30,8 @@ const LIB = {
   draw: ['cut'],
   run: ['manifest', 'explain', 'draw'],
   config: ['run'],
-  cli: ['config'],
+  page: ['run'],
+  cli: ['config', 'page'],
   'index.ts': ['run'],
   'analysis.ts': ['run'],
 }

@@ -8,7 +8,9 @@ import { made, namedOf } from '../../lib/config/named.js'
 import { type ConfigOption, flagOf, over } from '../../lib/config/option.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../lib/config/prune.js'
 import { readConfig } from '../../lib/config/read.js'
+import { SPARSIFY_OPTIONS } from '../../lib/config/sparsify.js'
 import { PRUNE } from '../../lib/run/prune.js'
+import { SPARSIFY } from '../../lib/run/types.js'
 import { failure } from '../torch/support.js'
 import { leavesOf } from './leaves.js'
 
@@ -136,14 +138,29 @@ describe('a config', () => {
   })
 })
 
+/** The phase after the cut, of which the API takes `false`, too, has the options of the one before. */
+const isOwn = ({ path }: ConfigOption) => !path.startsWith('finetune.')
+const ofPhase = (at: string) =>
+  SPARSIFY_OPTIONS.flatMap(({ path }) => (path.startsWith(`${at}.`) ? [path.slice(at.length)] : []))
+
 describe('every option of the API that a file can express is one of the command', () => {
   it.each<[string, () => string[], readonly ConfigOption[], string[]]>([
     // What only a program can give.
     ['prune', () => leavesOf(PRUNE.parameters[1][1]), PRUNE_OPTIONS, ['data', 'signal']],
+    [
+      'sparsify',
+      () => leavesOf(SPARSIFY.parameters[1][1]),
+      SPARSIFY_OPTIONS.filter(isOwn),
+      ['signal', 'onEvent', 'onWarning'],
+    ],
   ])('%s', (_, leaves, options, programs) => {
     const expressed = leaves().filter((path) => !programs.includes(path))
     expect(options.map(({ path }) => path).sort()).toEqual(expressed.sort())
     const flags = options.map(flagOf)
     expect(new Set(flags).size).toBe(flags.length)
+  })
+
+  it('both phases alike', () => {
+    expect(ofPhase('finetune')).toEqual(ofPhase('sparse'))
   })
 })

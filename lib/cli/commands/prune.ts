@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { basename, extname } from 'node:path'
+import { basename } from 'node:path'
 import type { Command } from 'commander'
-import { EspalierError } from '../../base/errors.js'
 import { given } from '../../base/given.js'
 import type { Config } from '../../config/option.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../config/prune.js'
@@ -10,6 +9,7 @@ import { becomes, planRows, planTable } from '../../report/plan.js'
 import { Prunable, type PruneResult } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { mustBeAnother, sizes, smallName } from '../files.js'
 
 interface Files {
   output?: string
@@ -38,10 +38,6 @@ export function pruneCommand(): Command {
     }),
   )
 }
-
-/** `model.pt` becomes `model-small.pt`. */
-export const smallName = (path: string): string =>
-  `${path.slice(0, path.length - extname(path).length)}-small${extname(path) || '.pt'}`
 
 async function pruned(path: string, config: Config, files: Files, { say, signal }: Work): Promise<Result> {
   const {
@@ -80,23 +76,6 @@ async function pruned(path: string, config: Config, files: Files, { say, signal 
     model.dispose()
   }
 }
-
-/** The model stays as it is, whatever it is called. @throws ERR_INVALID_ARGUMENT */
-async function mustBeAnother(path: string, out: string): Promise<void> {
-  const [given, wanted] = await Promise.all(
-    [path, out].map((file) => stat(file, { bigint: true }).catch(() => undefined)),
-  )
-  if (given === undefined || wanted === undefined || given.ino !== wanted.ino || given.dev !== wanted.dev) return
-  throw new EspalierError('ERR_INVALID_ARGUMENT', `${out} is the model itself, which stays as it is`, {
-    hint: 'Name another file: -o small.pt',
-  })
-}
-
-/** Both sizes in words. */
-export const sizes = ({ params, macs }: Pick<PruneResult['plan'], 'params' | 'macs'>): string[] => [
-  `parameters  ${becomes(params)}`,
-  `MACs        ${becomes(macs)}`,
-]
 
 async function saved(result: PruneResult, out: string, manifest: string | undefined): Promise<void> {
   try {

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
+import { load } from '../../torch/index.js'
+import { type Evaluation, evaluate } from '../../train/index.js'
+import { configOf, newCommand, printed, run, withConfig } from '../command.js'
+
+/** `espalier evaluate model.pt --data photos/`. */
+export function evaluateCommand(): Command {
+  const command = withConfig(
+    newCommand('evaluate', 'measure a model on data', [
+      'espalier evaluate small.pt --data photos/ -i 1,3,224,224',
+      'espalier evaluate small.pt --data test.npz --metric top5 --teacher model.pt',
+    ]).argument('<model>', 'a TorchScript file'),
+    EVALUATE_OPTIONS,
+  )
+  return command.action((path: string, { printConfig }: { printConfig?: boolean }) =>
+    run(command, async ({ say, signal }) => {
+      const config = await configOf(command, EVALUATE_OPTIONS)
+      if (printConfig) return printed(config)
+      const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
+      const model = await load(path, { signal })
+      try {
+        say(`Measuring on ${dataset.size} examples …`)
+        const evaluation = await evaluate(model, dataset, { ...options, signal })
+        return { text: measured(evaluation), data: { model: path, examples: dataset.size, ...evaluation } }
+      } finally {
+        model.dispose()
+        dispose()
+      }
+    }),
+  )
+}
+
+/** A line for each metric. */
+export const measured = (evaluation: Evaluation): string =>
+  Object.entries(evaluation)
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${value.toFixed(4)}`]))
+    .join('\n')

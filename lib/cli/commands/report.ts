@@ -1,0 +1,37 @@
+import { basename } from 'node:path'
+import type { Command } from 'commander'
+import { EspalierError } from '../../base/errors.js'
+import { readText, writeFileAtomic } from '../../base/files.js'
+import { fromJson } from '../../base/json.js'
+import type { PageRecord } from '../../page/input.js'
+import { pageOf } from '../../page/page.js'
+import { newCommand, run } from '../command.js'
+import { pageName } from '../files.js'
+
+/** `espalier report run.jsonl`. */
+export function reportCommand(): Command {
+  const command = newCommand('report', 'make the page of a run from its trajectory', [
+    'espalier report run.jsonl -o run.html',
+  ])
+    .argument('<trajectory>', 'JSON lines, as --log or jsonLines() wrote them')
+    .option('-o, --output <file>', 'where the page goes; run.html beside run.jsonl by default')
+  return command.action((path: string, { output = pageName(path) }: { output?: string }) =>
+    run(command, async () => {
+      const records = (await readText(path)).split('\n').flatMap((line, k) => recordOf(line, `${path}, line ${k + 1}`))
+      await writeFileAtomic(output, pageOf({ title: basename(path), records }))
+      return { text: `written: ${output}`, data: { trajectory: path, records: records.length, output } }
+    }),
+  )
+}
+
+function recordOf(line: string, where: string): PageRecord[] {
+  if (line.trim() === '') return []
+  let record: unknown
+  try {
+    record = fromJson(line)
+  } catch (error) {
+    throw new EspalierError('ERR_READ', `${where}: no JSON: ${(error as Error).message}`)
+  }
+  if (typeof (record as { kind?: unknown } | null)?.kind === 'string') return [record as PageRecord]
+  throw new EspalierError('ERR_READ', `${where}: no record of a run: it has no kind`)
+}

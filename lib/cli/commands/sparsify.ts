@@ -1,0 +1,140 @@
+import { existsSync } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Command } from 'commander'
+import { type Config, put, valueAt } from '../../config/option.js'
+import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
+import { saveManifest } from '../../manifest/index.js'
+import { measureLatency } from '../../report/index.js'
+import { becomes, planRows, planTable } from '../../report/plan.js'
+import { jsonLines, type RunEvent, type SparsifyResult, sparsify } from '../../run/index.js'
+import { load } from '../../torch/index.js'
+import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { EventLines } from '../event-lines.js'
+import { mustBeAnother, pageName, sizes, smallName } from '../files.js'
+import { RunPage } from '../run-page.js'
+
+interface Files {
+  output?: string
+  manifest?: string
+  log?: string
+  page?: string | false
+  printConfig?: boolean
+  labels: boolean
+}
+
+/** How both models are timed for the page. */
+const TIMING = { rounds: 20, warmUp: 3 }
+
+/** `espalier sparsify model.pt -i 1,3,224,224 --data photos/ --macs 0.5 -o small.pt`. */
+export function sparsifyCommand(): Command {
+  const command = withConfig(
+    newCommand('sparsify', 'make a model smaller while it is trained, so that nothing is lost at the cut', [
+      'espalier sparsify model.pt -i 1,3,224,224 --data photos/ --validation 0.1 --macs 0.5 -o small.pt',
+      'espalier sparsify model.pt -i 1,3,224,224 --data photos/ --no-labels --params 0.4',
+      'espalier sparsify model.pt --config espalier.config.json --resume',
+    ]).argument('<model>', 'a TorchScript file; it stays as it is'),
+    SPARSIFY_OPTIONS,
+  )
+    .option('-o, --output <file>', 'where the small model goes; model-small.pt beside model.pt by default')
+    .option('--manifest <file>', 'write which indices of which parameter are kept, as JSON')
+    .option(
+      '--page <file>',
+      'a page that shows the run as it goes on, and what became of it; small.html beside small.pt by default',
+    )
+    .option('--no-page', 'write none')
+    .option('--log <file>', 'write what happens, as JSON lines')
+    .option('--no-labels', 'the data have no labels: the model as it is teaches the smaller one')
+  return command.action((path: string, files: Files) =>
+    run(command, async (work) => {
+      const config = await configOf(command, SPARSIFY_OPTIONS)
+      return files.printConfig ? printed(config) : sparsified(path, config, files, work)
+    }),
+  )
+}
+
+async function sparsified(path: string, config: Config, files: Files, work: Work): Promise<Result> {
+  const { say, signal } = work
+  const start = performance.now()
+  const out = files.output ?? smallName(path)
+  await mustBeAnother(path, out)
+  const checkpoint = (valueAt(config, 'checkpoint.path') as string | undefined) ?? `${out}.checkpoint`
+  put(config, 'checkpoint.path', checkpoint)
+  say(`Loading ${basename(path)} …`)
+  const model = await load(path, { signal })
+  const lines = new EventLines(work)
+  const seed = (config.seed as number | undefined) ?? 0
+  const made = await sparsifyOptions(config, { seed, labels: files.labels, onWarning: say })
+  const page =
+    files.page === false ? undefined : new RunPage(files.page ?? pageName(out), { model: path, small: out, config })
+  const log = files.log === undefined ? undefined : jsonLines(files.log, { append: config.resume === true })
+  const onEvent = (event: RunEvent) => {
+    lines.tell(event)
+    log?.(event)
+    page?.tell(event)
+  }
+  try {
+    const result = await sparsify(model, { ...made.options, signal, onEvent, onWarning: say })
+    await result.small.save(out)
+    if (files.manifest !== undefined) await saveManifest(files.manifest, result)
+    await rm(checkpoint, { force: true })
+    const bytes = [(await stat(path)).size, (await stat(out)).size] as const
+    if (page !== undefined) {
+      say('Timing both …')
+      const [before, after] = await measureLatency([model.eval(), result.small], made.options.inputs, {
+        ...TIMING,
+        signal,
+      })
+      await page.end(result, bytes, [before?.median ?? 0, after?.median ?? 0])
+    }
+    result.small.dispose()
+    const seconds = Math.round(performance.now() - start) / 1000
+    return told(result, {
+      model: path,
+      output: out,
+      page: page?.path,
+      manifest: files.manifest,
+      bytes,
+      seconds,
+      config,
+    })
+  } catch (error) {
+    if (existsSync(checkpoint)) say(`The run goes on from ${checkpoint} with --resume.`)
+    throw error
+  } finally {
+    made.dispose()
+    model.dispose()
+  }
+}
+
+function told(
+  { analysis, plan, evaluations, settings, held, withheld, history }: SparsifyResult,
+  made: { output: string; page: string | undefined; bytes: readonly [number, number] } & Record<string, unknown>,
+): Result {
+  const { params, macs } = plan
+  const measured = Object.entries(evaluations).map(([stage, { loss, ...metrics }]) => {
+    const values = Object.entries({ ...metrics, loss }).flatMap(([name, value]) =>
+      typeof value === 'number' ? [`${name} ${value.toFixed(4)}`] : [],
+    )
+    return `${stage.padEnd(12)}${values.join(', ')}`
+  })
+  const end =
+    withheld === undefined
+      ? `Cut, verified and fine-tuned: ${made.output}`
+      : `The cut was withheld; as trained: ${made.output}`
+  const shown = made.page === undefined ? [] : [`What became of it: ${made.page}`]
+  const text = [
+    planTable(analysis, plan),
+    '',
+    ...measured,
+    ...sizes(plan),
+    `bytes       ${becomes(made.bytes)}`,
+    end,
+    ...shown,
+  ]
+  const groups = planRows(analysis, plan)
+  return {
+    text: text.join('\n'),
+    data: { ...made, params, macs, groups, evaluations, settings, held, withheld, history },
+  }
+}

@@ -1,0 +1,68 @@
+import { basename } from 'node:path'
+import { writeFileAtomic } from '../base/files.js'
+import type { Config } from '../config/option.js'
+import { draw } from '../draw/index.js'
+import type { Analysis } from '../groups/index.js'
+import { LIBTORCH_VERSION } from '../libtorch/version.js'
+import type { PageInput, PageRecord } from '../page/input.js'
+import { pageOf } from '../page/page.js'
+import { reasonInWords } from '../report/index.js'
+import type { RunEvent, SparsifyResult } from '../run/index.js'
+import { lineOf } from '../run/jsonl.js'
+
+/** A drawing of more than so many operators is no picture any more, and takes long to lay out. */
+const MOST_OPERATORS = 400
+/** Events after which the page is written anew. */
+const SHOWN: ReadonlySet<RunEvent['kind']> = new Set(['epoch', 'evaluation', 'plan', 'settings'])
+
+/** The page of a run, which is written again and again while it goes on. */
+export class RunPage {
+  readonly path: string
+  readonly #start = performance.now()
+  readonly #records: PageRecord[] = []
+  readonly #known: Pick<PageInput, 'title' | 'files' | 'inputs' | 'config' | 'versions'>
+  #frozen: PageInput['frozen']
+  /** Writes come one after the other; one that is due while another is on its way is left out. */
+  #writing: Promise<void> = Promise.resolve()
+  #busy = false
+
+  constructor(path: string, { model, small, config }: { model: string; small: string; config: Config }) {
+    this.path = path
+    const inputs = (config.inputs as readonly unknown[] | undefined)?.filter((each) => typeof each === 'string')
+    const versions = { node: process.version, LibTorch: LIBTORCH_VERSION }
+    this.#known = { title: `${basename(model)}, made smaller`, files: { model, small }, inputs, config, versions }
+  }
+
+  tell(event: RunEvent): void {
+    if (event.kind === 'batch') return
+    this.#records.push(lineOf(event, this.#start))
+    if (event.kind === 'analysis') this.#frozen = frozenOf(event.analysis)
+    if (!SHOWN.has(event.kind) || this.#busy) return
+    this.#busy = true
+    this.#writing = this.#write({ running: true }).finally(() => {
+      this.#busy = false
+    })
+    // Told at the end.
+    this.#writing.catch(() => {})
+  }
+
+  /** @throws ERR_WRITE */
+  async end(
+    { analysis, plan }: SparsifyResult,
+    bytes: readonly [number, number],
+    ms: readonly [number, number],
+  ): Promise<void> {
+    await this.#writing
+    const isSmall = analysis.live.size <= MOST_OPERATORS
+    const drawing = isSmall ? draw(analysis, { plan, title: this.#known.title }) : undefined
+    await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, drawing })
+  }
+
+  #write(more: Partial<PageInput>): Promise<void> {
+    const page = pageOf({ ...this.#known, records: this.#records, frozen: this.#frozen, ...more })
+    return writeFileAtomic(this.path, page)
+  }
+}
+
+const frozenOf = ({ frozen }: Analysis): PageInput['frozen'] =>
+  frozen.map(({ name, dim, size, reasons }) => ({ name, dim, size, why: reasons.map(reasonInWords).join(', ') }))

@@ -1,0 +1,99 @@
+import { stat } from 'node:fs/promises'
+import { extname } from 'node:path'
+import { EspalierError } from '../base/errors.js'
+import { shown } from '../base/schema/index.js'
+import type { SparsifyOptions } from '../run/index.js'
+import { type ModuleInput, Tensor } from '../torch/index.js'
+import { type ArrayData, type Dataset, inMemory, readNpz, readSafetensors, split } from '../train/index.js'
+import type { Config } from './option.js'
+
+/** What the data are for. */
+export interface DataContext {
+  /** Example inputs of the model: pictures are made of their size. */
+  inputs: readonly ModuleInput[]
+  seed: number
+  /** False for pictures without labels. */
+  labels: boolean
+  onWarning(message: string): void
+}
+
+export interface Read {
+  data: SparsifyOptions['data']
+  labelled: boolean
+}
+
+/** The data of a config: paths are read, datasets of a program stay. */
+export async function dataOf({ train, validation }: Config, context: DataContext): Promise<Read> {
+  const whole = await datasetOf(train, 'train', context)
+  const labelled = await isLabelled(whole)
+  if (typeof validation === 'number') {
+    // The same examples, but as they are measured.
+    const plain = await datasetOf(train, 'eval', context)
+    const [ofWhole, ofPlain] = [whole, plain].map((each) => split(each, { validation, seed: context.seed }))
+    return { data: { train: ofWhole!.train, validation: ofPlain!.validation }, labelled }
+  }
+  const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', context)
+  return { data: other === undefined ? { train: whole } : { train: whole, validation: other }, labelled }
+}
+
+/** Files by how their names end. */
+const READERS: Readonly<Record<string, (path: string) => Promise<Readonly<Record<string, ArrayData>>>>> = {
+  '.npz': readNpz,
+  '.safetensors': readSafetensors,
+}
+
+/** One dataset: pictures as they are trained on, or as they are measured. */
+export async function datasetOf(what: unknown, transform: 'train' | 'eval', context: DataContext): Promise<Dataset> {
+  if (typeof what === 'object' && what !== null && 'batch' in what) return what as Dataset
+  const { name, ...options } = typeof what === 'string' ? { name: what } : (what as { name: string })
+  if (typeof name !== 'string') {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `data must be a path, or { name: path, … }, not ${shown(what)}`)
+  }
+  const info = await stat(name).catch((error: NodeJS.ErrnoException) => {
+    throw new EspalierError('ERR_READ', `${name} could not be read: ${error.code ?? error.message}`, { cause: error })
+  })
+  if (info.isDirectory()) return await pictures(name, transform, options, context)
+  const reader = READERS[extname(name).toLowerCase()]
+  if (reader !== undefined) return arrays(name, await reader(name), context)
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `${name} is no data that can be read`, {
+    hint: `A folder of pictures, or a file that ends in ${Object.keys(READERS).join(', ')}.`,
+  })
+}
+
+/** As large, and of as many channels, as the model's first input. */
+function pictures(
+  folder: string,
+  transform: 'train' | 'eval',
+  options: object,
+  context: DataContext,
+): Promise<Dataset> {
+  const [first] = context.inputs
+  const shape = first instanceof Tensor ? first.shape : []
+  if (shape.length !== 4) {
+    const words = `pictures are an input [n, channels, height, width], not [${shape.join(', ')}]`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
+  }
+  const [, channels, height, width] = shape as [number, number, number, number]
+  const own = { size: [height, width] as const, channels: channels as 1 | 3, transform, seed: context.seed }
+  const labels = context.labels ? {} : { labels: false as const }
+  throw new Error(JSON.stringify({ folder, own, labels, options }))
+}
+
+const TARGETS = ['targets', 'target', 'labels', 'label', 'y']
+
+/** Inputs in the order of their names; what is called targets, labels or y is what is to be learnt. */
+function arrays(path: string, named: Readonly<Record<string, ArrayData>>, { labels }: DataContext): Dataset {
+  const target = TARGETS.find((name) => Object.hasOwn(named, name))
+  const inputs = Object.keys(named)
+    .filter((name) => !TARGETS.includes(name))
+    .map((name) => named[name] as ArrayData)
+  if (inputs.length === 0) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} holds no inputs, only ${shown(Object.keys(named))}`)
+  }
+  return inMemory(inputs, target === undefined || !labels ? undefined : named[target])
+}
+
+async function isLabelled(dataset: Dataset): Promise<boolean> {
+  if (dataset.size === 0) return true
+  return (await dataset.batch(Int32Array.of(0))).targets !== undefined
+}

@@ -1,0 +1,46 @@
+import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
+import type { Dataset, EvaluateOptions } from '../train/index.js'
+import { type DataContext, datasetOf } from './data.js'
+import { inputOf } from './inputs.js'
+import type { Config, ConfigOption } from './option.js'
+import { objectiveOf, SPARSIFY_OPTIONS } from './sparsify.js'
+
+const SHARED = ['inputs', 'loss', 'output', 'classAxis', 'metrics', 'teacher']
+
+export const EVALUATE_OPTIONS: readonly ConfigOption[] = [
+  {
+    path: 'data',
+    flag: '-d, --data',
+    value: '<what>',
+    as: 'named',
+    help: 'what to measure on: a folder of pictures, a .npz or .safetensors file',
+  },
+  ...SPARSIFY_OPTIONS.filter(({ path }) => SHARED.includes(path)),
+  { path: 'batchSize', value: '<count>', as: 'plain', help: 'examples in a batch; 256 by default' },
+]
+
+/** What `evaluate` takes beside the model. */
+export interface Measured {
+  dataset: Dataset
+  options: EvaluateOptions
+  dispose(): void
+}
+
+/** @throws EspalierError ERR_INVALID_ARGUMENT, and what reading its files throws */
+export async function evaluateOptions(
+  config: Config,
+  context: Omit<DataContext, 'inputs' | 'seed'>,
+): Promise<Measured> {
+  const { data, inputs = [], ...rest } = config
+  if (data === undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no data to measure on', {
+      hint: 'Name it: --data photos/',
+    })
+  }
+  const examples = (inputs as readonly string[]).map(inputOf)
+  const dataset = await datasetOf(data, 'eval', { ...context, inputs: examples, seed: 0 })
+  const objective = await objectiveOf(config, true)
+  const options = given({ ...rest, ...objective.options }) as unknown as EvaluateOptions
+  return { dataset, options, dispose: objective.dispose }
+}

@@ -74,6 +74,7 @@ export type {
   Metric,
   OptimizerFactory,
   Phase,
+  Table,
   TeacherOptions,
   TrainEvent,
 } from './train/index.js'
@@ -92,6 +93,7 @@ export {
   readNpy,
   readNpz,
   readSafetensors,
+  readTable,
   sgd,
   split,
   subset,

@@ -24,10 +24,11 @@ it('no dependency has an install script', () => {
   expect(scripted.map(([name]) => name)).toEqual([])
 })
 
-it('there are four runtime dependencies', () => {
+it('there are six runtime dependencies', () => {
   expect(Object.keys(manifest.dependencies)).toEqual([
     '@dagrejs/dagre',
     'commander',
+    'csv-parse',
     'node-gyp-build',
     'valibot',
     'yauzl',

@@ -53,6 +53,7 @@ import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
 import { READ_NPY } from '../../lib/train/data/files/npy.js'
 import { READ_NPZ } from '../../lib/train/data/files/npz.js'
 import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
+import { READ_TABLE } from '../../lib/train/data/files/table.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
 import { SPLIT, SUBSET } from '../../lib/train/data/subset.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
@@ -215,6 +216,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     readNpy: of(READ_NPY, espalier.readNpy, 'none.npy'),
     readNpz: of(READ_NPZ, espalier.readNpz, 'none.npz', {}),
     readSafetensors: of(READ_SAFETENSORS, espalier.readSafetensors, 'none.safetensors'),
+    readTable: of(READ_TABLE, espalier.readTable, 'none.csv', { target: 'a', columns: ['b'] }),
     reasonInWords: of(groupsReport.REASON_IN_WORDS, espalier.reasonInWords, { kind: 'model output' }),
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
     replay: of(REPLAY, espalier.replay, model, manifest, { inputs }),

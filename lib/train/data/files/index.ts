@@ -2,3 +2,4 @@
 export { readNpy } from './npy.js'
 export { type ReadNpzOptions, readNpz } from './npz.js'
 export { readSafetensors } from './safetensors.js'
+export { type ReadTableOptions, readTable, type Table, type TableColumn } from './table.js'

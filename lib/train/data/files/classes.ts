@@ -1,0 +1,33 @@
+import { unreadable } from './unreadable.js'
+
+/** A number of a class: beyond, it is more likely an amount. */
+const MAX_CLASS = 2 ** 20
+
+/** What stands for a number in a table. */
+export const isNumber = (cell: string): boolean => /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(cell)
+
+/**
+ * Numbers the classes of a file. Labels that are all integers of 0 and more are the numbers; others are numbered in the order of their
+ * texts (by code units, whatever the language of the system).
+ *
+ * @param labels each label once
+ * @throws EspalierError ERR_READ for labels that are amounts
+ */
+export function numbered(
+  labels: readonly string[],
+  file: string,
+): { classes: string[]; of: (label: string) => number } {
+  if (labels.every((label) => /^\d+$/.test(label))) {
+    const most = labels.reduce((largest, label) => Math.max(largest, Number(label)), -1)
+    if (most > MAX_CLASS) throw amounts(file, String(most))
+    return { classes: Array.from({ length: most + 1 }, (_, i) => String(i)), of: Number }
+  }
+  if (labels.every(isNumber)) throw amounts(file, labels.find((label) => !/^\d+$/.test(label))!)
+  const classes = [...labels].sort()
+  const numbers = new Map(classes.map((label, i) => [label, i]))
+  return { classes, of: (label) => numbers.get(label)! }
+}
+
+function amounts(file: string, label: string) {
+  return unreadable(file, `${label} is no number of a class`, "For amounts: targets: 'values'.")
+}

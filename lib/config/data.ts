@@ -1,10 +1,20 @@
 import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
 import { type ModuleInput, Tensor } from '../torch/index.js'
-import { type ArrayData, type Dataset, inMemory, readNpz, readSafetensors, split } from '../train/index.js'
+import {
+  type ArrayData,
+  type Dataset,
+  type ImageFolder,
+  imageFolder,
+  inMemory,
+  readNpz,
+  readSafetensors,
+  split,
+} from '../train/index.js'
 import type { Config } from './option.js'
 
 /** What the data are for. */
@@ -15,6 +25,8 @@ export interface DataContext {
   /** False for pictures without labels. */
   labels: boolean
   onWarning(message: string): void
+  /** Classes of pictures that are known already. */
+  classes?: readonly string[] | undefined
 }
 
 export interface Read {
@@ -32,7 +44,8 @@ export async function dataOf({ train, validation }: Config, context: DataContext
     const [ofWhole, ofPlain] = [whole, plain].map((each) => split(each, { validation, seed: context.seed }))
     return { data: { train: ofWhole!.train, validation: ofPlain!.validation }, labelled }
   }
-  const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', context)
+  const { classes } = whole as Partial<ImageFolder>
+  const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', { ...context, classes })
   return { data: other === undefined ? { train: whole } : { train: whole, validation: other }, labelled }
 }
 
@@ -61,7 +74,7 @@ export async function datasetOf(what: unknown, transform: 'train' | 'eval', cont
 }
 
 /** As large, and of as many channels, as the model's first input. */
-function pictures(
+async function pictures(
   folder: string,
   transform: 'train' | 'eval',
   options: object,
@@ -75,8 +88,13 @@ function pictures(
   }
   const [, channels, height, width] = shape as [number, number, number, number]
   const own = { size: [height, width] as const, channels: channels as 1 | 3, transform, seed: context.seed }
-  const labels = context.labels ? {} : { labels: false as const }
-  throw new Error(JSON.stringify({ folder, own, labels, options }))
+  const labels = context.labels ? { classes: context.classes } : { labels: false as const }
+  const images = await imageFolder(folder, given({ ...own, ...labels, ...options }))
+  if (images.skipped.length > 0) {
+    const names = images.skipped.map(({ file, reason }) => `${file} (${reason})`)
+    context.onWarning(`${folder}: ${names.length} broken pictures are left out: ${names.join(', ')}`)
+  }
+  return images
 }
 
 const TARGETS = ['targets', 'target', 'labels', 'label', 'y']

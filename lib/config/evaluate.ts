@@ -13,7 +13,7 @@ export const EVALUATE_OPTIONS: readonly ConfigOption[] = [
     path: 'data',
     flag: '-d, --data',
     value: '<what>',
-    as: 'named',
+    as: 'data',
     help: 'what to measure on: a folder of pictures, a .npz or .safetensors file',
   },
   ...SPARSIFY_OPTIONS.filter(({ path }) => SHARED.includes(path)),

@@ -52,7 +52,8 @@ function isNamed(value: unknown): value is { name: string } {
 
 /** `growing:strength=4,target=plan`, as data. */
 export function namedOf(text: string): Named {
-  const [, name = text, rest] = /^([^:]*):(.*)$/s.exec(text) ?? []
+  // A colon behind the letter of a drive is part of a path.
+  const [, name = text, rest] = /^((?:[A-Za-z]:[\\/])?[^:]*):(?![\\/])(.*)$/s.exec(text) ?? []
   if (rest === undefined) return name
   const options = rest.split(',').map((part): [string, Description] => {
     const at = part.indexOf('=')

@@ -31,6 +31,8 @@ const AS = {
   texts: (text: string, before: unknown = []) => [...(before as unknown[]), text],
   plain: plainOf,
   named: namedOf,
+  /** A part, or a path that may have options. */
+  data: (text: string) => (Number.isFinite(Number(text)) ? Number(text) : namedOf(text)),
   nameds: (text: string, before: unknown = []) => [...(before as unknown[]), namedOf(text)],
   json: jsonOf,
   /** `all`, or names with commas between them. */

@@ -3,6 +3,7 @@
 export type { Held, Withheld } from './at-the-cut.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
+export type { BestLrs } from './lr-trial.js'
 export {
   type Compensated,
   Prunable,

@@ -71,6 +71,8 @@ describe('a thing by its name', () => {
   it('has options behind a colon', () => {
     expect(namedOf('growing')).toBe('growing')
     expect(namedOf('growing:strength=4,target=plan')).toEqual({ name: 'growing', strength: 4, target: 'plan' })
+    expect(namedOf('C:\\photos')).toBe('C:\\photos')
+    expect(namedOf('photos/:mean=0.5')).toEqual({ name: 'photos/', mean: 0.5 })
     expect(() => namedOf('growing:strength')).toThrow(/'strength' is no option with a value/)
   })
 

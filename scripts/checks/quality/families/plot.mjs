@@ -8,6 +8,8 @@ const THEMES = {
 }
 const [WIDTH, HEIGHT, COLUMNS, MARGIN] = [220, 150, 3, 34]
 const FACTORS = [1, 2, 4, 8]
+/** Right at the cut they are what another line shows: the one shot, the default. */
+const HIDDEN = ['masked from the start', 'default, no labels']
 
 /** How good a model is, in 0..1, whatever its metric. @param {Row['metric']} metric @param {number} value */
 const quality = (metric, value) => (metric === 'perplexity' ? 1 / value : value)
@@ -16,7 +18,7 @@ const quality = (metric, value) => (metric === 'perplexity' ? 1 / value : value)
 export function plot(rows, theme) {
   const { back, text, grid, lines } = THEMES[theme]
   const families = [...new Set(rows.map(({ family }) => family))]
-  const methods = [...new Set(rows.map(({ method }) => method))].filter((name) => name !== 'masked from the start')
+  const methods = [...new Set(rows.map(({ method }) => method))].filter((name) => !HIDDEN.includes(name))
   const height = Math.ceil(families.length / COLUMNS) * HEIGHT + 70
   const parts = families.map((family, k) => {
     const own = rows.filter((row) => row.family === family)

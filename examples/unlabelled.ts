@@ -9,6 +9,8 @@ const { small, plan, evaluations } = await sparsify(await load(dataFile('vit.scr
   inputs: [Tensor.zeros([1, 1, 8, 8])],
   data: { train: inMemory(inputs), validation },
   teacher: true,
+  // The outputs are scores of classes: what the teacher says is softened, not copied number by number.
+  loss: 'cross-entropy',
   budget: { macs: 0.5 },
   augment: randomShift({ pixels: 1, fill: -1 }),
 })

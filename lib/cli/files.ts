@@ -3,9 +3,11 @@ import { extname } from 'node:path'
 import { EspalierError } from '../base/errors.js'
 import { becomes } from '../report/plan.js'
 
-/** `model.pt` becomes `model-small.pt`. */
-export const smallName = (path: string): string =>
-  `${path.slice(0, path.length - extname(path).length)}-small${extname(path) || '.pt'}`
+/** `model.pt` becomes `model-small.pt` with `-small`. */
+export const nameWith = (path: string, word: string): string =>
+  `${path.slice(0, path.length - extname(path).length)}${word}${extname(path) || '.pt'}`
+
+export const smallName = (path: string): string => nameWith(path, '-small')
 
 /** `small.pt` becomes `small.html`. */
 export const pageName = (path: string): string => `${path.slice(0, path.length - extname(path).length)}.html`

@@ -5,6 +5,7 @@ import { compareCommand } from './commands/compare.js'
 import { diffCommand } from './commands/diff.js'
 import { doctorCommand } from './commands/doctor.js'
 import { evaluateCommand } from './commands/evaluate.js'
+import { finetuneCommand } from './commands/finetune.js'
 import { inspectCommand } from './commands/inspect.js'
 import { installLibtorchCommand } from './commands/install-libtorch.js'
 import { pruneCommand } from './commands/prune.js'
@@ -24,6 +25,7 @@ const program = new Command('espalier')
   .addCommand(inspectCommand())
   .addCommand(pruneCommand())
   .addCommand(sparsifyCommand())
+  .addCommand(finetuneCommand())
   .addCommand(evaluateCommand())
   .addCommand(compareCommand())
   .addCommand(replayCommand())

@@ -7,34 +7,34 @@ import { type Kind, made } from './named.js'
 import type { Config, ConfigOption } from './option.js'
 import { common, PLAN_OPTIONS } from './prune.js'
 
-/** A phase, at `sparse` or `finetune`. */
-const phaseOptions = (at: 'sparse' | 'finetune', words: string): ConfigOption[] => [
-  { path: `${at}.epochs`, value: '<count>', as: 'plain', help: `passes over the data ${words}` },
+/** A phase, at `sparse.` or `finetune.`, or by itself. */
+export const phaseOptions = (at: 'sparse.' | 'finetune.' | '', words: string): ConfigOption[] => [
+  { path: `${at}epochs`, value: '<count>', as: 'plain', help: `passes over the data ${words}` },
   {
-    path: `${at}.optimizer`,
+    path: `${at}optimizer`,
     value: '<name>',
     as: 'named',
     kind: 'optimizer',
     help: 'adamw (default) or sgd, whose learning rates short trials find; or sgd:lr=0.1,momentum=0.9',
   },
   {
-    path: `${at}.schedule`,
+    path: `${at}schedule`,
     value: '<name>',
     as: 'named',
     kind: 'schedule',
     help: 'of the learning rate: constant, step:every=5, cosine:hold=0.6,floor=0.05',
   },
-  { path: `${at}.batchSize`, value: '<count>', as: 'plain', help: 'examples in a batch; 64 by default' },
-  { path: `${at}.dropLast`, value: '', as: 'switch', help: 'leave out a last batch that is not full' },
+  { path: `${at}batchSize`, value: '<count>', as: 'plain', help: 'examples in a batch; 64 by default' },
+  { path: `${at}dropLast`, value: '', as: 'switch', help: 'leave out a last batch that is not full' },
   {
-    path: `${at}.microBatches`,
+    path: `${at}microBatches`,
     value: '<count>',
     as: 'plain',
     help: 'backward passes for one step, for batches that do not fit into memory',
   },
-  { path: `${at}.clipNorm`, value: '<norm>', as: 'plain', help: 'the largest L2 norm of all gradients together' },
+  { path: `${at}clipNorm`, value: '<norm>', as: 'plain', help: 'the largest L2 norm of all gradients together' },
   {
-    path: `${at}.lossScale`,
+    path: `${at}lossScale`,
     value: '<factor>',
     as: 'plain',
     help: 'the loss is multiplied by it for the backward pass',
@@ -93,9 +93,9 @@ export const SPARSIFY_OPTIONS: readonly ConfigOption[] = [
     kind: 'regularizer',
     help: 'fading (default), growing:target=plan,strength=8, greg1, …',
   },
-  ...phaseOptions('sparse', 'under the regularizer; 500 steps or more by default'),
+  ...phaseOptions('sparse.', 'under the regularizer; 500 steps or more by default'),
   { path: 'finetune', flag: '--finetune', value: '<json>', as: 'json', help: 'false for no training after the cut' },
-  ...phaseOptions('finetune', 'after the cut; two thirds of the others by default'),
+  ...phaseOptions('finetune.', 'after the cut; two thirds of the others by default'),
   { path: 'rounds', value: '<count>', as: 'plain', help: 'in how many rounds it is regularized and cut; 1 by default' },
   {
     path: 'extend',

@@ -9,7 +9,7 @@ import { type ScriptModule, scope } from '../torch/index.js'
 import { batchCount, batches } from '../train/index.js'
 import { clearName, unclear } from '../train/losses/clear.js'
 import type { ObjectiveOptions } from '../train/objective.js'
-import { partOf } from '../train/output.js'
+import { floatsOf, partOf } from '../train/output.js'
 import { PHASE_DEFAULTS, PHASE_ENTRIES, type Phase } from '../train/phase.js'
 import { type BestLrs, recoveringLrs, type Trial } from './lr-trial.js'
 import type { SparsifyOptions } from './types.js'
@@ -180,6 +180,9 @@ const phaseDescription = ({ optimizer, schedule, ...numbers }: Phase): Descripti
   schedule: schedule === undefined ? null : descriptionOf(schedule),
 })
 
+const SCORES =
+  "outputs are compared with the teacher's as they are; where they are scores of classes, loss: 'cross-entropy' teaches better"
+
 /**
  * What is trained for, in a word: by the first batch where the options name no loss.
  *
@@ -190,9 +193,13 @@ export async function lossInWords(model: ScriptModule, options: SparsifyOptions)
   if (loss !== undefined) return typeof loss === 'string' ? loss : descriptionOf(loss)
   for await (const { inputs, targets } of batches(data.train, { batchSize: 2, device: model.device, signal })) {
     return await scope(async () => {
-      const name = clearName(partOf(await model.forwardWith(inputs, { grad: false, signal }), path), targets)
+      const output = partOf(await model.forwardWith(inputs, { grad: false, signal }), path)
+      const name = clearName(output, targets)
       if (name !== undefined) return name
       if (teacher === undefined) throw unclear(targets)
+      if (floatsOf(output).some(([, { shape }]) => shape.length === 2 && (shape[1] as number) > 1)) {
+        options.onWarning?.(SCORES)
+      }
       return 'teacher'
     })
   }

@@ -188,6 +188,20 @@ describe('what is made of the small model', () => {
     expect((JSON.parse(stdout) as { accuracy: number }).accuracy).toBe(last!.evaluation!.accuracy)
   })
 
+  it('finetune trains it on, and leaves it as it is', () => {
+    const before = read('small.pt')
+    const args = ['--data', 'train.safetensors', '--validation', 'val.safetensors', '--epochs', '2']
+    const { status, stdout } = espalier('finetune', 'small.pt', ...args, '--json', '--config', empty())
+    const { output, history } = JSON.parse(stdout) as {
+      output: string
+      history: { loss: number; validation: { accuracy: number } }[]
+    }
+    expect([status, output, history.length]).toEqual([0, 'small-tuned.pt', 2])
+    expect(history[1]!.validation.accuracy).toBeGreaterThan(0.95)
+    expect(existsSync(join(folder, 'small-tuned.pt'))).toBe(true)
+    expect(read('small.pt').equals(before)).toBe(true)
+  })
+
   it('compare puts it beside the model', () => {
     const args = ['-i', '1,1,8,8', '--data', 'val.safetensors', '--batches', '1,4', '--threads', '1', '--rounds', '5']
     const { status, stdout } = espalier('compare', 'model.pt', 'small.pt', ...args, '--json', '--config', empty())

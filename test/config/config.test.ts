@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { groupL1, type Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { EVALUATE_OPTIONS } from '../../lib/config/evaluate.js'
+import { FINETUNE_OPTIONS } from '../../lib/config/finetune.js'
 import { inputOf } from '../../lib/config/inputs.js'
 import { made, namedOf } from '../../lib/config/named.js'
 import { type ConfigOption, flagOf, over } from '../../lib/config/option.js'
@@ -11,6 +13,8 @@ import { readConfig } from '../../lib/config/read.js'
 import { SPARSIFY_OPTIONS } from '../../lib/config/sparsify.js'
 import { PRUNE } from '../../lib/run/prune.js'
 import { SPARSIFY } from '../../lib/run/types.js'
+import { EVALUATE } from '../../lib/train/evaluate.js'
+import { TRAIN } from '../../lib/train/loop.js'
 import { failure } from '../torch/support.js'
 import { leavesOf } from './leaves.js'
 
@@ -145,6 +149,11 @@ const isOwn = ({ path }: ConfigOption) => !path.startsWith('finetune.')
 const ofPhase = (at: string) =>
   SPARSIFY_OPTIONS.flatMap(({ path }) => (path.startsWith(`${at}.`) ? [path.slice(at.length)] : []))
 
+/** What a loop of one's own gives to a training. */
+const ONLY_LOOPS = ['regularizer', 'resume', 'begin', 'onStep', 'goOn', 'signal']
+/** What the data are made with. */
+const OF_DATA = new Set(['data', 'inputs'])
+
 describe('every option of the API that a file can express is one of the command', () => {
   it.each<[string, () => string[], readonly ConfigOption[], string[]]>([
     // What only a program can give.
@@ -154,6 +163,18 @@ describe('every option of the API that a file can express is one of the command'
       () => leavesOf(SPARSIFY.parameters[1][1]),
       SPARSIFY_OPTIONS.filter(isOwn),
       ['signal', 'onEvent', 'onWarning'],
+    ],
+    [
+      'finetune',
+      () => leavesOf(TRAIN.parameters[1][1]),
+      FINETUNE_OPTIONS.filter(({ path }) => path !== 'inputs'),
+      ONLY_LOOPS,
+    ],
+    [
+      'evaluate',
+      () => leavesOf(EVALUATE.parameters[2][1]),
+      EVALUATE_OPTIONS.filter(({ path }) => !OF_DATA.has(path)),
+      ['signal'],
     ],
   ])('%s', (_, leaves, options, programs) => {
     const expressed = leaves().filter((path) => !programs.includes(path))

@@ -1,0 +1,48 @@
+import { basename } from 'node:path'
+import type { Command } from 'commander'
+import { FINETUNE_OPTIONS, finetuneOptions } from '../../config/finetune.js'
+import { load } from '../../torch/index.js'
+import { type EpochEvent, train } from '../../train/index.js'
+import { configOf, newCommand, printed, run, withConfig } from '../command.js'
+import { EventLines } from '../event-lines.js'
+import { mustBeAnother, nameWith } from '../files.js'
+
+/** `espalier finetune small.pt --data photos/ -i 1,3,224,224`. */
+export function finetuneCommand(): Command {
+  const command = withConfig(
+    newCommand('finetune', 'train a model on, such as one that prune made', [
+      'espalier finetune small.pt --data photos/ -i 1,3,224,224 --epochs 20 -o tuned.pt',
+      'espalier finetune small.pt --data train.npz --teacher model.pt --optimizer sgd:lr=0.01,momentum=0.9',
+    ]).argument('<model>', 'a TorchScript file; it stays as it is'),
+    FINETUNE_OPTIONS,
+  ).option('-o, --output <file>', 'where it goes; small-tuned.pt beside small.pt by default')
+  return command.action((path: string, { output, printConfig }: { output?: string; printConfig?: boolean }) =>
+    run(command, async (work) => {
+      const config = await configOf(command, FINETUNE_OPTIONS)
+      if (printConfig) return printed(config)
+      const out = output ?? nameWith(path, '-tuned')
+      await mustBeAnother(path, out)
+      work.say(`Loading ${basename(path)} …`)
+      const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
+      const model = await load(path, { signal: work.signal })
+      try {
+        const lines = new EventLines(work)
+        const history: EpochEvent[] = []
+        for await (const event of train(model, { ...options, signal: work.signal })) {
+          lines.tell({ ...event, phase: 'finetune' })
+          if (event.kind === 'epoch') history.push(event)
+        }
+        await model.eval().save(out)
+        const { loss, validation } = history.at(-1) as EpochEvent
+        const measured = validation?.accuracy === undefined ? '' : `, accuracy ${validation.accuracy.toFixed(4)}`
+        return {
+          text: `loss ${loss.toFixed(4)}${measured}\nTrained: ${out}`,
+          data: { model: path, output: out, history },
+        }
+      } finally {
+        model.dispose()
+        dispose()
+      }
+    }),
+  )
+}

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 const TOP = `
   ERROR_CODES EspalierError Prunable Random Run ScriptModule Tensor adamw batchCount batches bnScale carryState constantL2
   coverageLines define diffManifests draw evaluate expandTensors explain fading frozenTable greg1 greg2 groupL1 groupL2 groupLasso
-  groupsTable growing inMemory jsonLines keep load loadLibtorch loadManifest loadUntrusted losses lr makeManifest manualSeed
+  groupsTable growing imageFolder inMemory jsonLines keep load loadLibtorch loadManifest loadUntrusted losses lr makeManifest manualSeed
   measureLatency metrics prune randomShift readNpy readNpz readSafetensors readTable replay saveManifest scope setMemoryLimit setThreads sgd shrinkTensors sparsify split subset train
 `
 

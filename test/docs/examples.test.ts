@@ -26,7 +26,7 @@ function place(name: string, code: string): void {
   writeFileSync(join(folder, `${name}.js`), ts.transpileModule(code, { compilerOptions }).outputText)
 }
 
-placeFiles(folder)
+await placeFiles(folder)
 place('data', readFileSync(join(ROOT, 'test/docs/folder/data.ts'), 'utf8'))
 const examples = examplesOf(programOf([])).map((example, i) => ({ ...example, file: `example-${i}` }))
 for (const { file, code } of examples) place(file, code)

@@ -50,6 +50,7 @@ import * as tensors from '../../lib/torch/tensor.js'
 import { LOAD_UNTRUSTED } from '../../lib/torch/untrusted/index.js'
 import { RANDOM_SHIFT } from '../../lib/train/data/augment.js'
 import { BATCH_COUNT, BATCHES } from '../../lib/train/data/batches.js'
+import { IMAGE_FOLDER } from '../../lib/train/data/files/images/options.js'
 import { READ_NPY } from '../../lib/train/data/files/npy.js'
 import { READ_NPZ } from '../../lib/train/data/files/npz.js'
 import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
@@ -183,6 +184,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     growChosen: of(GROW_CHOSEN, espalier.growChosen, new Float32Array(1), [1], new Set(), 0.1, 0, 1),
     growGroup: of(GROW_GROUP, espalier.growGroup, new Float32Array(1), [1], 0.1, 1),
     growing: of(GROWING, espalier.growing, {}),
+    imageFolder: of(IMAGE_FOLDER, espalier.imageFolder, 'none', { labels: false, size: [8, 8] }),
     importanceContext: of(IMPORTANCE_CONTEXT, espalier.importanceContext, { model, groups: analysis }),
     inMemory: of(IN_MEMORY, espalier.inMemory, examples, targets, [0, 1]),
     integer: of(INTEGER, espalier.integer, 5),

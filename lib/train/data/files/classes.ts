@@ -11,23 +11,25 @@ export const isNumber = (cell: string): boolean => /^\s*[+-]?(\d+\.?\d*|\.\d+)(e
  * texts (by code units, whatever the language of the system).
  *
  * @param labels each label once
+ * @param hint what to do about labels that are none
  * @throws EspalierError ERR_READ for labels that are amounts
  */
 export function numbered(
   labels: readonly string[],
   file: string,
+  hint: string,
 ): { classes: string[]; of: (label: string) => number } {
   if (labels.every((label) => /^\d+$/.test(label))) {
     const most = labels.reduce((largest, label) => Math.max(largest, Number(label)), -1)
-    if (most > MAX_CLASS) throw amounts(file, String(most))
+    if (most > MAX_CLASS) throw amounts(file, String(most), hint)
     return { classes: Array.from({ length: most + 1 }, (_, i) => String(i)), of: Number }
   }
-  if (labels.every(isNumber)) throw amounts(file, labels.find((label) => !/^\d+$/.test(label))!)
+  if (labels.every(isNumber)) throw amounts(file, labels.find((label) => !/^\d+$/.test(label))!, hint)
   const classes = [...labels].sort()
   const numbers = new Map(classes.map((label, i) => [label, i]))
   return { classes, of: (label) => numbers.get(label)! }
 }
 
-function amounts(file: string, label: string) {
-  return unreadable(file, `${label} is no number of a class`, "For amounts: targets: 'values'.")
+function amounts(file: string, label: string, hint: string) {
+  return unreadable(file, `${label} is no number of a class`, hint)
 }

@@ -1,4 +1,7 @@
 /** Datasets from files. */
+export type { SkippedImage } from './images/broken.js'
+export { type ImageFolder, imageFolder } from './images/image-folder.js'
+export type { ImageFolderOptions } from './images/options.js'
 export { readNpy } from './npy.js'
 export { type ReadNpzOptions, readNpz } from './npz.js'
 export { readSafetensors } from './safetensors.js'

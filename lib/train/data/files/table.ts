@@ -54,6 +54,8 @@ export interface Table {
   readonly classes: readonly string[]
 }
 
+const FOR_AMOUNTS = "For amounts: targets: 'values'."
+
 const COLUMN: Schema<TableColumn> = either('the name of a column, or its number from 0', text(), count(0))
 
 /** @internal */
@@ -96,8 +98,9 @@ export async function readTable(path: string, options: ReadTableOptions = {}): P
   const target = options.target === undefined ? [] : [options.target].flat()
   const isOfValues = options.targets === 'values'
   if (!isOfValues && target.length > 1) {
-    const hint = "For amounts: targets: 'values'."
-    throw new EspalierError('ERR_INVALID_ARGUMENT', "readTable: 'target' of classes is one column", { hint })
+    throw new EspalierError('ERR_INVALID_ARGUMENT', "readTable: 'target' of classes is one column", {
+      hint: FOR_AMOUNTS,
+    })
   }
   const inputs = new Floats()
   const values = new Floats()
@@ -125,7 +128,7 @@ export async function readTable(path: string, options: ReadTableOptions = {}): P
   }
   if (target.length === 0) return { ...shown, targets: undefined, classes: [] }
   if (isOfValues) return { ...shown, targets: { data: values.take(), shape: [rows, target.length] }, classes: [] }
-  const { classes, of } = numbered([...new Set(labels)], path)
+  const { classes, of } = numbered([...new Set(labels)], path, FOR_AMOUNTS)
   const numbers = BigInt64Array.from(labels, (label) => BigInt(of(label)))
   return { ...shown, targets: { data: numbers, shape: [rows] }, classes }
 }

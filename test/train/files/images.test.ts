@@ -163,9 +163,8 @@ describe('the values of images', () => {
       const { data } = await first(
         await imageFolder(at('kinds'), { labels: false, size: 1, crop: 1, normalize: 'none', channels }),
       )
-      // What is half transparent is resized with its transparency multiplied in: both are rounded to bytes.
-      const about = expect.closeTo(51, -0.7)
-      if (channels === 3) expect([...data]).toEqual([90, 90, 90, 255, 0, about, 255, 0, 51])
+      if (channels === 3)
+        expect([...data]).toEqual([90, 90, 90, 255, 127, 153, 255, 0, 51].map((v) => expect.closeTo(v, -0.5)))
       else expect(data[0]).toBe(90)
     }
   })
@@ -273,7 +272,7 @@ describe('broken pictures', () => {
     expect(torn.skipped[1]!.reason).toContain('svg')
     const [one, two] = [1, 2].map((index) => torn.batch(Int32Array.of(index)))
     expect(await one).toEqual(await two)
-    expect(torn.skipped[3]).toEqual({ file: 'all/1.jpg', reason: expect.stringMatching(/premature|truncated/i) })
+    expect(torn.skipped[3]).toEqual({ file: 'all/1.jpg', reason: expect.stringContaining("pixels can't be decoded") })
     await torn.batch(Int32Array.of(1))
     expect(torn.skipped).toHaveLength(4)
   })

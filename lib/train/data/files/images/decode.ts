@@ -56,8 +56,8 @@ export async function cropped(sharp: Sharp, pixels: Pixels, region: Region, shap
 }
 
 async function pixelsOf(picture: Picture, { channels }: Shape): Promise<Pixels> {
-  // What is transparent keeps its color, as in torchvision.
-  const plain = picture.removeAlpha().toColourspace(channels === 3 ? 'srgb' : 'b-w')
+  // The color of what is transparent means nothing, and is often black.
+  const plain = picture.flatten({ background: '#fff' }).toColourspace(channels === 3 ? 'srgb' : 'b-w')
   const { data, info } = await plain.raw().toBuffer({ resolveWithObject: true })
   const { width, height } = info
   if (info.channels === channels) return { data, width, height }

@@ -28,7 +28,7 @@ export interface ImageFolder extends Dataset {
 /**
  * The JPEG, PNG and WebP pictures of a folder, decoded when they are needed by the package `sharp`, which is to be installed beside this one.
  * A batch is a `Float32Array` `[n, channels, height, width]`, and a `BigInt64Array` `[n]` of classes. Pictures are turned as their camera says;
- * what is transparent in them keeps its color.
+ * what is transparent in them is white.
  *
  * The classes are the sub-folders, in alphabetical order; `labels` names a file with them instead. Random changes depend on `seed`, the pass
  * and the picture alone: a run that goes on from a checkpoint sees the same.
@@ -91,7 +91,10 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
             rows[k] = row
             return
           } catch (error) {
-            broken.add(file, error)
+            broken.add(
+              file,
+              new Error(`its pixels can't be decoded: ${error instanceof Error ? error.message : error}`),
+            )
             broken.check()
           }
         }

@@ -11,7 +11,7 @@ export interface Picture {
     withoutEnlargement?: boolean
   }): Picture
   extract(region: Region): Picture
-  removeAlpha(): Picture
+  flatten(options: { background: string }): Picture
   toColourspace(space: 'srgb' | 'b-w'): Picture
   raw(): Picture
   toBuffer(options: { resolveWithObject: true }): Promise<{

@@ -224,6 +224,10 @@ describe('an index', () => {
     pages[`/files/${name}`] = serving(wheel)
     expect(await failure(at(simple(), { trust: true }))).toMatch(/has SHA-256/)
   })
+  it('with another sum for the known name is refused with --trust, too', async () => {
+    pages[PAGE] = asJson([entry('/x', sumOf(rebuilt))])
+    expect(await failure(at(simple(), { trust: true }))).toMatch(/lists .* with SHA-256 .*, expected/)
+  })
 })
 
 describe('an address for --from', () => {
@@ -250,6 +254,17 @@ describe('an address for --from', () => {
     expect(await failure(from('/torch.whl', { trust: true }))).toMatch(/^ERR_INSTALL http:.*torch\.whl: HTTP 404 $/)
     expect(said).toHaveLength(1)
   })
+})
+
+it('a signal while it unpacks ends it, and what was fetched is used the next time', async () => {
+  pages[`/upstream/${NAME}`] = serving(wheel)
+  const stop = new AbortController()
+  const progress = { say: () => {}, status: (text: string) => void (/^unpacking/.test(text) && stop.abort()) }
+  expect(await failure(install({ signal: stop.signal, progress }))).toMatch(/^ERR_ABORTED/)
+  expect(readdirSync(cache())).toEqual(['2.13.0-cpu.download'])
+  await install()
+  expect(said[0]).toBe(`using ${NAME}, fetched before`)
+  expect(server.requests).toHaveLength(1)
 })
 
 it('a signal ends it; the lock goes, the part stays for the next time', async () => {

@@ -69,8 +69,8 @@ async function findAt(index: URL, { known, trust, network, progress }: DirectOpt
   const files = await readIndex(index, 'torch', network, progress)
   const file = files.find(({ name }) => name === known.name)
   if (file !== undefined && (file.sha256 ?? known.sha256) === known.sha256) return { ...known, url: file.url }
-  const other = trust ? (file ?? files.find(({ name }) => isSameBuild(name, known))) : undefined
-  if (other !== undefined) return { ...other, bytes: undefined }
+  const others = files.filter(({ name }) => name !== known.name && isSameBuild(name, known))
+  if (trust && others[0] !== undefined) return { ...others[0], bytes: undefined }
   if (file === undefined) throw new NetworkFailure(`${shown(index)} has no ${known.name}`)
   throw new NetworkFailure(`${shown(index)} lists ${known.name} with SHA-256 ${file.sha256}, expected ${known.sha256}`)
 }

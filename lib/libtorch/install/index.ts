@@ -122,9 +122,9 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
     if (isTorch || options.from !== undefined) {
       await refuseOtherVariant(wheel, variant)
       progress.say(`unpacking ${basename(wheel)}`)
-      await unpack(wheel, root, selectLibtorch, progress)
+      await unpack(wheel, root, selectLibtorch, progress, options.signal)
     } else {
-      await unpack(wheel, part, selectNvidia, progress)
+      await unpack(wheel, part, selectNvidia, progress, options.signal)
     }
   }
   const found = inspectLibtorch(host, root)

@@ -54,7 +54,7 @@ export function trustedFiles(host: Pick<Host, 'read'>, root: string): readonly s
 }
 
 export const CURES = [
-  'npx espalier install-libtorch              fetches the CPU build of LibTorch into the cache (needs python3 with pip)',
+  'npx espalier install-libtorch              fetches the CPU build of LibTorch into the cache',
   'npx espalier install-libtorch --from FILE  the same from a wheel or an official zip that you have',
   'export LIBTORCH=/path/to/libtorch          uses a LibTorch that is already there',
 ].join('\n')

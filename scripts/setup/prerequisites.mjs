@@ -66,13 +66,7 @@ export function findMissing(machine) {
     missing.push({ what: 'make or ninja', apt: ['make'] })
   }
 
-  // Python is only there to fetch LibTorch.
   if (!machine.hasLibtorch) {
-    if (output('python3', ['--version']) === undefined)
-      missing.push({ what: 'python3', apt: ['python3', 'python3-pip'] })
-    else if (output('python3', ['-m', 'pip', '--version']) === undefined) {
-      missing.push({ what: 'pip for python3 (or LIBTORCH=<a LibTorch folder>)', apt: ['python3-pip'] })
-    }
     const free = machine.free(machine.cache)
     if (free < 1.2e9) missing.push(space(machine.cache, free, 1.2e9))
   }

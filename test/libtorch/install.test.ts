@@ -13,8 +13,9 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { realHost } from '../../lib/libtorch/host.js'
-import type { Run } from '../../lib/libtorch/install/download.js'
 import { type InstallOptions, installLibtorch } from '../../lib/libtorch/install/index.js'
+import { KNOWN_FILES } from '../../lib/libtorch/install/known.js'
+import type { Run } from '../../lib/libtorch/install/pip.js'
 import { trustedFiles, tryResolveLibtorch } from '../../lib/libtorch/resolve.js'
 import { makeZip, wheelEntries, type ZipEntry } from './zip.js'
 
@@ -27,11 +28,21 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const cache = () => join(folder, 'cache/espalier/libtorch')
-const host = () => realHost({ XDG_CACHE_HOME: join(folder, 'cache'), PATH: '' })
+const host = () => realHost({ XDG_CACHE_HOME: join(folder, 'cache'), PATH: '', PIP_CONFIG_FILE: '/dev/null' })
+/** Nobody listens there: each of these tests is about a file at hand or about pip. */
+const files = KNOWN_FILES.map((file) => ({ ...file, url: 'http://127.0.0.1:1/torch.whl' }))
 
 function install(options: Partial<InstallOptions> = {}): Promise<string> {
   const progress = { say: (line: string) => void said.push(line), status: () => {} }
-  return installLibtorch({ variant: 'cpu', trust: true, progress, host: host(), ...options })
+  return installLibtorch({
+    variant: 'cpu',
+    trust: true,
+    progress,
+    host: host(),
+    files,
+    network: { tries: 1 },
+    ...options,
+  })
 }
 
 function wheel(entries: readonly ZipEntry[], name = 'torch.whl'): string {
@@ -157,7 +168,7 @@ it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', a
   expect(found).toMatchObject({ libtorch: { root: join(root, 'torch'), variant: 'cu130' } })
 })
 
-describe('the download', () => {
+describe('the download with pip, where the direct one fails', () => {
   /** A pip that answers each try in turn, and the arguments that it was given. */
   function pip(...answers: ('wheel' | 'none' | 'no pip' | 'no python')[]) {
     const calls: (readonly string[])[] = []
@@ -196,11 +207,24 @@ describe('the download', () => {
     )
     expect(existsSync(join(cache(), '2.13.0-cpu'))).toBe(false)
   })
-  it.each(['no python', 'no pip'] as const)('says what to install when there is %s', async (answer) => {
+  it.each(['no python', 'no pip'] as const)('says why the direct one failed when there is %s', async (answer) => {
     const { calls, run } = pip(answer)
-    expect(await failure(install({ run }))).toEqual(failsWith('ERR_INSTALL', /is needed to fetch LibTorch/))
+    const error = await failure(install({ run }))
+    expect(error).toEqual(
+      failsWith('ERR_INSTALL', /^LibTorch 2\.13\.0 \(cpu\) can't be fetched: 127.*ECONNREFUSED.*\n$/),
+    )
     expect(calls).toHaveLength(1)
+    expect(said.slice(-2)).toEqual([expect.stringMatching(/with pip$/), '  pip is not there'])
   })
+  it.each(['no python', 'no pip'] as const)(
+    'says what to install when there is %s and only pip can',
+    async (answer) => {
+      const { calls, run } = pip(answer)
+      const error = await failure(install({ run, variant: 'cu130' }))
+      expect(error).toEqual(failsWith('ERR_INSTALL', /pip is needed to fetch LibTorch's cu130 build/))
+      expect(calls).toHaveLength(1)
+    },
+  )
   it('is not repeated for what is there', async () => {
     await install({ run: pip('wheel').run })
     const { calls, run } = pip('wheel')

@@ -8,15 +8,13 @@ function machine(changes: Partial<Machine> & { outputs?: Record<string, string |
     cmake: 'cmake version 3.25.1\n',
     ninja: '1.11.1\n',
     make: 'GNU Make 4.3\n',
-    python3: 'Python 3.11.2\n',
-    'python3 -m pip': 'pip 23.0.1\n',
     ...changes.outputs,
   }
   return {
     platform: 'linux-x64',
     node: '20.19.0',
     compiler: 'g++',
-    output: (command, args) => outputs[args[0] === '-m' ? `${command} -m pip` : command],
+    output: (command) => outputs[command],
     free: () => 10e9,
     missingPackages: [],
     hasLibtorch: false,
@@ -41,8 +39,6 @@ describe('each prerequisite', () => {
     ['no cmake', { outputs: { cmake: undefined } }, /cmake >= 3\.20/],
     ['an old cmake', { outputs: { cmake: 'cmake version 3.18.4' } }, /cmake >= 3\.20 \(found cmake version 3\.18\.4\)/],
     ['neither make nor ninja', { outputs: { make: undefined, ninja: undefined } }, /make or ninja/],
-    ['no Python', { outputs: { python3: undefined } }, /python3/],
-    ['no pip', { outputs: { 'python3 -m pip': undefined } }, /pip for python3/],
     ['no space for LibTorch', { free: (path: string) => (path === '/cache' ? 1e9 : 10e9) }, /\/cache has 1000 MB free/],
     ['no space to build', { free: (path: string) => (path === '/repo' ? 1e8 : 10e9) }, /\/repo has 100 MB free/],
   ])('%s', (_name, changes, words) => {
@@ -59,16 +55,16 @@ describe('each prerequisite', () => {
   })
 })
 
-it('Python, pip and room for LibTorch are only needed when there is none', () => {
-  const changes = { outputs: { python3: undefined }, free: (path: string) => (path === '/cache' ? 0 : 10e9) }
+it('room for LibTorch is only needed when there is none', () => {
+  const changes = { free: (path: string) => (path === '/cache' ? 0 : 10e9) }
   expect(whatOf({ ...changes, hasLibtorch: true })).toEqual([])
-  expect(whatOf(changes)).toHaveLength(2)
+  expect(whatOf(changes)).toHaveLength(1)
 })
 
 it('all that is missing is printed at once, with one apt line', () => {
-  const outputs = { 'g++': undefined, cmake: undefined, make: undefined, ninja: undefined, python3: undefined }
+  const outputs = { 'g++': undefined, cmake: undefined, make: undefined, ninja: undefined }
   const text = formatMissing(findMissing(machine({ node: '18.0.0', outputs })))
-  expect(text.split('\n').filter((line) => line.startsWith('  - '))).toHaveLength(5)
+  expect(text.split('\n').filter((line) => line.startsWith('  - '))).toHaveLength(4)
   expect(text.match(/apt-get/g)).toHaveLength(1)
-  expect(text).toContain('sudo apt-get install -y g++ cmake make python3 python3-pip')
+  expect(text).toContain('sudo apt-get install -y g++ cmake make')
 })

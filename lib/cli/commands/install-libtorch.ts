@@ -1,20 +1,52 @@
 import { Command, Option } from 'commander'
+import { EspalierError } from '../../base/errors.js'
 import { installLibtorch, VARIANTS, type Variant } from '../../libtorch/install/index.js'
 import { LIBTORCH_VERSION } from '../../libtorch/version.js'
 import { showProgress } from '../progress.js'
+
+interface InstallCommandOptions {
+  variant: Variant
+  from?: string
+  index?: string
+  trust?: boolean
+}
+
+const EXAMPLES = `
+Examples:
+  npx espalier install-libtorch
+  npx espalier install-libtorch --index https://mirror.example.org/simple
+  npx espalier install-libtorch --from torch-${LIBTORCH_VERSION}+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
+
+Without --index the publisher is asked, then the index that pip is configured with (PIP_INDEX_URL, pip.conf), then pip.
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY count. A download that was broken off goes on where it was.`
 
 export function installLibtorchCommand(): Command {
   return new Command('install-libtorch')
     .description(`fetch LibTorch ${LIBTORCH_VERSION} into the cache, where every project finds it`)
     .addOption(new Option('--variant <variant>', 'which build').choices(VARIANTS).default('cpu'))
-    .option('--from <file>', 'a torch wheel or an official LibTorch zip on disk, instead of a download')
+    .option('--from <file>', 'a torch wheel or an official LibTorch zip, on disk or by its https address')
+    .option('--index <url>', 'a mirror: the root of a simple index; ESPALIER_INDEX unless given')
     .option('--trust', 'install files whose SHA-256 is not known, too')
-    .action(async (options: { variant: Variant; from?: string; trust?: boolean }) => {
-      const progress = showProgress()
-      try {
-        await installLibtorch({ variant: options.variant, from: options.from, trust: options.trust, progress })
-      } finally {
-        progress.end()
-      }
+    .addHelpText('after', EXAMPLES)
+    .action(install)
+}
+
+async function install(options: InstallCommandOptions): Promise<void> {
+  const progress = showProgress()
+  const interrupt = new AbortController()
+  // Once: who interrupts a second time does not want to wait.
+  const stop = () => interrupt.abort()
+  process.once('SIGINT', stop)
+  try {
+    await installLibtorch({ ...options, progress, signal: interrupt.signal })
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error
+    throw new EspalierError('ERR_ABORTED', 'the installation was cancelled', {
+      hint: 'Run it again: the download goes on where it was.',
+      cause: error,
     })
+  } finally {
+    process.off('SIGINT', stop)
+    progress.end()
+  }
 }

@@ -1,32 +1,44 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
+import { existsSync, statSync } from 'node:fs'
+import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
+import { abortIf } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { type Host, realHost } from '../host.js'
 import { inspectLibtorch } from '../inspect.js'
 import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
 import { LIBTORCH_VERSION, minorOf } from '../version.js'
-import { downloadWheels, type Run, runCommand } from './download.js'
+import { fetchAddress, isAddress } from './address.js'
+import { sha256 } from './checksum.js'
+import { fetchWheels, knownFile } from './fetch.js'
+import { KNOWN_FILES, type KnownFile, type Variant } from './known.js'
 import { withLock } from './lock.js'
-import { megabytes, type Progress, whileReporting } from './progress.js'
+import { type Network, USUAL } from './net/network.js'
+import { type Run, runCommand } from './pip.js'
+import { megabytes, type Progress } from './progress.js'
 import { listEntries, selectLibtorch, selectNvidia, unpack } from './unpack.js'
-import { KNOWN_SHA256, type Variant, WHEELS } from './wheels.js'
 
+export { VARIANTS, type Variant } from './known.js'
 export type { Progress } from './progress.js'
-export { VARIANTS, type Variant } from './wheels.js'
 
 export interface InstallOptions {
   readonly variant: Variant
-  /** A wheel or an official zip on disk, instead of a download. */
+  /** A wheel or an official zip, on disk or by its http(s) address. */
   readonly from?: string | undefined
+  /** The root of a simple index that is asked instead of the publisher; ESPALIER_INDEX unless given. */
+  readonly index?: string | undefined
   /** Also installs files whose SHA-256 is not known; the stamp names them. Default false. */
   readonly trust?: boolean | undefined
   readonly progress: Progress
+  /** Ends the work, with ERR_ABORTED; what was fetched is kept for the next time. None by default. */
+  readonly signal?: AbortSignal | undefined
   /** Replaced in tests. */
   readonly host?: Host
   /** Replaced in tests. */
   readonly run?: Run
+  /** Replaced in tests. */
+  readonly files?: readonly KnownFile[]
+  /** Replaced in tests. */
+  readonly network?: Partial<Network>
   /** How long to wait for another process that installs, ms; half an hour unless given. */
   readonly patience?: number
 }
@@ -35,10 +47,10 @@ export interface InstallOptions {
  * Puts LibTorch into the package's cache and returns its folder. One process at a time; what is there already is kept; a
  * folder appears under its name only when it is whole.
  *
- * @throws EspalierError ERR_INSTALL, ERR_LOCKED
+ * @throws EspalierError ERR_INSTALL, ERR_LOCKED, ERR_ABORTED
  */
 export async function installLibtorch(options: InstallOptions): Promise<string> {
-  const { variant, progress } = options
+  const { variant, progress, signal } = options
   const host = options.host ?? realHost()
   const cache = libtorchCache(host)
   const target = join(cache, `${LIBTORCH_VERSION}-${variant}`)
@@ -49,7 +61,7 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
     return target
   }
   const patience = options.patience ?? 1_800_000
-  return await asInstallError(() => withLock(`${target}.lock`, { progress, patience }, () => install()))
+  return await asInstallError(() => withLock(`${target}.lock`, { progress, patience, signal }, () => install()))
 
   async function install(): Promise<string> {
     if (isDone()) return target
@@ -59,8 +71,7 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
     await mkdir(part, { recursive: true })
     try {
       await needSpace(cache, variant)
-      const wheels =
-        options.from === undefined ? await download(options, `${target}.download`) : [resolve(options.from)]
+      const wheels = await theWheels(options, `${target}.download`, host)
       await assemble(wheels, part, options, host)
       await replace(part, target)
       await rm(`${target}.download`, { recursive: true, force: true })
@@ -83,19 +94,18 @@ async function asInstallError<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Wheels that an earlier, interrupted run has fetched and that are whole are used again. */
-async function download({ variant, progress, run }: InstallOptions, folder: string): Promise<string[]> {
+/** The files to unpack: that of `from`, or those of the variant, fetched into `folder`. */
+async function theWheels(options: InstallOptions, folder: string, host: Host): Promise<readonly string[]> {
+  const { variant, from, index, progress, signal } = options
+  if (from !== undefined && !isAddress(from)) return [resolve(from)]
+  const network = { ...USUAL, env: host.env, signal, ...options.network }
+  const common = { files: filesOf(options), trust: options.trust === true, network, progress }
   await mkdir(folder, { recursive: true })
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name)
-    if (KNOWN_SHA256[name] !== undefined && (await sha256(path, progress)) === KNOWN_SHA256[name]) {
-      progress.say(`using ${name}, fetched before`)
-      return [path]
-    }
-  }
-  await rm(folder, { recursive: true, force: true })
-  return await downloadWheels(WHEELS[variant], folder, progress, run ?? runCommand)
+  if (from !== undefined) return [await fetchAddress(from, folder, common)]
+  return await fetchWheels(folder, { ...common, variant, index, host, run: options.run ?? runCommand })
 }
+
+const filesOf = ({ files }: InstallOptions) => files ?? KNOWN_FILES
 
 async function assemble(wheels: readonly string[], part: string, options: InstallOptions, host: Host): Promise<void> {
   const { variant, progress } = options
@@ -104,6 +114,7 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
   const files: Record<string, string> = {}
   const trusted: string[] = []
   for (const wheel of wheels) {
+    abortIf(options.signal)
     const { sum, known } = await checkSum(wheel, options)
     files[basename(wheel)] = sum
     if (!known) trusted.push(basename(wheel))
@@ -111,9 +122,9 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
     if (isTorch || options.from !== undefined) {
       await refuseOtherVariant(wheel, variant)
       progress.say(`unpacking ${basename(wheel)}`)
-      await unpack(wheel, root, selectLibtorch, progress)
+      await unpack(wheel, root, selectLibtorch, progress, options.signal)
     } else {
-      await unpack(wheel, part, selectNvidia, progress)
+      await unpack(wheel, part, selectNvidia, progress, options.signal)
     }
   }
   const found = inspectLibtorch(host, root)
@@ -126,18 +137,19 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
 }
 
 /** A file with a sum that isn't known can run any code as soon as it is loaded. */
-async function checkSum(wheel: string, { trust, progress }: InstallOptions): Promise<{ sum: string; known: boolean }> {
+async function checkSum(wheel: string, options: InstallOptions): Promise<{ sum: string; known: boolean }> {
+  const { trust, progress } = options
   if (!existsSync(wheel)) throw new EspalierError('ERR_INSTALL', `${wheel} does not exist`)
   if (!statSync(wheel).isFile()) throw new EspalierError('ERR_INSTALL', `${wheel} is no regular file`)
   const sum = await sha256(wheel, progress)
-  const expected = KNOWN_SHA256[basename(wheel)]
+  const expected = filesOf(options).find(({ name }) => name === basename(wheel))?.sha256
   if (expected !== undefined && expected !== sum) {
     throw new EspalierError('ERR_INSTALL', `${wheel} is damaged or not what its name says`, {
       detail: `sha256 ${sum}, expected ${expected}`,
       hint: 'Fetch it again.',
     })
   }
-  const known = Object.values(KNOWN_SHA256).includes(sum)
+  const known = filesOf(options).some((file) => file.sha256 === sum)
   if (!known && trust !== true) {
     throw new EspalierError('ERR_INSTALL', `the checksum of ${basename(wheel)} is not a known one`, {
       detail: `sha256 ${sum}`,
@@ -149,12 +161,16 @@ async function checkSum(wheel: string, { trust, progress }: InstallOptions): Pro
 }
 
 /** Told before gigabytes are fetched. */
-function refuseUnknownVariant({ variant, from, trust }: InstallOptions): void {
-  const known = Object.keys(KNOWN_SHA256).some((name) => name.includes(`+${variant}-`))
-  if (known || trust === true || from !== undefined) return
-  throw new EspalierError('ERR_INSTALL', `no checksums are known for the ${variant} build`, {
-    hint: `npx espalier install-libtorch --variant ${variant} --trust installs what pip fetches, unchecked.`,
-  })
+function refuseUnknownVariant(options: InstallOptions): void {
+  const { variant, from, trust } = options
+  if (knownFile(filesOf(options), variant) !== undefined || trust === true || from !== undefined) return
+  throw new EspalierError(
+    'ERR_INSTALL',
+    `no checksums are known for the ${variant} build on ${process.platform}-${process.arch}`,
+    {
+      hint: `npx espalier install-libtorch --variant ${variant} --trust installs what pip fetches, unchecked.`,
+    },
+  )
 }
 
 /** The names of CPU and CUDA wheels can be the same; their content isn't. */
@@ -164,18 +180,6 @@ async function refuseOtherVariant(wheel: string, variant: Variant): Promise<void
   throw new EspalierError('ERR_INSTALL', `${wheel} is a ${isCuda ? 'CUDA' : 'CPU'} build, not ${variant}`, {
     hint: `npx espalier install-libtorch --variant ${isCuda ? 'cu130' : 'cpu'} installs that kind.`,
   })
-}
-
-async function sha256(file: string, progress: Progress): Promise<string> {
-  const hash = createHash('sha256')
-  await whileReporting(
-    progress,
-    () => `checking ${basename(file)}`,
-    async () => {
-      for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
-    },
-  )
-  return hash.digest('hex')
 }
 
 async function needSpace(cache: string, variant: Variant): Promise<void> {

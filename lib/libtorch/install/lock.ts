@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } 
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { abortIf } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import type { Progress } from './progress.js'
 
@@ -16,6 +17,8 @@ export interface LockOptions {
   readonly patience: number
   /** A lock whose owner hasn't touched it for so long is abandoned, ms. */
   readonly staleAfter?: number
+  /** Ends the wait, with ERR_ABORTED; none by default. */
+  readonly signal?: AbortSignal | undefined
 }
 
 const HEARTBEAT = 5_000
@@ -25,12 +28,13 @@ const STALE_AFTER = 120_000
  * Runs `work` while holding a lock file. A lock of a dead process on this machine is taken over at once; one that nobody
  * has touched for two minutes too (its pid may belong to another process or machine by now).
  *
- * @throws EspalierError ERR_LOCKED when the owner is alive and `patience` is over
+ * @throws EspalierError ERR_LOCKED when the owner is alive and `patience` is over; ERR_ABORTED
  */
 export async function withLock<T>(file: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
   mkdirSync(dirname(file), { recursive: true })
   const start = Date.now()
   while (!tryCreate(file)) {
+    abortIf(options.signal)
     const owner = readOwner(file)
     if (isAbandoned(file, owner, options.staleAfter ?? STALE_AFTER)) {
       takeOver(file, owner)

@@ -5,6 +5,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { crc32 } from 'node:zlib'
 import * as yauzl from 'yauzl'
+import { aborted, abortIf } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { megabytes, type Progress } from './progress.js'
 
@@ -33,23 +34,36 @@ export async function listEntries(file: string): Promise<string[]> {
 /**
  * Unpacks the selected entries under `folder`, each checked by size and CRC. Returns how many files were written.
  *
- * @throws EspalierError ERR_INSTALL for an archive that is truncated or damaged, or has an entry that would leave `folder`
+ * @throws EspalierError ERR_INSTALL for an archive that is truncated or damaged, or has an entry that would leave `folder`;
+ *   ERR_ABORTED
  */
-export async function unpack(file: string, folder: string, select: Select, progress: Progress): Promise<number> {
+export async function unpack(
+  file: string,
+  folder: string,
+  select: Select,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<number> {
   const zip = await openZip(file)
   let files = 0
   let bytes = 0
   await reading(file, async () => {
     for await (const entry of zip.eachEntry()) {
+      abortIf(signal)
       const target = select(entry.fileName)
       if (target === undefined || entry.fileName.endsWith('/')) continue
       const path = inside(folder, target)
       if (isLink(entry)) throw new Error(`${entry.fileName} is a symbolic link`)
       await mkdir(dirname(path), { recursive: true })
-      await writeEntry(zip, entry, path, (written) => {
+      const wrote = (written: number) => {
         bytes += written
         progress.status(`unpacking: ${files} files, ${megabytes(bytes)}`)
-      })
+      }
+      try {
+        await writeEntry(zip, entry, path, wrote, signal)
+      } catch (error) {
+        throw signal?.aborted ? aborted(signal) : error
+      }
       files++
     }
   })
@@ -64,6 +78,7 @@ async function reading<T>(file: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (cause) {
+    if (cause instanceof EspalierError) throw cause
     const words = cause instanceof Error ? cause.message : String(cause)
     const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC'
     throw new EspalierError('ERR_INSTALL', full ? `No space left to unpack ${file}` : `${file} can't be unpacked`, {
@@ -90,6 +105,7 @@ async function writeEntry(
   entry: yauzl.Entry,
   path: string,
   wrote: (bytes: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   let sum = 0
   const check = new Transform({
@@ -102,5 +118,6 @@ async function writeEntry(
       done(sum === entry.crc32 ? null : new Error(`${entry.fileName}: wrong checksum`))
     },
   })
-  await pipeline(await zip.openReadStreamPromise(entry), check, createWriteStream(path))
+  const stream = await zip.openReadStreamPromise(entry)
+  await pipeline(stream, check, createWriteStream(path), signal === undefined ? {} : { signal })
 }

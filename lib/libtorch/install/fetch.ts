@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EspalierError } from '../../base/errors.js'
+import type { Host } from '../host.js'
+import { cannotFetch } from './cannot-fetch.js'
+import { sha256 } from './checksum.js'
+import { fetchDirectly } from './direct.js'
+import { type KnownFile, type Variant, WHEELS } from './known.js'
+import { namedMirror, pipMirror } from './mirrors.js'
+import type { Network } from './net/network.js'
+import { downloadWheels, type Run } from './pip.js'
+import type { Progress } from './progress.js'
+
+export interface FetchOptions {
+  readonly variant: Variant
+  readonly files: readonly KnownFile[]
+  readonly index: string | undefined
+  readonly trust: boolean
+  readonly host: Host
+  readonly network: Network
+  readonly progress: Progress
+  readonly run: Run
+}
+
+/**
+ * Fetches the wheels of a variant into `folder` and gives their paths: over HTTPS, and where that fails, with pip if it is there.
+ *
+ * @throws EspalierError ERR_INSTALL, ERR_ABORTED
+ */
+export async function fetchWheels(folder: string, options: FetchOptions): Promise<readonly string[]> {
+  const { variant, files, host, network, progress } = options
+  const known = knownFile(files, variant)
+  const named = namedMirror(options.index, host.env)
+  await mkdir(folder, { recursive: true })
+  const failures: string[] = []
+  if (known !== undefined) {
+    const there = await fetchedBefore(folder, known, progress)
+    if (there !== undefined) return [there]
+    const fetched = await fetchDirectly(folder, { ...options, known, named, fallback: pipMirror(host) })
+    if ('path' in fetched) return [fetched.path]
+    failures.push(...fetched.failures)
+    progress.say('trying pip instead')
+  } else {
+    progress.say(`the files of the ${variant} build are not known; pip finds them`)
+  }
+  const { run } = options
+  const result = await downloadWheels(WHEELS[variant], join(folder, 'pip'), {
+    named,
+    progress,
+    run,
+    signal: network.signal,
+  })
+  if ('paths' in result) return result.paths
+  if (result.hasPip) throw cannotFetch(variant, [...failures, ...result.failures])
+  if (known === undefined) throw noPip(variant, result.failures)
+  progress.say('  pip is not there')
+  throw cannotFetch(variant, failures)
+}
+
+/** The file of a variant for this machine. */
+export function knownFile(files: readonly KnownFile[], variant: Variant): KnownFile | undefined {
+  const platform = `${process.platform}-${process.arch}`
+  return files.find((file) => file.variant === variant && file.platform === platform)
+}
+
+/** A file that an earlier, interrupted run has fetched, itself or with pip. */
+async function fetchedBefore(folder: string, known: KnownFile, progress: Progress): Promise<string | undefined> {
+  for (const path of [join(folder, known.name), join(folder, 'pip', known.name)]) {
+    if (!existsSync(path) || (await sha256(path, progress)) !== known.sha256) continue
+    progress.say(`using ${known.name}, fetched before`)
+    return path
+  }
+  return undefined
+}
+
+function noPip(variant: Variant, failures: readonly string[]): EspalierError {
+  return new EspalierError('ERR_INSTALL', `pip is needed to fetch LibTorch's ${variant} build and can't be run`, {
+    detail: failures.join('\n'),
+    hint: 'sudo apt-get install -y python3 python3-pip; or point LIBTORCH at a LibTorch folder.',
+  })
+}

@@ -24,12 +24,13 @@ it('no dependency has an install script', () => {
   expect(scripted.map(([name]) => name)).toEqual([])
 })
 
-it('there are six runtime dependencies', () => {
+it('there are seven runtime dependencies', () => {
   expect(Object.keys(manifest.dependencies)).toEqual([
     '@dagrejs/dagre',
     'commander',
     'csv-parse',
     'node-gyp-build',
+    'uplot',
     'valibot',
     'yauzl',
   ])

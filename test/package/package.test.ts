@@ -156,7 +156,7 @@ describe('installed into an empty folder, with only node on PATH', () => {
     const { status, stdout } = runNode(join(installed, 'dist/cli/main.js'), 'doctor')
     writeFileSync(core, original)
     expect(stdout).toContain('not those of the release: linux-x64/libespalier_core-2.13.so')
-    expect(status).toBe(1)
+    expect(status).toBe(6)
   })
   it('without LibTorch the error lists the places and the cures', () => {
     const program = "import('espalier').then((e) => e.loadLibtorch()).catch((e) => console.log(e.code, e.hint))"

@@ -1,15 +1,8 @@
-import type { RunEvent, Stage } from '../run/index.js'
+import { STAGES } from '../page/stages.js'
+import type { RunEvent } from '../run/index.js'
 import type { Work } from './command.js'
 
 const PHASES = { sparse: 'regularized', finetune: 'fine-tuning' } as const
-
-const STAGES: Record<Stage, string> = {
-  before: 'before',
-  regularized: 'before the cut',
-  cut: 'at the cut',
-  compensated: 'compensated',
-  finetuned: 'fine-tuned',
-}
 
 type Lines = { readonly [K in RunEvent['kind']]?: (event: Extract<RunEvent, { kind: K }>) => string | undefined }
 

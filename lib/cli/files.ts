@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
 import { becomes } from '../report/plan.js'
 
@@ -12,15 +12,28 @@ export const smallName = (path: string): string => nameWith(path, '-small')
 /** `small.pt` becomes `small.html`. */
 export const pageName = (path: string): string => `${path.slice(0, path.length - extname(path).length)}.html`
 
-/** The model stays as it is, whatever it is called. @throws ERR_INVALID_ARGUMENT */
-export async function mustBeAnother(path: string, out: string): Promise<void> {
-  const [given, wanted] = await Promise.all(
-    [path, out].map((file) => stat(file, { bigint: true }).catch(() => undefined)),
-  )
-  if (given === undefined || wanted === undefined || given.ino !== wanted.ino || given.dev !== wanted.dev) return
-  throw new EspalierError('ERR_INVALID_ARGUMENT', `${out} is the model itself, which stays as it is`, {
-    hint: 'Name another file: -o small.pt',
-  })
+/**
+ * What is written must be neither the file that it is made of, which stays as it is, nor one of the others that are written.
+ *
+ * @throws ERR_INVALID_ARGUMENT
+ */
+export async function mustBeApart(given: string, ...outputs: readonly (string | undefined)[]): Promise<void> {
+  const written = outputs.filter((path) => path !== undefined)
+  for (const [k, path] of written.entries()) {
+    if (await isSame(given, path)) {
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} is the model itself, which stays as it is`, {
+        hint: 'Name another file: -o small.pt',
+      })
+    }
+    if (written.slice(0, k).some((other) => resolve(other) === resolve(path))) {
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} would be written twice, as two different things`)
+    }
+  }
+}
+
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => stat(path, { bigint: true }).catch(() => undefined)))
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
 }
 
 /** Both sizes in words. */

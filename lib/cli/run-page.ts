@@ -58,9 +58,9 @@ export class RunPage {
     await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, drawing })
   }
 
-  #write(more: Partial<PageInput>): Promise<void> {
+  async #write(more: Partial<PageInput>): Promise<void> {
     const page = pageOf({ ...this.#known, records: this.#records, frozen: this.#frozen, ...more })
-    return writeFileAtomic(this.path, page)
+    await writeFileAtomic(this.path, page)
   }
 }
 

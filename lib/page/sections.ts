@@ -1,6 +1,8 @@
 import { escapeXml } from '../draw/svg.js'
 import { integer } from '../report/index.js'
+import type { Stage } from '../run/index.js'
 import type { PageInput, Pair, Told } from './input.js'
+import { STAGES } from './stages.js'
 import { usesOf } from './uses.js'
 
 /** A part of the page; one that has nothing to show is left out. */
@@ -10,15 +12,6 @@ export interface Section {
 }
 
 const percent = (part: number): string => `${(100 * part).toFixed(2)} %`
-
-/** Stages by what they are called. */
-const STAGES: Readonly<Record<string, string>> = {
-  before: 'before',
-  regularized: 'before the cut',
-  cut: 'at the cut',
-  compensated: 'compensated',
-  finetuned: 'fine-tuned',
-}
 
 const figure = (title: string, value: string, note: string): string =>
   `<div class="figure"><span>${escapeXml(title)}</span><b>${escapeXml(value)}</b><span>${escapeXml(note)}</span></div>`
@@ -59,7 +52,7 @@ function stages({ evaluations }: Told): string | undefined {
   const head = names.map((name) => `<th class="number">${escapeXml(name)}</th>`).join('')
   const body = rows.map(([stage, evaluation]) => {
     const cells = names.map((name) => `<td class="number">${evaluation[name]?.toFixed(4) ?? ''}</td>`)
-    return `<tr><td>${STAGES[stage] ?? escapeXml(stage)}</td>${cells.join('')}</tr>`
+    return `<tr><td>${STAGES[stage as Stage] ?? escapeXml(stage)}</td>${cells.join('')}</tr>`
   })
   return `<div class="scroll"><table><tr><th></th>${head}</tr>${body.join('')}</table></div>`
 }

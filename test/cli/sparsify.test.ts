@@ -165,6 +165,9 @@ describe('espalier sparsify', () => {
     ['a broken file of data', ['--data', 'broken.npz'], 'input', /broken\.npz/],
     ['a phase that is too short', ['--sparse-epochs', '1'], 'usage', /fading needs \d+ at least/],
     ['an optimizer that is none', ['--sparse-optimizer', 'adam:lr=1'], 'usage', /did you mean 'adamw'/],
+    ['a page in the place of the model', ['--page', 'model.pt'], 'usage', /model\.pt is the model itself/],
+    ['a trajectory in the place of the model', ['--log', './model.pt'], 'usage', /model\.pt is the model itself/],
+    ['two outputs in one file', ['-o', 'x.html', '--page', './x.html'], 'usage', /x\.html would be written twice/],
     ['a teacher that is not there', ['--teacher', 'none.pt'], 'input', /none\.pt/],
   ])('%s ends with a status of its kind', (_, args, kind, words) => {
     writeFileSync(join(folder, 'broken.npz'), 'PK')

@@ -103,13 +103,19 @@ async function sizeOf(
 }
 
 /** The second is also told how often it agrees with the first. */
-async function evaluated(models: readonly ScriptModule[], config: Config, { say }: Work): Promise<Evaluation[]> {
+async function evaluated(
+  models: readonly ScriptModule[],
+  config: Config,
+  { say, signal }: Work,
+): Promise<Evaluation[]> {
   const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
   try {
     const evaluations: Evaluation[] = []
     for (const model of models) {
       say(`Measuring on ${dataset.size} examples …`)
-      evaluations.push(await evaluate(model, dataset, { ...options, teacher: { module: models[0]!, weight: 0 } }))
+      evaluations.push(
+        await evaluate(model, dataset, { ...options, teacher: { module: models[0]!, weight: 0 }, signal }),
+      )
     }
     return evaluations
   } finally {

@@ -5,7 +5,7 @@ import { load } from '../../torch/index.js'
 import { type EpochEvent, train } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
-import { mustBeAnother, nameWith } from '../files.js'
+import { mustBeApart, nameWith } from '../files.js'
 
 /** `espalier finetune small.pt --data photos/ -i 1,3,224,224`. */
 export function finetuneCommand(): Command {
@@ -21,7 +21,7 @@ export function finetuneCommand(): Command {
       const config = await configOf(command, FINETUNE_OPTIONS)
       if (printConfig) return printed(config)
       const out = output ?? nameWith(path, '-tuned')
-      await mustBeAnother(path, out)
+      await mustBeApart(path, out)
       work.say(`Loading ${basename(path)} …`)
       const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
       const model = await load(path, { signal: work.signal })

@@ -9,7 +9,7 @@ import { becomes, planRows, planTable } from '../../report/plan.js'
 import { Prunable, type PruneResult } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { mustBeAnother, sizes, smallName } from '../files.js'
+import { mustBeApart, sizes, smallName } from '../files.js'
 
 interface Files {
   output?: string
@@ -53,7 +53,7 @@ async function pruned(path: string, config: Config, files: Files, { say, signal 
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const out = files.output ?? smallName(path)
-  await mustBeAnother(path, out)
+  await mustBeApart(path, out, files.manifest)
   const model = await load(path, { signal })
   const prunable = await Prunable.of(model, given({ inputs, methods, norms, signal }))
   try {

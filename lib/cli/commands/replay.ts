@@ -6,7 +6,7 @@ import { planRows, planTable } from '../../report/plan.js'
 import { replay } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
-import { mustBeAnother, sizes, smallName } from '../files.js'
+import { mustBeApart, sizes, smallName } from '../files.js'
 
 const OPTIONS = PRUNE_OPTIONS.filter(
   (option) => option.path.startsWith('drop') || (INSPECT_OPTIONS.includes(option) && option.path !== 'norms'),
@@ -28,7 +28,7 @@ export function replayCommand(): Command {
         const config = await configOf(command, OPTIONS)
         if (printConfig) return printed(config)
         const out = output ?? smallName(path)
-        await mustBeAnother(path, out)
+        await mustBeApart(path, out)
         const wanted = await loadManifest(manifest)
         const { inputs, methods, dropMethods, dropUnreached } = pruneOptions(config)
         say(`Loading ${basename(path)} …`)

@@ -11,7 +11,7 @@ import { jsonLines, type RunEvent, type SparsifyResult, sparsify } from '../../r
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
-import { mustBeAnother, pageName, sizes, smallName } from '../files.js'
+import { mustBeApart, pageName, sizes, smallName } from '../files.js'
 import { RunPage } from '../run-page.js'
 
 interface Files {
@@ -57,16 +57,16 @@ async function sparsified(path: string, config: Config, files: Files, work: Work
   const { say, signal } = work
   const start = performance.now()
   const out = files.output ?? smallName(path)
-  await mustBeAnother(path, out)
   const checkpoint = (valueAt(config, 'checkpoint.path') as string | undefined) ?? `${out}.checkpoint`
   put(config, 'checkpoint.path', checkpoint)
+  const pageFile = files.page === false ? undefined : (files.page ?? pageName(out))
+  await mustBeApart(path, out, files.manifest, files.log, checkpoint, pageFile)
   say(`Loading ${basename(path)} …`)
   const model = await load(path, { signal })
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0
   const made = await sparsifyOptions(config, { seed, labels: files.labels, onWarning: say })
-  const page =
-    files.page === false ? undefined : new RunPage(files.page ?? pageName(out), { model: path, small: out, config })
+  const page = pageFile === undefined ? undefined : new RunPage(pageFile, { model: path, small: out, config })
   const log = files.log === undefined ? undefined : jsonLines(files.log, { append: config.resume === true })
   const onEvent = (event: RunEvent) => {
     lines.tell(event)

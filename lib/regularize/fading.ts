@@ -1,5 +1,6 @@
 import { EspalierError } from '../base/errors.js'
 import { count, maybe, number, object, signature } from '../base/schema/index.js'
+import type { ChannelGroups } from '../groups/groups.js'
 import { largestCoefficient } from './coefficients.js'
 import { filled } from './reg.js'
 import type { Growth, Moment } from './schedule.js'
@@ -146,9 +147,15 @@ function pacesOf(sizes: readonly number[]): number[] {
   return sizes.map((size) => SLOWEST - (most - size) / (most - least + 1e-8))
 }
 
+/** How many groups meet in one weight, at most; asked at each look at the sizes. */
+const meetings = new WeakMap<ChannelGroups, number>()
+
 /** The largest part of a weight that the penalty of one unit may take in a step. */
-const mostOf = ({ groups }: RegularizerContext): number =>
-  MOST / Math.max(1, largestCoefficient(groups, filled(groups, 1)))
+function mostOf({ groups }: RegularizerContext): number {
+  const most = meetings.get(groups) ?? Math.max(1, largestCoefficient(groups, filled(groups, 1)))
+  meetings.set(groups, most)
+  return MOST / most
+}
 
 const sizesNow = async (moment: Moment): Promise<number[][]> =>
   (await moment.sums('square')).map((ofGroup) => Array.from(ofGroup, Math.sqrt))

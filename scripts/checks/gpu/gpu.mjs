@@ -51,6 +51,7 @@ async function check(libtorch) {
     ['operators', () => compareOperators(libtorch)],
     ['device', () => measureDevice(libtorch)],
     ['training', trainAndCut],
+    ['steps', () => timeSteps(libtorch)],
     ['models', checkCorpus],
   ]
   for (const [name, part] of parts) {
@@ -104,28 +105,62 @@ function measureDevice(libtorch) {
   return result
 }
 
+/** The example networks with what `sparsify` does by default, one with labels and one without. */
 async function trainAndCut() {
-  const espalier = await import('espalier')
+  const { inMemory, load, randomShift, sparsify, Tensor } = await import('espalier')
   const { dataFile, digits } = await import(pathToFileURL(join(root, 'build/examples/digits.js')).href)
-  const model = await (await espalier.load(dataFile('resnet8.script.pt'))).to('cuda:0')
   const { train, validation } = digits()
-  const start = performance.now()
-  const { small, evaluations, plan } = await espalier.sparsify(model, {
-    inputs: [espalier.Tensor.zeros([1, 1, 8, 8]).to('cuda:0')],
-    data: { train, validation },
-    loss: 'cross-entropy',
-    budget: { macs: 0.5 },
-    regularizer: espalier.growing({ target: 'plan', reg: 0, deltaReg: 0.3, updateEvery: 5 }),
-    sparse: { epochs: 15, optimizer: espalier.sgd({ lr: 0.02, momentum: 0.9 }) },
-  })
-  const seconds = (performance.now() - start) / 1e3
-  small.dispose()
-  const accuracy = [evaluations.regularized?.accuracy, evaluations.cut?.accuracy]
-  console.log(
-    `a training on the device (${seconds.toFixed(1)} s), MACs ${plan.macs.join(' -> ')}, accuracy before and right after the cut:`,
-    accuracy,
-  )
-  return { accuracy, seconds, macs: plan.macs }
+  const { inputs } = await train.batch(Int32Array.from({ length: train.size }, (_, k) => k))
+  const cases = {
+    'resnet8.script.pt': { train, options: {} },
+    'vit.script.pt': {
+      train: inMemory(inputs),
+      options: /** @type {const} */ ({ teacher: true, loss: 'cross-entropy' }),
+    },
+  }
+  /** @type {Record<string, object>} */
+  const found = {}
+  for (const [name, { train, options }] of Object.entries(cases)) {
+    const start = performance.now()
+    const { small, evaluations, plan, held } = await sparsify(await (await load(dataFile(name))).to('cuda:0'), {
+      ...options,
+      inputs: [Tensor.zeros([1, 1, 8, 8]).to('cuda:0')],
+      data: { train, validation },
+      budget: { macs: 0.5 },
+      augment: randomShift({ pixels: 1, fill: -1 }),
+    })
+    small.dispose()
+    const seconds = (performance.now() - start) / 1e3
+    const accuracy = Object.fromEntries(Object.entries(evaluations).map(([stage, { accuracy }]) => [stage, accuracy]))
+    found[name] = { accuracy, held, seconds, macs: plan.macs }
+    console.log(
+      `${name}, trained on the device (${seconds.toFixed(1)} s), MACs ${plan.macs.join(' -> ')}, accuracy:`,
+      accuracy,
+    )
+    const lost = (accuracy.regularized ?? Number.NaN) - (accuracy.cut ?? Number.NaN)
+    if (!(lost <= 0.005)) throw new Error(`${name} lost ${lost} at the cut`)
+  }
+  return found
+}
+
+/** @param {string} libtorch */
+async function timeSteps(libtorch) {
+  const { timeTraining } = await import('./training.mjs')
+  const program = join(root, 'scripts/checks/gpu/training.py')
+  const found = await timeTraining((args) => python(libtorch, [program, ...args]), 'cuda:0')
+  const ms = (/** @type {number[]} */ times) => `${summary(times).min.toFixed(2)} (${summary(times).median.toFixed(2)})`
+  for (const [name, { plain, regularized, pytorch }] of Object.entries(found)) {
+    console.log(
+      `${name}, milliseconds of a step: ${ms(plain)}, regularized ${ms(regularized)}, PyTorch's ${ms(pytorch)}`,
+    )
+  }
+  return found
+}
+
+/** @param {number[]} times */
+function summary(times) {
+  const sorted = times.toSorted((a, b) => a - b)
+  return { min: sorted[0] ?? Number.NaN, median: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN }
 }
 
 async function checkCorpus() {

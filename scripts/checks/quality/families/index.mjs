@@ -31,7 +31,7 @@ export const FAMILIES = {
   encoder: { ...digits, make: encoder },
   lstm: { ...digits, make: lstm },
   gru: { ...digits, make: gru },
-  unet: { make: unet, data: shapes, inputs: images, metric: 'meanIoU' },
+  unet: { make: unet, data: shapes, inputs: images, classAxis: 1, metric: 'meanIoU' },
   decoder: {
     make: decoder,
     data: text,

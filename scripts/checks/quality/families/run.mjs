@@ -29,7 +29,7 @@ const sparse = { epochs: first.epochs, optimizer: factory(first.optimizer.lr), s
 const finetune = { epochs: second.epochs, optimizer: factory(second.optimizer.lr), schedule: falling }
 
 await report('default, no labels', () =>
-  regularized({ ...named, data: { train: unlabelled(data.train) }, teacher: true }),
+  regularized({ ...named, data: { train: unlabelled(data.train) }, loss: 'cross-entropy', teacher: true }),
 )
 await report('growing, strength 2', () => regularized({ sparse, finetune, regularizer: growing({ strength: 2 }) }))
 await report('one shot, equal budget', () => cutFirst([{ ...finetune, epochs: first.epochs + second.epochs }]))

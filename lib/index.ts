@@ -40,6 +40,8 @@ export {
 } from './regularize/index.js'
 export { coverageLines, frozenTable, groupsTable, type Latency, measureLatency } from './report/index.js'
 export type {
+  InferenceOptions,
+  InferenceResult,
   PrunableOptions,
   PruneOptions,
   PruneResult,
@@ -49,7 +51,7 @@ export type {
   Units,
 } from './run/index.js'
 // The jobs
-export { jsonLines, Prunable, prune, Run, replay, sparsify } from './run/index.js'
+export { jsonLines, optimizeForInference, Prunable, prune, Run, replay, sparsify } from './run/index.js'
 export type { Device, ModuleInput, ModuleOutput } from './torch/index.js'
 // Models
 export {

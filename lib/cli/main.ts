@@ -5,6 +5,7 @@ import { compareCommand } from './commands/compare.js'
 import { diffCommand } from './commands/diff.js'
 import { doctorCommand } from './commands/doctor.js'
 import { evaluateCommand } from './commands/evaluate.js'
+import { exportCommand } from './commands/export.js'
 import { finetuneCommand } from './commands/finetune.js'
 import { inspectCommand } from './commands/inspect.js'
 import { installLibtorchCommand } from './commands/install-libtorch.js'
@@ -28,6 +29,7 @@ const program = new Command('espalier')
   .addCommand(finetuneCommand())
   .addCommand(evaluateCommand())
   .addCommand(compareCommand())
+  .addCommand(exportCommand())
   .addCommand(replayCommand())
   .addCommand(diffCommand())
   .addCommand(reportCommand())

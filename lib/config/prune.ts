@@ -86,7 +86,7 @@ const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Texts are read; what a program made, such as tensors, stays. */
-function inputsOf(inputs: unknown, where: string): readonly ModuleInput[] {
+export function inputsOf(inputs: unknown, where: string): readonly ModuleInput[] {
   if (inputs === undefined) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', {
       hint: 'Say the shape of each input of the model: -i 1,3,224,224',

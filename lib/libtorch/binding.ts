@@ -179,6 +179,7 @@ export interface NativeBinding {
     device: string | null,
     options: JobOptions,
     limits?: LoadLimits | undefined,
+    frozen?: boolean,
   ): Promise<ModuleHandle>
   /** Names and tensors; a qualified name makes submodules. */
   moduleDefine(
@@ -217,6 +218,8 @@ export interface NativeBinding {
     dtype: string | null,
     options: JobOptions,
   ): Promise<ModuleHandle>
+  /** Changes how the tensors of the module given lie: it is a copy of one's own. */
+  moduleFreeze(module: ModuleHandle, channelsLast: boolean, options: JobOptions): Promise<ModuleHandle>
   moduleDispose(module: ModuleHandle): void
 
   /** `record` is an OpRecord as JSON; see recording.ts. `inputs` has those of the `methods` behind those of `forward`. */

@@ -2,6 +2,7 @@
 
 export type { Held, Withheld } from './at-the-cut.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
+export { type InferenceOptions, type InferenceResult, optimizeForInference } from './inference.js'
 export { type JsonLinesOptions, jsonLines } from './jsonl.js'
 export type { BestLrs } from './lr-trial.js'
 export {

@@ -35,6 +35,11 @@ export interface LoadModelOptions {
    * has lost can't be: dropout inside of an attention operator, stochastic depth.
    */
   repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
+  /**
+   * Whether a module that `torch.jit.freeze` or {@link optimizeForInference} made is taken, too: it can be run, but neither pruned nor
+   * trained, as its weights are constants. False by default.
+   */
+  frozen?: boolean | undefined
   /** How much the file may ask for; the defaults are with each limit. */
   limits?: LoadLimits | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
@@ -57,6 +62,7 @@ export const LOAD = signature('load', SOURCE, [
   object<LoadModelOptions>({
     device: maybe(DEVICE),
     repair: maybe(either('true, false or a function', flag, func<(repair: TrainEvalRepair) => boolean>())),
+    frozen: maybe(flag),
     limits: maybe(LOAD_LIMITS),
     signal: maybe(signal),
   }),
@@ -90,7 +96,7 @@ export async function load(source: string | Uint8Array, options: LoadModelOption
   let handle: ModuleHandle
   try {
     handle = await withSignal(options, (job) =>
-      binding().moduleLoad(path, name, options.device ?? 'cpu', job, options.limits),
+      binding().moduleLoad(path, name, options.device ?? 'cpu', job, options.limits, options.frozen ?? false),
     )
   } catch (error) {
     const { code } = error as EspalierError

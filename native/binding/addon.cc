@@ -90,6 +90,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterOperators(env, exports);
   RegisterModule(env, exports);
   RegisterModuleFile(env, exports);
+  RegisterModuleFreeze(env, exports);
   RegisterDefine(env, exports);
   RegisterScript(env, exports);
   RegisterObserve(env, exports);

@@ -147,6 +147,7 @@ Napi::Object WrapModule(Napi::Env env, torch::jit::Module module, ExtraFiles ext
 
 void RegisterModule(Napi::Env env, Napi::Object exports);
 void RegisterModuleFile(Napi::Env env, Napi::Object exports);
+void RegisterModuleFreeze(Napi::Env env, Napi::Object exports);
 void RegisterDefine(Napi::Env env, Napi::Object exports);
 
 }  // namespace espalier

@@ -44,7 +44,7 @@ torch::jit::ExtraFilesMap ExtraNames(std::shared_ptr<caffe2::serialize::ReadAdap
 
 // `name` is the file's name for messages.
 Loaded Load(std::string bytes, const std::string& name, std::optional<c10::Device> device,
-            const archive::Limits& limits) {
+            const archive::Limits& limits, bool frozen) {
   torch::jit::Module module;
   torch::jit::ExtraFilesMap extra_files;
   try {
@@ -67,9 +67,10 @@ Loaded Load(std::string bytes, const std::string& name, std::optional<c10::Devic
                   "copy it again, or save it again in Python");
   }
   // torch.jit.freeze folds the parameters into constants and drops `training` with them.
-  if (module.parameters().size() == 0 && !module.hasattr("training")) {
+  if (!frozen && module.parameters().size() == 0 && !module.hasattr("training")) {
     throw Failure("ERR_FROZEN_MODULE", name + ": the module was frozen and has no parameters left", "",
-                  "save it without torch.jit.freeze and torch.jit.optimize_for_inference");
+                  "to prune or train it, save it without torch.jit.freeze and torch.jit.optimize_for_inference; "
+                  "to run it alone, load(path, { frozen: true })");
   }
   script::FollowDevice(module);
   if (device) script::MoveProgram(module, *device);
@@ -143,7 +144,7 @@ void Convert(torch::jit::Module& module, std::optional<c10::Device> device, std:
   if (device) script::MoveProgram(module, *device);
 }
 
-// moduleLoad(path | bytes, name, device | null, job options, limits?): Promise<module>
+// moduleLoad(path | bytes, name, device | null, job options, limits?, frozen?): Promise<module>
 Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   std::string path, bytes;
   if (info[0].IsString()) {
@@ -159,11 +160,12 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   if (!info[2].IsNull()) device = ToDevice(info[2], "device");
   const bool from_file = info[0].IsString();
   const archive::Limits limits = ToLimits(info[4]);
+  const bool frozen = !info[5].IsUndefined() && ToFlag(info[5], "frozen");
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [=, bytes = std::move(bytes)](const JobContext&) mutable -> Runner::Settle {
                        auto loaded =
-                           Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device, limits);
+                           Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device, limits, frozen);
                        return [loaded](Napi::Env env) { return WrapModule(env, loaded.module, loaded.extra_files); };
                      });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { groupL1, type Tensor } from 'espalier'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EVALUATE_OPTIONS } from '../../lib/config/evaluate.js'
+import { EXPORT_OPTIONS } from '../../lib/config/export.js'
 import { FINETUNE_OPTIONS } from '../../lib/config/finetune.js'
 import { inputOf } from '../../lib/config/inputs.js'
 import { made, namedOf } from '../../lib/config/named.js'
@@ -11,6 +12,7 @@ import { type ConfigOption, flagOf, over } from '../../lib/config/option.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../lib/config/prune.js'
 import { readConfig } from '../../lib/config/read.js'
 import { SPARSIFY_OPTIONS } from '../../lib/config/sparsify.js'
+import { OPTIMIZE_FOR_INFERENCE } from '../../lib/run/inference.js'
 import { PRUNE } from '../../lib/run/prune.js'
 import { SPARSIFY } from '../../lib/run/types.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
@@ -170,6 +172,7 @@ describe('every option of the API that a file can express is one of the command'
       FINETUNE_OPTIONS.filter(({ path }) => path !== 'inputs'),
       ONLY_LOOPS,
     ],
+    ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['signal']],
     [
       'evaluate',
       () => leavesOf(EVALUATE.parameters[2][1]),

@@ -35,6 +35,7 @@ import { SCHEDULED } from '../../lib/regularize/scheduled.js'
 import { BN_SCALE, CONSTANT_L2, GROUP_LASSO } from '../../lib/regularize/simple.js'
 import * as groupsReport from '../../lib/report/groups.js'
 import { FORMAT_TABLE, INTEGER, PERCENT } from '../../lib/report/table.js'
+import { OPTIMIZE_FOR_INFERENCE } from '../../lib/run/inference.js'
 import { JSON_LINES } from '../../lib/run/jsonl.js'
 import { PRUNE } from '../../lib/run/prune.js'
 import { REPLAY } from '../../lib/run/replay.js'
@@ -208,6 +209,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     makeManifest: of(MAKE_MANIFEST, espalier.makeManifest, result),
     makePlan: of(MAKE_PLAN, espalier.makePlan, analysis, scores, {}),
     manualSeed: of(MANUAL_SEED, espalier.manualSeed, 1),
+    optimizeForInference: of(OPTIMIZE_FOR_INFERENCE, espalier.optimizeForInference, model, { inputs: [x], rounds: 1 }),
     measureLatency: of(MEASURE_LATENCY, espalier.measureLatency, [model], [x], { rounds: 1, warmUp: 0 }),
     mseLoss: of(functional.MSE_LOSS, espalier.mseLoss, x, x, {}),
     mseLossSync: of(functional.MSE_LOSS_SYNC, espalier.mseLossSync, x, x, {}),

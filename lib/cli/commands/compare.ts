@@ -56,7 +56,7 @@ async function compared(
   const [sizes, many, [passes = 0]] = [wholes(batches), wholes(counts), wholes(rounds)]
   const models: ScriptModule[] = []
   try {
-    for (const path of paths) models.push((await load(path, { signal })).eval())
+    for (const path of paths) models.push((await load(path, { signal, frozen: true })).eval())
     const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, texts.map(inputOf), signal)))
     const times: { batch: number; threads: number; ms: readonly number[]; ratio: number }[] = []
     const before = threads()
@@ -84,10 +84,11 @@ async function compared(
   }
 }
 
+/** Of a model that was frozen only the bytes are known. */
 interface Sizes {
   bytes: number
-  params: number
-  macs: number
+  params: number | undefined
+  macs: number | undefined
 }
 
 async function sizeOf(
@@ -96,10 +97,11 @@ async function sizeOf(
   inputs: readonly ModuleInput[],
   signal: AbortSignal,
 ): Promise<Sizes> {
-  const prunable = await Prunable.of(model, { inputs, signal })
+  const { size: bytes } = await stat(path)
+  if (model.parameters().size === 0) return { bytes, params: undefined, macs: undefined }
+  using prunable = await Prunable.of(model, { inputs, signal })
   const { params, macs } = prunable.count()
-  prunable.dispose()
-  return { bytes: (await stat(path)).size, params, macs }
+  return { bytes, params, macs }
 }
 
 /** The second is also told how often it agrees with the first. */
@@ -126,11 +128,13 @@ async function evaluated(
 function sizeTable(paths: readonly string[], sizes: readonly Sizes[]): string {
   const rows = paths.map((path, k) => [
     path,
-    ...(['params', 'macs', 'bytes'] as const).map((key) => integer(sizes[k]![key])),
+    ...(['params', 'macs', 'bytes'] as const).map((key) => shownSize(sizes[k]![key])),
   ])
   const right = ['parameters', 'MACs', 'bytes'].map((title) => ({ title, align: 'right' as const }))
   return formatTable([{ title: 'model' }, ...right], rows)
 }
+
+const shownSize = (size: number | undefined): string => (size === undefined ? '-' : integer(size))
 
 function timeTable(times: readonly { batch: number; threads: number; ms: readonly number[]; ratio: number }[]): string {
   const columns = ['batch', 'threads', 'first, ms', 'second, ms', 'second / first']

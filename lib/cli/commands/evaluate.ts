@@ -18,7 +18,7 @@ export function evaluateCommand(): Command {
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
       const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
-      const model = await load(path, { signal })
+      const model = await load(path, { signal, frozen: true })
       try {
         say(`Measuring on ${dataset.size} examples …`)
         const evaluation = await evaluate(model, dataset, { ...options, signal })

@@ -10,6 +10,7 @@ import { Prunable } from '../../run/index.js'
 import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { withKeptInputs } from '../kept-inputs.js'
 
 interface Conditions {
   batches: string
@@ -42,21 +43,17 @@ export function compareCommand(): Command {
 
 async function compared(
   paths: readonly [string, string],
-  config: Config,
+  asked: Config,
   { batches, threads: counts = String(threads()), rounds }: Conditions,
   work: Work,
 ): Promise<Result> {
   const { say, signal } = work
-  const texts = (config.inputs ?? []) as readonly string[]
-  if (texts.length === 0) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', {
-      hint: 'Say its shape: -i 1,3,224,224',
-    })
-  }
   const [sizes, many, [passes = 0]] = [wholes(batches), wholes(counts), wholes(rounds)]
   const models: ScriptModule[] = []
   try {
     for (const path of paths) models.push((await load(path, { signal, frozen: true })).eval())
+    const config = models.reduce(withKeptInputs, asked)
+    const texts = textsOf(config)
     const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, texts.map(inputOf), signal)))
     const times: { batch: number; threads: number; ms: readonly number[]; ratio: number }[] = []
     const before = threads()
@@ -102,6 +99,14 @@ async function sizeOf(
   using prunable = await Prunable.of(model, { inputs, signal })
   const { params, macs } = prunable.count()
   return { bytes, params, macs }
+}
+
+/** @throws ERR_INVALID_ARGUMENT */
+function textsOf({ inputs = [] }: Config): readonly string[] {
+  const texts = inputs as readonly string[]
+  if (texts.length > 0) return texts
+  const hint = 'Say its shape: -i 1,3,224,224'
+  throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', { hint })
 }
 
 /** The second is also told how often it agrees with the first. */

@@ -3,6 +3,7 @@ import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
 import { load } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
+import { withKeptInputs } from '../kept-inputs.js'
 
 /** `espalier evaluate model.pt --data photos/`. */
 export function evaluateCommand(): Command {
@@ -17,8 +18,11 @@ export function evaluateCommand(): Command {
     run(command, async ({ say, signal }) => {
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
-      const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
       const model = await load(path, { signal, frozen: true })
+      const { dataset, options, dispose } = await evaluateOptions(withKeptInputs(config, model), {
+        labels: true,
+        onWarning: say,
+      })
       try {
         say(`Measuring on ${dataset.size} examples …`)
         const evaluation = await evaluate(model, dataset, { ...options, signal })

@@ -8,6 +8,7 @@ import { optimizeForInference } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, nameWith } from '../files.js'
+import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 
 interface Given {
   output?: string
@@ -32,15 +33,16 @@ export function exportCommand(): Command {
   )
 }
 
-async function exported(path: string, config: Config, { output }: Given, { say, signal }: Work): Promise<Result> {
-  const options = exportOptions(config)
+async function exported(path: string, given: Config, { output }: Given, { say, signal }: Work): Promise<Result> {
   const out = output ?? nameWith(path, '-fast')
   await mustBeApart(path, out)
   using model = await load(path, { signal })
+  const config = withKeptInputs(given, model)
+  const options = exportOptions(config)
   say(`Optimizing and timing ${basename(path)} …`)
   const { optimized, channelsLast, latency, difference } = await optimizeForInference(model, { ...options, signal })
   using _ = optimized
-  await optimized.save(out, { signal })
+  await optimized.save(out, { signal, ...keepingInputs(model, config) })
   const bytes = (await Promise.all([path, out].map((file) => stat(file)))).map(({ size }) => size)
   const [before, after] = latency.map(({ median }) => median) as [number, number]
   const text = [

@@ -6,6 +6,7 @@ import { type EpochEvent, train } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
 import { mustBeApart, nameWith } from '../files.js'
+import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 
 /** `espalier finetune small.pt --data photos/ -i 1,3,224,224`. */
 export function finetuneCommand(): Command {
@@ -18,13 +19,14 @@ export function finetuneCommand(): Command {
   ).option('-o, --output <file>', 'where it goes; small-tuned.pt beside small.pt by default')
   return command.action((path: string, { output, printConfig }: { output?: string; printConfig?: boolean }) =>
     run(command, async (work) => {
-      const config = await configOf(command, FINETUNE_OPTIONS)
-      if (printConfig) return printed(config)
+      const asked = await configOf(command, FINETUNE_OPTIONS)
+      if (printConfig) return printed(asked)
       const out = output ?? nameWith(path, '-tuned')
       await mustBeApart(path, out)
       work.say(`Loading ${basename(path)} …`)
-      const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
       const model = await load(path, { signal: work.signal })
+      const config = withKeptInputs(asked, model)
+      const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
       try {
         const lines = new EventLines(work)
         const history: EpochEvent[] = []
@@ -32,7 +34,7 @@ export function finetuneCommand(): Command {
           lines.tell({ ...event, phase: 'finetune' })
           if (event.kind === 'epoch') history.push(event)
         }
-        await model.eval().save(out)
+        await model.eval().save(out, keepingInputs(model, config))
         const { loss, validation } = history.at(-1) as EpochEvent
         const measured = validation?.accuracy === undefined ? '' : `, accuracy ${validation.accuracy.toFixed(4)}`
         return {

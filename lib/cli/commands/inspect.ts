@@ -11,6 +11,7 @@ import { coverageLines, frozenTable, groupsTable } from '../../report/index.js'
 import { Prunable } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { withKeptInputs } from '../kept-inputs.js'
 
 interface Questions {
   explain?: string[]
@@ -45,8 +46,8 @@ export function inspectCommand(): Command {
 
 async function inspected(path: string, config: Config, questions: Questions, { signal }: Work): Promise<Result> {
   const format = questions.draw === undefined ? undefined : formatOf(questions.draw)
-  const { inputs, methods, norms } = pruneOptions(config)
-  const model = await load(path, { signal })
+  using model = await load(path, { signal })
+  const { inputs, methods, norms } = pruneOptions(withKeptInputs(config, model))
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
     const { analysis } = prunable
@@ -74,7 +75,6 @@ async function inspected(path: string, config: Config, questions: Questions, { s
     return { text: lines.join('\n'), data }
   } finally {
     prunable.dispose()
-    model.dispose()
   }
 }
 

@@ -10,6 +10,7 @@ import { Prunable, type PruneResult } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, sizes, smallName } from '../files.js'
+import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 
 interface Files {
   output?: string
@@ -39,22 +40,15 @@ export function pruneCommand(): Command {
   )
 }
 
-async function pruned(path: string, config: Config, files: Files, { say, signal }: Work): Promise<Result> {
-  const {
-    importance,
-    inputs,
-    methods,
-    norms,
-    dropMethods,
-    dropUnreached,
-    data: _,
-    ...planOptions
-  } = pruneOptions(config)
+async function pruned(path: string, asked: Config, files: Files, { say, signal }: Work): Promise<Result> {
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const out = files.output ?? smallName(path)
   await mustBeApart(path, out, files.manifest)
-  const model = await load(path, { signal })
+  using model = await load(path, { signal })
+  const config = withKeptInputs(asked, model)
+  const options = pruneOptions(config)
+  const { importance, inputs, methods, norms, dropMethods, dropUnreached, data: _, ...planOptions } = options
   const prunable = await Prunable.of(model, given({ inputs, methods, norms, signal }))
   try {
     const { analysis } = prunable
@@ -66,20 +60,19 @@ async function pruned(path: string, config: Config, files: Files, { say, signal 
     if (files.dryRun) return { text: [...lines, 'Nothing was cut: a dry run.'].join('\n'), data }
     say('Cutting and verifying …')
     const result = await prunable.cut(plan, { signal, dropMethods, dropUnreached })
-    await saved(result, out, files.manifest)
+    await saved(result, out, config, files.manifest)
     const bytes = [(await stat(path)).size, (await stat(out)).size] as const
     const seconds = Math.round(performance.now() - start) / 1000
     const text = [...lines, `bytes       ${becomes(bytes)}`, `Cut and verified: ${out}`].join('\n')
     return { text, data: { ...data, bytes, output: out, manifest: files.manifest, seconds, config } }
   } finally {
     prunable.dispose()
-    model.dispose()
   }
 }
 
-async function saved(result: PruneResult, out: string, manifest: string | undefined): Promise<void> {
+async function saved(result: PruneResult, out: string, config: Config, manifest: string | undefined): Promise<void> {
   try {
-    await result.small.save(out)
+    await result.small.save(out, keepingInputs(result.small, config))
     if (manifest !== undefined) await saveManifest(manifest, result)
   } finally {
     result.small.dispose()

@@ -7,6 +7,7 @@ import { replay } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { mustBeApart, sizes, smallName } from '../files.js'
+import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 
 const OPTIONS = PRUNE_OPTIONS.filter(
   (option) => option.path.startsWith('drop') || (INSPECT_OPTIONS.includes(option) && option.path !== 'norms'),
@@ -25,15 +26,16 @@ export function replayCommand(): Command {
   return command.action(
     (path: string, manifest: string, { output, printConfig }: { output?: string; printConfig?: boolean }) =>
       run(command, async ({ say, signal }) => {
-        const config = await configOf(command, OPTIONS)
-        if (printConfig) return printed(config)
+        const given = await configOf(command, OPTIONS)
+        if (printConfig) return printed(given)
         const out = output ?? smallName(path)
         await mustBeApart(path, out)
         const wanted = await loadManifest(manifest)
-        const { inputs, methods, dropMethods, dropUnreached } = pruneOptions(config)
         say(`Loading ${basename(path)} …`)
         const model = await load(path, { signal })
         try {
+          const config = withKeptInputs(given, model)
+          const { inputs, methods, dropMethods, dropUnreached } = pruneOptions(config)
           say('Cutting and verifying …')
           const { small, analysis, plan } = await replay(model, wanted, {
             inputs,
@@ -42,7 +44,7 @@ export function replayCommand(): Command {
             dropUnreached,
             signal,
           })
-          await small.save(out)
+          await small.save(out, keepingInputs(small, config))
           small.dispose()
           const { params, macs } = plan
           const text = [planTable(analysis, plan), '', ...sizes(plan), `Cut and verified: ${out}`].join('\n')

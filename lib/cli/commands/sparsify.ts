@@ -12,6 +12,7 @@ import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
 import { mustBeApart, pageName, sizes, smallName } from '../files.js'
+import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { RunPage } from '../run-page.js'
 
 interface Files {
@@ -53,16 +54,17 @@ export function sparsifyCommand(): Command {
   )
 }
 
-async function sparsified(path: string, config: Config, files: Files, work: Work): Promise<Result> {
+async function sparsified(path: string, asked: Config, files: Files, work: Work): Promise<Result> {
   const { say, signal } = work
   const start = performance.now()
   const out = files.output ?? smallName(path)
-  const checkpoint = (valueAt(config, 'checkpoint.path') as string | undefined) ?? `${out}.checkpoint`
-  put(config, 'checkpoint.path', checkpoint)
+  const checkpoint = (valueAt(asked, 'checkpoint.path') as string | undefined) ?? `${out}.checkpoint`
   const pageFile = files.page === false ? undefined : (files.page ?? pageName(out))
   await mustBeApart(path, out, files.manifest, files.log, checkpoint, pageFile)
   say(`Loading ${basename(path)} …`)
   const model = await load(path, { signal })
+  const config = withKeptInputs(asked, model)
+  put(config, 'checkpoint.path', checkpoint)
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0
   const made = await sparsifyOptions(config, { seed, labels: files.labels, onWarning: say })
@@ -75,7 +77,7 @@ async function sparsified(path: string, config: Config, files: Files, work: Work
   }
   try {
     const result = await sparsify(model, { ...made.options, signal, onEvent, onWarning: say })
-    await result.small.save(out)
+    await result.small.save(out, keepingInputs(result.small, config))
     if (files.manifest !== undefined) await saveManifest(files.manifest, result)
     await rm(checkpoint, { force: true })
     const bytes = [(await stat(path)).size, (await stat(out)).size] as const

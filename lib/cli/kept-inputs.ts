@@ -1,0 +1,40 @@
+/** The example inputs of a model, kept in its file: what a command wrote with `-i` needs none the next time. */
+
+import type { Config } from '../config/option.js'
+import type { SaveOptions, ScriptModule } from '../torch/index.js'
+
+/** Beside the program, where `_extra_files` of torch.jit.save and load are. */
+const FILE = 'espalier-inputs.json'
+/** Elements of a tensor that a file may ask for. */
+const MOST = 1e8
+
+/** A config with the inputs that the model's file has, where it names none itself. */
+export function withKeptInputs(config: Config, model: ScriptModule): Config {
+  const kept = model.extraFiles.get(FILE)
+  return config.inputs !== undefined || kept === undefined ? config : { ...config, inputs: textsOf(kept) ?? undefined }
+}
+
+/** What a model is saved with, so that its file has them; those of a program, tensors, have no text. */
+export function keepingInputs(model: ScriptModule, { inputs }: Config): SaveOptions {
+  const others = Object.fromEntries(model.extraFiles)
+  if (!isTexts(inputs)) return { extraFiles: others }
+  return { extraFiles: { ...others, [FILE]: `${JSON.stringify(inputs)}\n` } }
+}
+
+/** Whatever a file says: it may come from anywhere. */
+function textsOf(bytes: Uint8Array): readonly string[] | undefined {
+  try {
+    const texts: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return isTexts(texts) && texts.every(isModest) ? texts : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isModest = (text: string): boolean =>
+  (text.match(/\d+(?:[,x]\d+)*/g) ?? []).every(
+    (shape) => shape.split(/[,x]/).reduce((product, size) => product * Number(size), 1) <= MOST,
+  )
+
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')

@@ -46,12 +46,15 @@ export type {
   PruneOptions,
   PruneResult,
   RunEvent,
+  Sensitivity,
+  SensitivityOptions,
+  SensitivityPoint,
   SparsifyOptions,
   SparsifyResult,
   Units,
 } from './run/index.js'
 // The jobs
-export { jsonLines, optimizeForInference, Prunable, prune, Run, replay, sparsify } from './run/index.js'
+export { jsonLines, optimizeForInference, Prunable, prune, Run, replay, sensitivity, sparsify } from './run/index.js'
 export type { Device, ModuleInput, ModuleOutput } from './torch/index.js'
 // Models
 export {

@@ -8,7 +8,7 @@ const TOP = `
   ERROR_CODES EspalierError Prunable Random Run ScriptModule Tensor adamw batchCount batches bnScale carryState constantL2
   coverageLines define diffManifests draw evaluate expandTensors explain fading frozenTable greg1 greg2 groupL1 groupL2 groupLasso
   groupsTable growing imageFolder inMemory jsonLines keep load loadLibtorch loadManifest loadUntrusted losses lr makeManifest manualSeed
-  measureLatency metrics optimizeForInference prune randomShift readNpy readNpz readSafetensors readTable replay saveManifest scope setMemoryLimit setThreads sgd shrinkTensors sparsify split subset train
+  measureLatency metrics optimizeForInference prune randomShift readNpy readNpz readSafetensors readTable replay saveManifest scope sensitivity setMemoryLimit setThreads sgd shrinkTensors sparsify split subset train
 `
 
 describe('the face of the package', () => {

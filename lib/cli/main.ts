@@ -12,6 +12,7 @@ import { installLibtorchCommand } from './commands/install-libtorch.js'
 import { pruneCommand } from './commands/prune.js'
 import { replayCommand } from './commands/replay.js'
 import { reportCommand } from './commands/report.js'
+import { sensitivityCommand } from './commands/sensitivity.js'
 import { sparsifyCommand } from './commands/sparsify.js'
 import { printError } from './error.js'
 import { EXIT, statusOf } from './exit.js'
@@ -29,6 +30,7 @@ const program = new Command('espalier')
   .addCommand(finetuneCommand())
   .addCommand(evaluateCommand())
   .addCommand(compareCommand())
+  .addCommand(sensitivityCommand())
   .addCommand(exportCommand())
   .addCommand(replayCommand())
   .addCommand(diffCommand())

@@ -16,6 +16,13 @@ export {
 export { type PruneOptions, prune } from './prune.js'
 export { type ReplayOptions, replay } from './replay.js'
 export { Run } from './run.js'
+export {
+  ratiosWithin,
+  type Sensitivity,
+  type SensitivityOptions,
+  type SensitivityPoint,
+  sensitivity,
+} from './sensitivity.js'
 export type { FoundLrs, OptimizerName, PhaseOptions, Settings, TrialEvent } from './settings.js'
 export { sparsify } from './sparsify.js'
 export type { RunEvent, SparsifyOptions, SparsifyResult, Stage } from './types.js'

@@ -11,9 +11,11 @@ import { made, namedOf } from '../../lib/config/named.js'
 import { type ConfigOption, flagOf, over } from '../../lib/config/option.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../lib/config/prune.js'
 import { readConfig } from '../../lib/config/read.js'
+import { SENSITIVITY_OPTIONS } from '../../lib/config/sensitivity.js'
 import { SPARSIFY_OPTIONS } from '../../lib/config/sparsify.js'
 import { OPTIMIZE_FOR_INFERENCE } from '../../lib/run/inference.js'
 import { PRUNE } from '../../lib/run/prune.js'
+import { SENSITIVITY } from '../../lib/run/sensitivity.js'
 import { SPARSIFY } from '../../lib/run/types.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { TRAIN } from '../../lib/train/loop.js'
@@ -173,6 +175,7 @@ describe('every option of the API that a file can express is one of the command'
       ONLY_LOOPS,
     ],
     ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['signal']],
+    ['sensitivity', () => leavesOf(SENSITIVITY.parameters[1][1]), SENSITIVITY_OPTIONS, ['known', 'onPoint', 'signal']],
     [
       'evaluate',
       () => leavesOf(EVALUATE.parameters[2][1]),

@@ -39,6 +39,7 @@ import { OPTIMIZE_FOR_INFERENCE } from '../../lib/run/inference.js'
 import { JSON_LINES } from '../../lib/run/jsonl.js'
 import { PRUNE } from '../../lib/run/prune.js'
 import { REPLAY } from '../../lib/run/replay.js'
+import { RATIOS_WITHIN, SENSITIVITY } from '../../lib/run/sensitivity.js'
 import { RUN as NEW_RUN, SPARSIFY } from '../../lib/run/types.js'
 import { DEFINE } from '../../lib/torch/define.js'
 import * as functional from '../../lib/torch/functional.js'
@@ -221,12 +222,14 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     readNpz: of(READ_NPZ, espalier.readNpz, 'none.npz', {}),
     readSafetensors: of(READ_SAFETENSORS, espalier.readSafetensors, 'none.safetensors'),
     readTable: of(READ_TABLE, espalier.readTable, 'none.csv', { target: 'a', columns: ['b'] }),
+    ratiosWithin: of(RATIOS_WITHIN, espalier.ratiosWithin, { points: [] } as never, 0.1),
     reasonInWords: of(groupsReport.REASON_IN_WORDS, espalier.reasonInWords, { kind: 'model output' }),
     removedUnits: of(UNITS_OF_PLAN, espalier.removedUnits, analysis, plan),
     replay: of(REPLAY, espalier.replay, model, manifest, { inputs }),
     run: of(RUN, espalier.run, [{ op: 'aten::neg', args: [x] }], {}),
     saveManifest: of(SAVE_MANIFEST, espalier.saveManifest, 'none/manifest.json', result),
     scheduled: of(SCHEDULED, espalier.scheduled, schedule),
+    sensitivity: of(SENSITIVITY, espalier.sensitivity, model, { inputs, data: train, ratios: [0.5] }),
     setMemoryLimit: of(SET_MEMORY_LIMIT, espalier.setMemoryLimit, Number.MAX_SAFE_INTEGER),
     setThreads: of(SET_THREADS, espalier.setThreads, espalier.threads()),
     sgd: of(SGD, espalier.sgd, { lr: 0.1 }),

@@ -36,7 +36,7 @@ export interface LoadModelOptions {
    */
   repair?: boolean | ((repair: TrainEvalRepair) => boolean) | undefined
   /**
-   * Whether a module that `torch.jit.freeze` or {@link optimizeForInference} made is taken, too: it can be run, but neither pruned nor
+   * Whether a module that `torch.jit.freeze` or `optimizeForInference` made is taken, too: it can be run, but neither pruned nor
    * trained, as its weights are constants. False by default.
    */
   frozen?: boolean | undefined

@@ -42,6 +42,14 @@ describe('doctor', () => {
     expect(stdout).toMatch(/^threads {4}\d+ on \d+ processors/m)
     expect(status).toBe(0)
   })
+  it('says the same as JSON', () => {
+    const { status, stdout } = espalier(['doctor', '--json'])
+    const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: { what: string; found: string }[] }
+    expect([status, ok]).toEqual([0, true])
+    expect(findings.map(({ what }) => what).slice(0, 4)).toEqual(['node', 'loader', 'core 2.13', 'checksums'])
+    const refused = espalier(['doctor', '--json', '--libtorch', '/nowhere'])
+    expect([refused.status, JSON.parse(refused.stdout).ok]).toEqual([6, false])
+  })
   it('fails with the list of places when there is no LibTorch', () => {
     const none = { LIBTORCH: undefined, VIRTUAL_ENV: undefined, XDG_CACHE_HOME: folder, PATH: '' }
     const { status, stdout } = espalier(['doctor'], none)

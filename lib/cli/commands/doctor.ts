@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { checkSums } from '../../libtorch/checksums.js'
 import {
   findNative,
@@ -13,56 +13,78 @@ import {
   tryResolveLibtorch,
 } from '../../libtorch/index.js'
 import { platformName } from '../../libtorch/native.js'
+import { newCommand, run } from '../command.js'
 import { formatError } from '../error.js'
 import { EXIT } from '../exit.js'
 import type { ProbeReport } from '../probe.js'
 
-export function doctorCommand(): Command {
-  return new Command('doctor')
-    .description('show what was found and tried, and load the native part in a child process')
-    .option('--libtorch <folder>', 'look at this LibTorch instead of the usual order')
-    .action(({ libtorch }: { libtorch?: string }) => {
-      if (!doctor(libtorch, console.log)) process.exitCode = EXIT.setup.status
-    })
+/** What was looked at: a word for it, and what was found. */
+interface Finding {
+  what: string
+  found: string
 }
 
-/** Prints the findings; true when all is well. */
-function doctor(libtorch: string | undefined, print: (text: string) => void): boolean {
+interface Findings {
+  ok: boolean
+  findings: readonly Finding[]
+}
+
+/** `espalier doctor`. */
+export function doctorCommand(): Command {
+  const command = newCommand('doctor', 'show what was found and tried, and load the native part in a child process', [
+    'espalier doctor',
+    'espalier doctor --libtorch ~/libtorch',
+  ]).option('--libtorch <folder>', 'look at this LibTorch instead of the usual order')
+  return command.action(({ libtorch }: { libtorch?: string }) =>
+    run(command, async () => {
+      const data = examined(libtorch)
+      if (!data.ok) process.exitCode = EXIT.setup.status
+      return { text: data.findings.map(lineOf).join('\n'), data }
+    }),
+  )
+}
+
+/** One after the other, up to the first that ends it. */
+function examined(libtorch: string | undefined): Findings {
   const host = realHost()
-  print(`node       ${process.version} on ${platformName()}`)
+  const findings: Finding[] = [{ what: 'node', found: `${process.version} on ${platformName()}` }]
+  const add = (what: string, found: string) => findings.push({ what, found })
+  const failed = (what: string, found: string): Findings => {
+    add(what, found)
+    return { ok: false, findings }
+  }
 
   let native: NativeFiles
   try {
     native = findNative(host)
   } catch (error) {
-    print(formatError(error))
-    return false
+    return failed('', formatError(error))
   }
-  print(`loader     ${native.loader}`)
-  for (const [minor, { core }] of native.cores) print(`core ${minor.padEnd(5)} ${core}`)
+  add('loader', native.loader)
+  for (const [minor, { core }] of native.cores) add(`core ${minor}`, core)
   const sums = checkSums(PACKAGE_ROOT, native)
-  print(`checksums  ${sums.text}`)
+  add('checksums', sums.text)
 
   const resolution = tryResolveLibtorch(host, { libtorch, minors: [...native.cores.keys()] })
-  if ('error' in resolution) {
-    print(formatError(resolution.error))
-    return false
-  }
-  print(`LibTorch\n${formatAttempts(resolution.attempts).replace(/^/gm, '  ')}`)
+  if ('error' in resolution) return failed('', formatError(resolution.error))
+  add('LibTorch', `\n${formatAttempts(resolution.attempts).replace(/^/gm, '  ')}`)
 
   const trusted = trustedFiles(host, resolution.libtorch.root)
-  if (trusted.length > 0) print(`trust      installed with --trust, checksum not known: ${trusted.join(', ')}`)
+  if (trusted.length > 0) add('trust', `installed with --trust, checksum not known: ${trusted.join(', ')}`)
 
   const probe = probeInChild(resolution.libtorch.root)
-  if (typeof probe === 'string') {
-    print(`load       failed\n${probe.replace(/^/gm, '  ')}`)
-    return false
-  }
-  print(`load       LibTorch ${probe.torchVersion} answers, variant ${resolution.libtorch.variant}`)
-  print(`libgomp    ${probe.libgomp.join(', ') || 'none'}${probe.libgomp.length > 1 ? '  (two OpenMP runtimes)' : ''}`)
+  if (typeof probe === 'string') return failed('load', `failed\n${probe.replace(/^/gm, '  ')}`)
+  add('load', `LibTorch ${probe.torchVersion} answers, variant ${resolution.libtorch.variant}`)
+  add('libgomp', `${probe.libgomp.join(', ') || 'none'}${probe.libgomp.length > 1 ? '  (two OpenMP runtimes)' : ''}`)
   const wanted = host.env.OMP_NUM_THREADS ?? 'not set'
-  print(`threads    ${probe.threads} on ${availableParallelism()} processors, OMP_NUM_THREADS ${wanted}`)
-  return sums.ok
+  add('threads', `${probe.threads} on ${availableParallelism()} processors, OMP_NUM_THREADS ${wanted}`)
+  return { ok: sums.ok, findings }
+}
+
+/** Words in a column; what begins with a new line stands below, and an error has its own form. */
+function lineOf({ what, found }: Finding): string {
+  if (what === '') return found
+  return found.startsWith('\n') ? `${what}${found}` : `${what.padEnd(10)} ${found}`
 }
 
 /** A library that doesn't fit can end the process, so it is loaded in one that may end. A string says what went wrong. */

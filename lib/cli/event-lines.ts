@@ -1,4 +1,5 @@
 import { STAGES } from '../page/stages.js'
+import { metricsInWords } from '../report/metrics.js'
 import type { RunEvent } from '../run/index.js'
 import type { Work } from './command.js'
 
@@ -12,16 +13,9 @@ const LINES: Lines = {
   plan: ({ plan }) => `the plan removes ${plan.removed.reduce((sum, { units }) => sum + units.length, 0)} units`,
   trial: ({ lr, loss, network }) => `a learning rate of ${lr} on the ${network} network: loss ${loss.toPrecision(4)}`,
   settings: ({ settings }) => `settled: ${JSON.stringify(settings)}`,
-  evaluation: ({ stage, evaluation: { loss, ...metrics } }) => {
-    const values = Object.entries(metrics).flatMap(([name, value]) =>
-      typeof value === 'number' ? [`${name} ${value.toFixed(4)}`] : [],
-    )
-    return `${STAGES[stage]}: ${[...values, `loss ${loss.toPrecision(4)}`].join(', ')}`
-  },
-  epoch: ({ phase, epoch, epochs, loss, validation, seconds }) => {
-    const accuracy = validation?.accuracy === undefined ? '' : `, accuracy ${validation.accuracy.toFixed(4)}`
-    return `${PHASES[phase]} ${epoch}/${epochs}: loss ${loss.toPrecision(4)}${accuracy} (${seconds.toFixed(1)} s)`
-  },
+  evaluation: ({ stage, evaluation }) => `${STAGES[stage]}: ${metricsInWords(evaluation)}`,
+  epoch: ({ phase, epoch, epochs, loss, validation, seconds }) =>
+    `${PHASES[phase]} ${epoch}/${epochs}: ${metricsInWords({ accuracy: validation?.accuracy, loss })} (${seconds.toFixed(1)} s)`,
   early: ({ saved }) => `the schedule ends ${saved} steps early`,
   round: ({ round, rounds, plan }) => `round ${round} of ${rounds} is cut: ${plan.macs.join(' -> ')} MACs`,
   cutting: () => 'cutting and verifying …',

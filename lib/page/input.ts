@@ -1,3 +1,4 @@
+import type { Network } from '../draw/network/data.js'
 import type { Evaluation } from '../train/index.js'
 
 /** A line of a run's trajectory, as `jsonLines` writes it: what the page reads of it. */
@@ -12,8 +13,8 @@ export interface PageInput {
   title: string
   /** In their order. */
   records: readonly PageRecord[]
-  /** The network as an SVG. */
-  drawing?: string | undefined
+  /** What is drawn of the network. */
+  network?: Network | undefined
   /** Names of files, and bytes before and after. */
   files?: { model: string; small: string; bytes?: readonly [number, number] | undefined } | undefined
   /** One forward pass in milliseconds, before and after. */
@@ -31,7 +32,10 @@ export interface PageInput {
 /** What the records of a run come to. */
 export interface Told {
   evaluations: Readonly<Record<string, Evaluation>>
+  /** What is cut, or will be; undefined where the cut was withheld. */
   plan: { removed: readonly { group: number; units: readonly number[] }[]; params: Pair; macs: Pair } | undefined
+  /** By group: how many times as large the units that stay are as those that go, when it was measured last. */
+  apart: ReadonlyMap<number, number>
   groups: readonly { id: number; kind: string; size: number; scopes: readonly string[] }[]
   coverage: number | undefined
   settings: unknown
@@ -39,7 +43,8 @@ export interface Told {
   /** Mean sizes of the units that stay and that go, after each epoch of the regularized phase. */
   sizes: readonly { epoch: number; kept: number; chosen: number }[]
   seconds: number | undefined
-  withheld: boolean
+  /** What the cut would have lost, where it was withheld. */
+  withheld: number | undefined
 }
 
 export type Pair = readonly [number, number]
@@ -73,14 +78,17 @@ const KINDS: Kinds = {
     told.epochs = [...told.epochs, { phase, loss, lr, accuracy } as Epoch]
   },
   regularizer: ({ groups }, told) => {
-    const known = (groups as { kept?: number; chosen?: number }[]).filter(({ kept, chosen }) => kept && chosen)
+    const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
+    told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
+    const known = all.filter(({ kept, chosen }) => kept && chosen)
     if (known.length === 0) return
     const mean = (values: number[]) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
     const [kept, chosen] = [mean(known.map(({ kept = 0 }) => kept)), mean(known.map(({ chosen = 0 }) => chosen))]
     told.sizes = [...told.sizes, { epoch: told.epochs.length, kept, chosen }]
   },
-  withheld: (_, told) => {
-    told.withheld = true
+  withheld: ({ withheld }, told) => {
+    told.withheld = (withheld as { drop: number }).drop
+    told.plan = undefined
   },
 }
 
@@ -88,7 +96,7 @@ const KINDS: Kinds = {
 export function toldBy(records: readonly PageRecord[]): Told {
   const told: Writable<Told> = {
     ...{ evaluations: {}, plan: undefined, groups: [], coverage: undefined, settings: undefined },
-    ...{ epochs: [], sizes: [], seconds: undefined, withheld: false },
+    ...{ epochs: [], sizes: [], seconds: undefined, withheld: undefined, apart: new Map<number, number>() },
   }
   for (const record of records) {
     KINDS[record.kind]?.(record, told)

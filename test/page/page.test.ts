@@ -30,7 +30,7 @@ const RECORDS: PageRecord[] = [
   epoch('sparse', 1),
   { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.02 }] },
   epoch('sparse', 2),
-  { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.0002 }] },
+  { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.0002, ratio: 10_000 }] },
   evaluation('cut', 0.88),
   epoch('finetune', 1),
   { ...evaluation('finetuned', 0.91), seconds: 12.25 },
@@ -66,6 +66,9 @@ describe('the page of a run', () => {
       expect(page).toContain(words)
     }
     expect(page).toContain('<td class="number">8</td><td class="number">5</td>')
+    expect(page).toContain('1 groups; of 8 units 5 stay.')
+    // 2 / 0.0002, when it was measured last.
+    expect(page).toContain('10,000 ×')
     expect(page).toContain('75.00 % of the parameters')
     expect(dataOf(page)).toEqual({
       epochs: [

@@ -6,6 +6,7 @@ import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
 import { inputOf } from '../../config/inputs.js'
 import type { Config } from '../../config/option.js'
 import { formatTable, integer, measureLatency } from '../../report/index.js'
+import { metricInWords } from '../../report/metrics.js'
 import { Prunable } from '../../run/index.js'
 import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
@@ -150,7 +151,10 @@ function scoreTable(evaluations: readonly Evaluation[]): string {
   }))
   return formatTable(
     columns,
-    names.map((name) => [name, ...evaluations.map((each) => each[name]?.toFixed(4))]),
+    names.map((name) => [
+      name,
+      ...evaluations.map(({ [name]: value }) => (value === undefined ? undefined : metricInWords(name, value))),
+    ]),
   )
 }
 

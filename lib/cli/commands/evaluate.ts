@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
+import { metricInWords } from '../../report/metrics.js'
 import { load } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
@@ -34,5 +35,5 @@ export function evaluateCommand(): Command {
 /** A line for each metric. */
 export const measured = (evaluation: Evaluation): string =>
   Object.entries(evaluation)
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${value.toFixed(4)}`]))
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${metricInWords(name, value)}`]))
     .join('\n')

@@ -6,6 +6,7 @@ import { type Config, put, valueAt } from '../../config/option.js'
 import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
 import { saveManifest } from '../../manifest/index.js'
 import { measureLatency } from '../../report/index.js'
+import { metricsInWords } from '../../report/metrics.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
 import { jsonLines, type RunEvent, type SparsifyResult, sparsify } from '../../run/index.js'
 import { load } from '../../torch/index.js'
@@ -112,12 +113,9 @@ function told(
   made: { output: string; page: string | undefined; bytes: readonly [number, number] } & Record<string, unknown>,
 ): Result {
   const { params, macs } = plan
-  const measured = Object.entries(evaluations).map(([stage, { loss, ...metrics }]) => {
-    const values = Object.entries({ ...metrics, loss }).flatMap(([name, value]) =>
-      typeof value === 'number' ? [`${name} ${value.toFixed(4)}`] : [],
-    )
-    return `${stage.padEnd(12)}${values.join(', ')}`
-  })
+  const measured = Object.entries(evaluations).map(
+    ([stage, evaluation]) => `${stage.padEnd(12)}${metricsInWords(evaluation)}`,
+  )
   const end =
     withheld === undefined
       ? `Cut, verified and fine-tuned: ${made.output}`

@@ -80,16 +80,24 @@ const KINDS: Kinds = {
   regularizer: ({ groups }, told) => {
     const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
     told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
-    const known = all.filter(({ kept, chosen }) => kept && chosen)
-    if (known.length === 0) return
-    const mean = (values: number[]) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
-    const [kept, chosen] = [mean(known.map(({ kept = 0 }) => kept)), mean(known.map(({ chosen = 0 }) => chosen))]
-    told.sizes = [...told.sizes, { epoch: told.epochs.length, kept, chosen }]
+    const parting = partingOf(all)
+    if (parting !== undefined) told.sizes = [...told.sizes, { epoch: told.epochs.length, ...parting }]
   },
   withheld: ({ withheld }, told) => {
     told.withheld = (withheld as { drop: number }).drop
     told.plan = undefined
   },
+}
+
+/** Sizes of the units that stay and of those that go: geometric means over the groups. */
+export function partingOf(
+  groups: readonly { kept?: number; chosen?: number }[],
+): { kept: number; chosen: number } | undefined {
+  const known = groups.filter(({ kept, chosen }) => kept && chosen)
+  if (known.length === 0) return undefined
+  const mean = (values: readonly number[]) =>
+    Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+  return { kept: mean(known.map(({ kept = 0 }) => kept)), chosen: mean(known.map(({ chosen = 0 }) => chosen)) }
 }
 
 /** Reads the records one after the other. */

@@ -11,6 +11,7 @@ import { Prunable } from '../../run/index.js'
 import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { watched } from '../watched.js'
 
 interface Conditions {
   batches: string
@@ -104,18 +105,19 @@ async function sizeOf(
 }
 
 /** The second is also told how often it agrees with the first. */
-async function evaluated(
-  models: readonly ScriptModule[],
-  config: Config,
-  { say, signal }: Work,
-): Promise<Evaluation[]> {
+async function evaluated(models: readonly ScriptModule[], config: Config, work: Work): Promise<Evaluation[]> {
+  const { say, signal } = work
   const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
   try {
     const evaluations: Evaluation[] = []
     for (const model of models) {
       say(`Measuring on ${dataset.size} examples …`)
       evaluations.push(
-        await evaluate(model, dataset, { ...options, teacher: { module: models[0]!, weight: 0 }, signal }),
+        await evaluate(model, watched(dataset, work, 'measured'), {
+          ...options,
+          teacher: { module: models[0]!, weight: 0 },
+          signal,
+        }),
       )
     }
     return evaluations

@@ -4,6 +4,7 @@ import { metricInWords } from '../../report/metrics.js'
 import { load } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
+import { watched } from '../watched.js'
 
 /** `espalier evaluate model.pt --data photos/`. */
 export function evaluateCommand(): Command {
@@ -15,14 +16,15 @@ export function evaluateCommand(): Command {
     EVALUATE_OPTIONS,
   )
   return command.action((path: string, { printConfig }: { printConfig?: boolean }) =>
-    run(command, async ({ say, signal }) => {
+    run(command, async (work) => {
+      const { say, signal } = work
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
       const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
       const model = await load(path, { signal })
       try {
         say(`Measuring on ${dataset.size} examples …`)
-        const evaluation = await evaluate(model, dataset, { ...options, signal })
+        const evaluation = await evaluate(model, watched(dataset, work, 'measured'), { ...options, signal })
         return { text: measured(evaluation), data: { model: path, examples: dataset.size, ...evaluation } }
       } finally {
         model.dispose()

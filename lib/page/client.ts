@@ -18,9 +18,12 @@ const marks = { hooks: { draw: [({ ctx, bbox, valToPos }) => {
   ctx.stroke()
   ctx.font = 11 * devicePixelRatio + 'px system-ui, sans-serif'
   ctx.textAlign = 'right'
-  ctx.fillText('cut', x - 4 * devicePixelRatio, bbox.top + 12 * devicePixelRatio)
+  ctx.fillText('cut', x - 4 * devicePixelRatio, bbox.top + bbox.height / 2)
   ctx.restore()
 }] } }
+
+/** Lines at powers of ten alone. */
+const decades = (_, splits) => splits.map((value) => Number.isInteger(+Math.log10(value).toFixed(6)) ? value : null)
 
 const HEIGHT = 240
 let plots = []
@@ -33,7 +36,7 @@ function chart(id, columns, lines, { log = false, percent = false } = {}) {
   const options = {
     width: place.clientWidth, height: HEIGHT, plugins: [marks], cursor: { y: false },
     scales: { x: { time: false }, y: log ? { distr: 3 } : {} },
-    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, size: 64, values: (_, ticks) => ticks.map(short) }],
+    axes: [{ ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { ...axis, ...(log ? { grid: { ...axis.grid, filter: decades }, ticks: { ...axis.ticks, filter: decades } } : {}), size: 64, values: (_, ticks) => ticks.map(short) }],
     series: [{ label: 'epoch', value: (_, value) => value == null ? '–' : value }, ...lines.map(([label, name, dash]) => ({
       label, stroke: colour(name), width: 2, spanGaps: true, points: { show: columns[0].length < 3 }, value: (_, value) => whole(value), ...(dash ? { dash } : {}),
     }))],

@@ -18,7 +18,8 @@ export interface Section {
 function stages({ evaluations }: Told): string | undefined {
   const rows = Object.entries(evaluations)
   if (rows.length === 0) return undefined
-  const names = [...new Set(rows.flatMap(([, evaluation]) => Object.keys(evaluation)))]
+  const others = rows.flatMap(([, evaluation]) => Object.keys(evaluation)).filter((name) => name !== 'loss')
+  const names = [...new Set([...others, 'loss'])]
   const head = names.map((name) => `<th class="number">${escapeXml(name)}</th>`).join('')
   const body = rows.map(([stage, evaluation]) => {
     const cells = names.map((name) => {
@@ -54,14 +55,14 @@ function widths({ groups, plan, apart }: Told, { network: drawn }: PageInput): s
     const more = scopes.length > 4 ? ` and ${scopes.length - 4} more` : ''
     const cells = [
       `<td class="number">${name}</td><td class="kind">${escapeXml(kind)}</td>`,
-      `<td class="number">${size}</td><td class="number">${left(id, size)}</td><td>${barOf(left(id, size) / size)}</td>`,
+      `<td class="number">${size}</td><td class="number">${left(id, size)}</td><td class="part">${barOf(left(id, size) / size)}</td>`,
       apart.size === 0 ? '' : `<td class="number kind">${ratio === undefined ? '' : `${shortRatio(ratio)} ×`}</td>`,
       `<td class="in">${escapeXml(scopes.slice(0, 4).join(', '))}${more}</td>`,
     ]
     return `<tr>${cells.join('')}</tr>`
   })
   const titles = [
-    '<th class="number">group</th><th class="kind">kind</th><th class="number">before</th><th class="number">after</th><th></th>',
+    '<th class="number">group</th><th class="kind">kind</th><th class="number">before</th><th class="number">after</th><th class="part"></th>',
     apart.size === 0
       ? ''
       : '<th class="number kind" title="size of a unit that stays / of one that goes, before the cut">apart</th>',

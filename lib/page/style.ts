@@ -24,17 +24,17 @@ p{margin:.25rem 0 .75rem}
 .u-legend{color:var(--text);font-variant-numeric:tabular-nums;font-size:.85rem}
 .u-legend .u-series th{padding:2px 4px}
 .scroll{overflow:auto;max-height:32rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.wide{width:100%}
-th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{font-weight:600;color:var(--soft);font-size:.85rem;position:sticky;top:0;background:var(--back);white-space:nowrap}
-td.number,th.number{text-align:right;white-space:nowrap}
-td.in{overflow-wrap:anywhere;min-width:10rem}
+.scroll table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+.scroll .wide{width:100%}
+.scroll th,.scroll td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+.scroll th{font-weight:600;color:var(--soft);font-size:.85rem;position:sticky;top:0;background:var(--back);white-space:nowrap}
+.scroll .number{text-align:right;white-space:nowrap}
+td.in{overflow-wrap:anywhere;min-width:7rem}
 td .bar{margin-top:.5rem}
 td button{font:inherit;color:var(--accent);background:none;border:0;padding:0;cursor:pointer;text-decoration:underline dotted;text-underline-offset:.2em}
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.75rem 1rem;margin:0;overflow:auto;font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;tab-size:2}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.25rem;margin:0 0 .75rem;font-variant-numeric:tabular-nums}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere;min-width:0}
 summary{cursor:pointer;color:var(--accent);margin:.25rem 0 .5rem}
-@media(max-width:40rem){.kind{display:none}.figure b{font-size:1.3rem}.figures{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}.figure{padding:.6rem .7rem}}
+@media(max-width:40rem){.kind,.part{display:none}.scroll th,.scroll td{padding-right:.6rem}.figure b{font-size:1.3rem}.figures{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}.figure{padding:.6rem .7rem}}
 `

@@ -13,7 +13,7 @@ function drawNetwork(pane, { boxes, arrows, root }) {
   const visible = (parts) => parts.flatMap((part) => (typeof part === 'number' || closed(part) ? [part] : visible(part.parts)))
   const within = (part) => (typeof part === 'number' ? [] : [part, ...part.parts.flatMap(within)])
   const folds = root.parts.flatMap(within)
-  let view = { x: 0, y: 0, scale: 1 }, size = { width: 1, height: 1 }, places = new Map(), lit, wanted = '', moved = false
+  let view = { x: 0, y: 0, scale: 1 }, size = { width: 1, height: 1 }, places = new Map(), lit, pinned, wanted = '', moved = false
 
   const show = () => stage.setAttribute('transform', 'translate(' + view.x + ' ' + view.y + ') scale(' + view.scale + ')')
   const window_ = () => ({ width: svg.clientWidth || 800, height: svg.clientHeight || 500 })
@@ -107,10 +107,16 @@ function drawNetwork(pane, { boxes, arrows, root }) {
     svg.classList.toggle('faded', lit !== undefined)
     note.textContent = wanted === '' ? '' : count + ' found'
   }
+  /** A group that is pointed at, else the one that was clicked last. */
   function light(group) {
-    lit = group
+    lit = group ?? pinned
     mark()
   }
+  svg.addEventListener('click', ({ target }) => {
+    if (target !== svg) return
+    pinned = undefined
+    light()
+  })
 
   function toggle(fold) {
     if (open.has(fold)) for (const each of within(fold)) open.delete(each)
@@ -223,6 +229,7 @@ function drawNetwork(pane, { boxes, arrows, root }) {
       const hit = inside(root).find((id) => boxes[id].group === group)
       if (hit === undefined) return
       reveal(hit)
+      pinned = group
       light(group)
       centre(hit)
     })

@@ -7,7 +7,7 @@ import { CHARACTER, FONT, LINE, MARGIN, PADDING, RANKS } from '../svg.js'
 export const LAYOUT = `
 const networkLayout = (() => {
   /** Boxes that are drawn at once at most: beyond it the layout takes seconds, and nobody sees anything. */
-  const MOST = 400, GUTTER = 56, EDGE = ${MARGIN}
+  const MOST = 400, GUTTER = 56, EDGE = ${MARGIN}, SIDE = 40
 
   /** Where a drawing lies to be seen whole, never larger than it is. */
   const Fit = (size, window) => {
@@ -76,7 +76,9 @@ const networkLayout = (() => {
   }
 
   function placed(columns, nodes, lines) {
-    let x = EDGE, height = 0
+    // Arrows from column to column pass beside the outermost ones, too.
+    const side = columns.length > 1 ? SIDE : EDGE
+    let x = side, height = 0
     const places = [], columnOf = [], shifts = [], bandOf = []
     columns.forEach((bands, c) => {
       const [top, bottom] = [bands[0].top, bands.at(-1).bottom]
@@ -93,7 +95,7 @@ const networkLayout = (() => {
       x += right - left + GUTTER
       height = Math.max(height, bottom - top)
     })
-    return { places, columnOf, shifts, bandOf, width: x - GUTTER + EDGE, height: height + 2 * EDGE }
+    return { places, columnOf, shifts, bandOf, width: x - GUTTER + side, height: height + 2 * EDGE }
   }
 
   /** Within a column as dagre has it; from one to another through the space between them, and above those in the middle. */

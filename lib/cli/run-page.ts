@@ -47,13 +47,25 @@ export class RunPage {
 
   /** @throws ERR_WRITE */
   async end(
-    { analysis, plan }: SparsifyResult,
+    { analysis, plan, history, evaluations }: SparsifyResult,
     bytes: readonly [number, number],
     ms: readonly [number, number],
   ): Promise<void> {
     await this.#writing
+    this.#records.unshift(...this.#earlier(history, evaluations))
     const network = networkOf(analysis, plan)
     await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, network })
+  }
+
+  /** What was before the run went on from its checkpoint. */
+  #earlier(history: SparsifyResult['history'], evaluations: SparsifyResult['evaluations']): PageRecord[] {
+    const told = this.#records.filter(({ kind }) => kind === 'epoch').length
+    const stages = new Set(this.#records.map(({ stage }) => stage))
+    const measured = Object.entries(evaluations).filter(([stage]) => !stages.has(stage))
+    return [
+      ...measured.map(([stage, evaluation]) => ({ kind: 'evaluation', stage, evaluation })),
+      ...history.slice(0, history.length - told).map((event) => ({ ...event })),
+    ]
   }
 
   async #write(more: Partial<PageInput>): Promise<void> {

@@ -205,7 +205,7 @@ const shared = (first: string, other: string): number => {
 
 /** The end of a long line says more than its beginning. */
 const atMost = (line: string): string =>
-  line.length <= WIDEST ? line : `…${line.slice(1 - WIDEST).replace(/^[^. ]*/, '')}`
+  line.length <= WIDEST ? line : `…${line.slice(1 - WIDEST).replace(/^[^. ]*\.?/, '')}`
 
 function wrap(words: readonly string[]): string[] {
   const lines: string[] = []

@@ -56,11 +56,36 @@ export interface Epoch {
   accuracy?: number | undefined
 }
 
-type Kinds = Readonly<Record<string, (record: PageRecord, told: Writable<Told>) => void>>
-type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type Kinds = Readonly<Record<string, (record: PageRecord, told: Telling) => void>>
+
+/** What is told so far. */
+type Telling = { -readonly [K in Exclude<keyof Told, 'epochs' | 'sizes'>]: Told[K] } & {
+  epochs: Epoch[]
+  sizes: { epoch: number; kept: number; chosen: number }[]
+  /** Of each epoch, at its end. */
+  iterations: number[]
+  /** How often the run began, or went on; and what it was at the last epoch. */
+  begun: number
+  seen: number
+}
+
+/** A run that goes on makes the epochs after its last checkpoint again. */
+function forgetFrom({ epochs, iterations, sizes }: Telling, phase: Epoch['phase'], iteration: number): void {
+  let before = Number.POSITIVE_INFINITY
+  for (;;) {
+    const last = iterations.at(-1) ?? -1
+    // What is larger than what came after it is of an earlier round.
+    if (epochs.at(-1)?.phase !== phase || last < iteration || last >= before) break
+    before = last
+    epochs.pop()
+    iterations.pop()
+  }
+  while ((sizes.at(-1)?.epoch ?? 0) > epochs.length) sizes.pop()
+}
 
 const KINDS: Kinds = {
   analysis: ({ groups, coverage }, told) => {
+    told.begun++
     told.groups = groups as Told['groups']
     told.coverage = coverage as number
   },
@@ -73,15 +98,18 @@ const KINDS: Kinds = {
   evaluation: ({ stage, evaluation }, told) => {
     told.evaluations = { ...told.evaluations, [stage as string]: evaluation as Evaluation }
   },
-  epoch: ({ phase, loss, lr, validation }, told) => {
+  epoch: ({ phase, loss, lr, iteration, validation }, told) => {
     const { accuracy } = (validation ?? {}) as Evaluation
-    told.epochs = [...told.epochs, { phase, loss, lr, accuracy } as Epoch]
+    if (told.begun > told.seen) forgetFrom(told, phase as Epoch['phase'], iteration as number)
+    told.seen = told.begun
+    told.epochs.push({ phase, loss, lr, accuracy } as Epoch)
+    told.iterations.push(iteration as number)
   },
   regularizer: ({ groups }, told) => {
     const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
     told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
     const parting = partingOf(all)
-    if (parting !== undefined) told.sizes = [...told.sizes, { epoch: told.epochs.length, ...parting }]
+    if (parting !== undefined) told.sizes.push({ epoch: told.epochs.length, ...parting })
   },
   withheld: ({ withheld }, told) => {
     told.withheld = (withheld as { drop: number }).drop
@@ -102,7 +130,8 @@ export function partingOf(
 
 /** Reads the records one after the other. */
 export function toldBy(records: readonly PageRecord[]): Told {
-  const told: Writable<Told> = {
+  const told: Telling = {
+    ...{ iterations: [], begun: 0, seen: 0 },
     ...{ evaluations: {}, plan: undefined, groups: [], coverage: undefined, settings: undefined },
     ...{ epochs: [], sizes: [], seconds: undefined, withheld: undefined, apart: new Map<number, number>() },
   }

@@ -96,6 +96,22 @@ describe('the page of a run', () => {
     expect(pageOf({ title: 'net', records: RECORDS })).not.toContain('http-equiv="refresh"')
   })
 
+  it('shows each epoch of a run that was resumed once', () => {
+    const [analysis, , plan] = RECORDS as [PageRecord, PageRecord, PageRecord]
+    const round = [epoch('sparse', 1), epoch('sparse', 2), epoch('sparse', 3)]
+    const again = { ...epoch('sparse', 2), loss: 7 }
+    const parting = { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 1 }] }
+    const { epochs, sizes } = dataOf(
+      pageOf({
+        title: 'net',
+        records: [analysis, plan, ...round, ...round.flatMap((each) => [each, parting]), analysis, again, parting],
+      }),
+    )
+    // The first round is whole; of the second the epochs from the checkpoint on are made again.
+    expect(epochs.map(({ loss }) => loss)).toEqual([1, 1 / 2, 1 / 3, 1, 7])
+    expect((sizes as { epoch: number }[]).map((each) => each.epoch)).toEqual([4, 5])
+  })
+
   it('takes no text for a part of itself', () => {
     const title = '</script><img src=x onerror=alert(1)>'
     const page = pageOf({

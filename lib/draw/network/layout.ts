@@ -7,7 +7,7 @@ import { CHARACTER, FONT, LINE, MARGIN, PADDING, RANKS } from '../svg.js'
 export const LAYOUT = `
 const networkLayout = (() => {
   /** Boxes that are drawn at once at most: beyond it the layout takes seconds, and nobody sees anything. */
-  const MOST = 400, GUTTER = 56, EDGE = ${MARGIN}, SIDE = 40
+  const MOST = 400, GUTTER = 56, EDGE = ${MARGIN + 4}, SIDE = 40
 
   /** Where a drawing lies to be seen whole, never larger than it is. */
   const Fit = (size, window) => {

@@ -1,5 +1,5 @@
 import { STAGES } from '../page/stages.js'
-import { metricsInWords } from '../report/metrics.js'
+import { evaluationInWords, metricsInWords } from '../report/metrics.js'
 import type { RunEvent } from '../run/index.js'
 import type { Work } from './command.js'
 import { LiveView, PHASES } from './live-view.js'
@@ -12,9 +12,9 @@ const LINES: Lines = {
   plan: ({ plan }) => `the plan removes ${plan.removed.reduce((sum, { units }) => sum + units.length, 0)} units`,
   trial: ({ lr, loss, network }) => `a learning rate of ${lr} on the ${network} network: loss ${loss.toPrecision(4)}`,
   settings: ({ settings }) => `settled: ${JSON.stringify(settings)}`,
-  evaluation: ({ stage, evaluation }) => `${STAGES[stage]}: ${metricsInWords(evaluation)}`,
+  evaluation: ({ stage, evaluation }) => `${STAGES[stage]}: ${evaluationInWords(evaluation)}`,
   epoch: ({ phase, epoch, epochs, loss, validation, seconds }) =>
-    `${PHASES[phase]} ${epoch}/${epochs}: ${metricsInWords({ accuracy: validation?.accuracy, loss })} (${seconds.toFixed(1)} s)`,
+    `${PHASES[phase]} ${epoch}/${epochs}: ${metricsInWords({ loss, accuracy: validation?.accuracy })} (${seconds.toFixed(1)} s)`,
   early: ({ saved }) => `the schedule ends ${saved} steps early`,
   round: ({ round, rounds, plan }) => `round ${round} of ${rounds} is cut: ${plan.macs.join(' -> ')} MACs`,
   cutting: () => 'cutting and verifying …',

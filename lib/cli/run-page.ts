@@ -46,25 +46,33 @@ export class RunPage {
   }
 
   /** @throws ERR_WRITE */
-  async end(
-    { analysis, plan, history, evaluations }: SparsifyResult,
-    bytes: readonly [number, number],
-    ms: readonly [number, number],
-  ): Promise<void> {
+  async end(result: SparsifyResult, bytes: readonly [number, number], ms: readonly [number, number]): Promise<void> {
     await this.#writing
-    this.#records.unshift(...this.#earlier(history, evaluations))
-    const network = networkOf(analysis, plan)
+    this.#records.unshift(...this.#earlier(result))
+    this.#frozen = frozenOf(result.analysis)
+    const network = networkOf(result.analysis, result.plan)
     await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, network })
   }
 
+  /** What was so far is shown, and that there is no more. @throws ERR_WRITE */
+  async stop(why: string): Promise<void> {
+    await this.#writing
+    if (this.#records.length > 0) await this.#write({ stopped: why, files: undefined })
+  }
+
   /** What was before the run went on from its checkpoint. */
-  #earlier(history: SparsifyResult['history'], evaluations: SparsifyResult['evaluations']): PageRecord[] {
-    const told = this.#records.filter(({ kind }) => kind === 'epoch').length
-    const stages = new Set(this.#records.map(({ stage }) => stage))
+  #earlier({ analysis, plan, history, evaluations, withheld }: SparsifyResult): PageRecord[] {
+    const of = (kind: string) => this.#records.filter((record) => record.kind === kind)
+    const stages = new Set(of('evaluation').map(({ stage }) => stage))
     const measured = Object.entries(evaluations).filter(([stage]) => !stages.has(stage))
+    const events: RunEvent[] = [
+      ...(of('analysis').length > 0 ? [] : [{ kind: 'analysis', analysis } as const]),
+      ...(of('plan').length > 0 || withheld ? [] : [{ kind: 'plan', plan } as const]),
+      ...history.slice(0, history.length - of('epoch').length),
+    ]
     return [
       ...measured.map(([stage, evaluation]) => ({ kind: 'evaluation', stage, evaluation })),
-      ...history.slice(0, history.length - told).map((event) => ({ ...event })),
+      ...events.map((event) => lineOf(event, this.#start)),
     ]
   }
 

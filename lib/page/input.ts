@@ -27,6 +27,8 @@ export interface PageInput {
   config?: unknown
   /** The page reloads itself while the run goes on. */
   running?: boolean | undefined
+  /** Why the run ended before it was done. */
+  stopped?: string | undefined
 }
 
 /** What the records of a run come to. */
@@ -85,7 +87,6 @@ function forgetFrom({ epochs, iterations, sizes }: Telling, phase: Epoch['phase'
 
 const KINDS: Kinds = {
   analysis: ({ groups, coverage }, told) => {
-    told.begun++
     told.groups = groups as Told['groups']
     told.coverage = coverage as number
   },
@@ -93,6 +94,7 @@ const KINDS: Kinds = {
     told.plan = { removed, params, macs } as NonNullable<Told['plan']>
   },
   settings: ({ settings }, told) => {
+    told.begun++
     told.settings = settings
   },
   evaluation: ({ stage, evaluation }, told) => {

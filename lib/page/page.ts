@@ -30,7 +30,7 @@ export function pageOf(input: PageInput): string {
 <title>${title}</title>
 <style>${chartFile('uPlot.min.css')}
 ${STYLE}${input.network ? NETWORK_STYLE : ''}</style></head>
-<body><header><h1>${title}</h1>${input.running ? '<p class="running">The run goes on; this page follows it.</p>' : ''}</header>
+<body><header><h1>${title}</h1>${stateOf(input)}</header>
 <main>
 ${sections.join('\n')}
 </main>
@@ -40,6 +40,11 @@ ${sections.join('\n')}
 ${input.network ? scripts(input.network) : ''}
 </body></html>
 `
+}
+
+function stateOf({ running, stopped }: PageInput): string {
+  if (running) return '<p class="running">The run goes on; this page follows it.</p>'
+  return stopped === undefined ? '' : `<p class="stopped">The run ended before it was done: ${escapeXml(stopped)}</p>`
 }
 
 /** A file of the chart library. */

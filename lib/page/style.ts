@@ -11,7 +11,7 @@ h2{font-size:1.05rem;margin:2.25rem 0 .6rem}
 h3{font-size:.9rem;margin:1rem 0 .3rem;color:var(--soft);font-weight:600}
 p{margin:.25rem 0 .75rem}
 .soft,small{color:var(--soft)}
-.running{color:var(--accent)}
+.running{color:var(--accent)}.stopped{font-weight:600;overflow-wrap:anywhere}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;margin-top:1.25rem}
 .figure{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.75rem 1rem;min-width:0;font-variant-numeric:tabular-nums}
 .figure b{display:block;font-size:1.55rem;line-height:1.3;letter-spacing:-.01em;overflow-wrap:anywhere}

@@ -11,9 +11,12 @@ export const metricInWords = (name: string, value: number): string =>
 export const metricInFull = (name: string, value: number): string =>
   PARTS.test(name) ? `${(100 * value).toFixed(2)} %` : metricInWords(name, value)
 
-/** `accuracy 0.9961, loss 0.01590`: the loss comes last. */
-export function metricsInWords({ loss, ...metrics }: Readonly<Record<string, number | undefined>>): string {
-  return Object.entries({ ...metrics, loss })
+/** `accuracy 0.9961, loss 0.01590`: in the order given. */
+export const metricsInWords = (metrics: Readonly<Record<string, number | undefined>>): string =>
+  Object.entries(metrics)
     .flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${metricInWords(name, value)}`]))
     .join(', ')
-}
+
+/** The same with the loss last: it tells least of how good a model is. */
+export const evaluationInWords = ({ loss, ...metrics }: Readonly<Record<string, number | undefined>>): string =>
+  metricsInWords({ ...metrics, loss })

@@ -53,6 +53,10 @@ const linesOf = (name: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line)
 
+/** What the charts of a page are drawn from. */
+const curvesOf = (name: string) =>
+  JSON.parse(/id="data">(.*?)<\/script>/.exec(read(name).toString())![1]!) as { epochs: object[]; sizes: object[] }
+
 describe('espalier sparsify', () => {
   it('does the whole job: a smaller model, its page, its trajectory and its manifest', () => {
     const { status, stdout, stderr } = espalier(
@@ -80,7 +84,7 @@ describe('espalier sparsify', () => {
   }, 120_000)
 
   it('goes on after Ctrl-C, and comes to the same', async () => {
-    const child = spawn(process.execPath, [MAIN, 'sparsify', 'model.pt', '-o', 'other.pt', '--no-page'], {
+    const child = spawn(process.execPath, [MAIN, 'sparsify', 'model.pt', '-o', 'other.pt', '--log', 'other.jsonl'], {
       ...{ cwd: folder, env: { ...process.env, OMP_NUM_THREADS: '1' } },
     })
     let told = ''
@@ -94,10 +98,18 @@ describe('espalier sparsify', () => {
       expect.stringContaining('goes on from other.pt.checkpoint with --resume'),
     ])
     expect(existsSync(join(folder, 'other.pt'))).toBe(false)
-    const resumed = espalier('sparsify', 'model.pt', '-o', 'other.pt', '--no-page', '--resume')
+    expect(read('other.html').toString()).toMatch(/ended before it was done: .* with --resume\./)
+    expect(read('other.html').toString()).not.toContain('http-equiv="refresh"')
+    const resumed = espalier('sparsify', 'model.pt', '-o', 'other.pt', '--log', 'other.jsonl', '--resume')
     expect(resumed.status).toBe(0)
     expect(resumed.stderr).not.toMatch(/^regularized [1-4]\/40/m)
     expect(read('other.pt').equals(read('small.pt'))).toBe(true)
+    // Its page, and one of its trajectory, have what a run has that was never stopped.
+    expect(espalier('report', 'other.jsonl', '-o', 'report.html').status).toBe(0)
+    const [whole, other, report] = ['small.html', 'other.html', 'report.html'].map((name) => curvesOf(name))
+    expect(whole!.epochs).toHaveLength(42)
+    expect([other!.epochs, report!.epochs]).toEqual([whole!.epochs, whole!.epochs])
+    expect(report!.sizes).toEqual(whole!.sizes)
   }, 120_000)
 
   it('needs no labels: the model as it is teaches the smaller one', () => {

@@ -76,7 +76,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     const terminal = left(seen, 80)
     expect(terminal.text).not.toMatch(CURVE)
     expect(terminal.text.split('\n').filter((line) => line.startsWith('fine-tuning'))).toEqual([
-      expect.stringMatching(/^fine-tuning 4\/4: accuracy \S+, loss \S+ \(/),
+      expect.stringMatching(/^fine-tuning 4\/4: loss \S+, accuracy \S+ \(/),
     ])
     expect(terminal.text).toMatch(/^Trained: tuned\.pt$/m)
     expect([terminal.isAtRest, terminal.unknown]).toEqual([true, []])
@@ -115,7 +115,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     expect(plain.written).toMatch(/━/)
     expect(plain.written).not.toMatch(/\[\d+m/)
     expect(quiet.written).not.toContain('\u001b')
-    expect(quiet.written).toMatch(/^accuracy \S+, loss \S+\r\nTrained: tuned\.pt\r\n$/)
+    expect(quiet.written).toMatch(/^loss \S+, accuracy \S+\r\nTrained: tuned\.pt\r\n$/)
   })
 
   it('Ctrl-C leaves it whole, and tells how to go on', async () => {

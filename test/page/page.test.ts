@@ -99,12 +99,13 @@ describe('the page of a run', () => {
   it('shows each epoch of a run that was resumed once', () => {
     const [analysis, , plan] = RECORDS as [PageRecord, PageRecord, PageRecord]
     const round = [epoch('sparse', 1), epoch('sparse', 2), epoch('sparse', 3)]
+    const settings = { kind: 'settings', settings: {} }
     const again = { ...epoch('sparse', 2), loss: 7 }
     const parting = { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 1 }] }
     const { epochs, sizes } = dataOf(
       pageOf({
         title: 'net',
-        records: [analysis, plan, ...round, ...round.flatMap((each) => [each, parting]), analysis, again, parting],
+        records: [analysis, plan, ...round, ...round.flatMap((each) => [each, parting]), settings, again, parting],
       }),
     )
     // The first round is whole; of the second the epochs from the checkpoint on are made again.

@@ -36,7 +36,7 @@ export function finetuneCommand(): Command {
         await model.eval().save(out)
         const { loss, validation } = history.at(-1) as EpochEvent
         return {
-          text: `${metricsInWords({ accuracy: validation?.accuracy, loss })}\nTrained: ${out}`,
+          text: `${metricsInWords({ loss, accuracy: validation?.accuracy })}\nTrained: ${out}`,
           data: { model: path, output: out, history },
         }
       } finally {

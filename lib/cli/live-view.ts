@@ -1,5 +1,6 @@
 import { partingOf } from '../page/input.js'
 import { metricInFull, metricInWords } from '../report/metrics.js'
+import { becomes, type Planned } from '../report/plan.js'
 import type { RunEvent } from '../run/index.js'
 import { clock } from './terminal/clock.js'
 import type { Panel } from './terminal/screen.js'
@@ -18,6 +19,7 @@ export class LiveView {
   #batch: Batch | undefined
   /** Where the rate is counted from. */
   #first = { phase: '', iteration: 0, at: 0 }
+  #plan: Planned | undefined
   #losses: number[] = []
   #accuracies: number[] = []
   #penalties: number[] = []
@@ -32,6 +34,8 @@ export class LiveView {
       this.#batch = event
       this.#losses.push(event.loss)
       if (this.#losses.length > MOST_LOSSES) this.#losses = this.#losses.filter((_, k) => k % 2 === 1)
+    } else if (event.kind === 'plan') {
+      this.#plan = event.plan
     } else if (event.kind === 'epoch') {
       const { accuracy } = event.validation ?? {}
       if (accuracy !== undefined) this.#accuracies.push(accuracy)
@@ -56,30 +60,39 @@ export class LiveView {
   readonly panel: Panel = (columns, { strong, soft, accent }) => {
     if (this.#batch === undefined) return []
     const { phase, epoch, epochs, iteration, iterations } = this.#batch
-    const words = [`epoch ${epoch}/${epochs}`, ...this.#pace(' steps/s')].join('   ')
+    const words = [`epoch ${epoch}/${epochs}`, ...this.#pace(' steps/s').reverse()].join('   ')
     const width = columns - PHASES[phase].length - words.length - 4
     const bar = width < 8 ? '' : `${accent(barline(iteration / iterations, width))}  `
-    const space = Math.max(0, Math.min(60, columns - LABEL - 22))
-    const rows = this.#curves().map(({ label, values, shown, scale }) => {
-      const curve = sparkline(values, space, scale).padEnd(space)
-      return `${soft(label.padEnd(LABEL))}${accent(curve)}  ${shown}`
+    const curves = this.#curves(phase)
+    const column = Math.max(...curves.map(({ shown }) => shown.length))
+    const space = Math.max(0, Math.min(60, columns - LABEL - column - 2))
+    const rows = curves.map(({ label, values, shown, scale }) => {
+      const curve = space < 4 ? '' : `  ${accent(sparkline(values, space, scale))}`
+      return `${soft(label.padEnd(LABEL))}${shown.padEnd(column)}${curve}`.trimEnd()
     })
-    return ['', `${strong(PHASES[phase])}  ${bar}${words}`, ...rows]
+    const plan = this.#plan === undefined ? [] : [`${soft('MACs'.padEnd(LABEL))}${becomes(this.#plan.macs)}`]
+    return ['', `${strong(PHASES[phase])}  ${bar}${words}`, ...rows, ...plan]
   }
 
-  #curves(): { label: string; values: readonly number[]; shown: string; scale?: readonly number[] }[] {
+  #curves(
+    phase: Batch['phase'],
+  ): { label: string; values: readonly number[]; shown: string; scale?: readonly number[] }[] {
     const last = (values: readonly number[]) => values.at(-1) ?? 0
     const short = (values: readonly number[]) => `${Number(last(values).toPrecision(3))}`
     // Both on one scale, to see them part.
     const [kept, chosen] = [this.#kept, this.#chosen].map((values) => values.map(Math.log)) as [number[], number[]]
     const scale = [...kept, ...chosen]
-    return [
+    const measured = [
       { label: 'loss', values: this.#losses, shown: metricInWords('loss', last(this.#losses)) },
       { label: 'accuracy', values: this.#accuracies, shown: metricInFull('accuracy', last(this.#accuracies)) },
+    ]
+    // After the cut there is nothing left that could give way.
+    const parting = [
       { label: 'penalty', values: this.#penalties, shown: `${short(this.#penalties)} at most` },
       { label: 'stay', values: kept, shown: `size ${short(this.#kept)}`, scale },
       { label: 'go', values: chosen, shown: `size ${short(this.#chosen)}`, scale },
-    ].filter(({ values }) => values.length > 0)
+    ]
+    return [...measured, ...(phase === 'sparse' ? parting : [])].filter(({ values }) => values.length > 0)
   }
 
   #pace(unit: string): string[] {

@@ -101,20 +101,33 @@ describe('the view of a training', () => {
     ({ kind: 'batch', phase: 'sparse', epoch: 2, epochs: 4, iteration, iterations: 100, loss, lr: 0.1 }) as RunEvent
   const epoch = { kind: 'epoch', phase: 'sparse', epoch: 1, epochs: 4, loss: 1, validation: { loss: 1, accuracy: 0.5 } }
   const group = { group: 0, reg: [0, 0, 0, 0, 3], kept: 2, chosen: 0.02 }
-  for (const event of [batch(1, 2), epoch, { kind: 'regularizer', groups: [group] }, batch(50, 1)]) {
+  const plan = { kind: 'plan', plan: { removed: [], params: [10, 5], macs: [200, 100] } }
+  for (const event of [plan, batch(1, 2), epoch, { kind: 'regularizer', groups: [group] }, batch(50, 1)]) {
     view.take(event as RunEvent)
   }
 
   it('has where it is, and what became of it', () => {
     const lines = view.panel(100, plain)
-    expect(lines[1]).toMatch(/^regularized {2}━+╸?─+ {2}epoch 2\/4 {3}\S+ steps\/s {3}\d+:\d\d left$/)
-    expect(lines.slice(2).map((line) => line.split(/ {2,}/).filter(Boolean))).toEqual([
-      ['loss', '█▁', '1.000'],
-      ['accuracy', '▄', '50.00 %'],
-      ['penalty', '▄', '3 at most'],
-      ['stay', '█', 'size 2'],
-      ['go', '▁', 'size 0.02'],
+    expect(lines[1]).toMatch(/^regularized {2}━+╸?─+ {2}epoch 2\/4 {3}\d+:\d\d left {3}\S+ steps\/s$/)
+    expect(lines.slice(2).map((line) => line.split(/ {2,}/))).toEqual([
+      ['loss', '1.000', '█▁'],
+      ['accuracy', '50.00 %', '▄'],
+      ['penalty', '3 at most', '▄'],
+      ['stay', 'size 2', '█'],
+      ['go', 'size 0.02', '▁'],
+      ['MACs', '200 -> 100 (50.0 %)'],
     ])
+  })
+
+  it('leaves out what is done with after the cut', () => {
+    const tuned = new LiveView()
+    for (const event of [
+      { kind: 'regularizer', groups: [group] },
+      { ...batch(1, 2), phase: 'finetune' },
+    ]) {
+      tuned.take(event as RunEvent)
+    }
+    expect(tuned.panel(100, plain).slice(2)).toEqual([expect.stringMatching(/^loss +2\.000 +▄$/)])
   })
 
   it('says the same in a line', () => {
@@ -122,6 +135,6 @@ describe('the view of a training', () => {
   })
 
   it.each([1, 10, 30, 60, 200])('can be drawn in %i columns', (columns) => {
-    expect(view.panel(columns, plain)).toHaveLength(7)
+    expect(view.panel(columns, plain)).toHaveLength(8)
   })
 })

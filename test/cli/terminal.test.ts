@@ -65,7 +65,7 @@ function left({ written }: Seen, columns: number): Terminal {
   return terminal
 }
 
-const CURVE = /^(loss|accuracy) +[▁▂▃▄▅▆▇█]+/m
+const CURVE = /^(loss|accuracy) .*[▁▂▃▄▅▆▇█]/m
 const TUNE =
   'finetune model.pt --config tune.json --data train.safetensors --validation val.safetensors --epochs 4 -o tuned.pt'
 

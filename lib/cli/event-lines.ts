@@ -26,6 +26,7 @@ const LINES: Lines = {
 /** What a view shows better than lines, where there is one. */
 const SEEN: { readonly [K in RunEvent['kind']]?: (event: Extract<RunEvent, { kind: K }>) => boolean } = {
   settings: () => true,
+  trial: () => true,
   // The last one of a phase is what stays of it.
   epoch: ({ epoch, epochs }) => epoch < epochs,
 }
@@ -45,6 +46,7 @@ export class EventLines {
     const isSeen = this.#work.isLive && (SEEN[event.kind] as ((event: RunEvent) => boolean) | undefined)?.(event)
     const line = (LINES[event.kind] as ((event: RunEvent) => string | undefined) | undefined)?.(event)
     if (line !== undefined && !isSeen) this.#work.say(line)
+    if (line !== undefined && event.kind === 'trial' && isSeen) this.#work.status(line)
     if (event.kind === 'batch') this.#work.show(view.panel, () => view.text)
   }
 }

@@ -13,22 +13,23 @@ function figure(title: string, value: string, note: string, part?: number): stri
 export const barOf = (part: number): string =>
   `<div class="bar"><i style="width:${(100 * Math.min(1, part)).toFixed(1)}%"></i></div>`
 
-function sizeFigure(title: string, pair: Pair | undefined, shown: (value: number) => string): string[] {
+function sizeFigure(title: string, pair: Pair | undefined, shown: (value: number) => string, how = ''): string[] {
   if (pair === undefined) return []
   const [before, after] = pair
   const part = before === 0 ? 1 : after / before
-  return [figure(title, shown(after), `${percent(part)} of ${shown(before)}`, part)]
+  return [figure(title, shown(after), `${how}${percent(part)} of ${shown(before)}`, part)]
 }
 
 /** What became of the model, in a few numbers. */
-export function figures({ evaluations, plan, withheld, seconds }: Told, { files, ms }: PageInput): string {
+export function figures({ evaluations, plan, withheld, seconds, isCut }: Told, { files, ms }: PageInput): string {
   const withoutCut =
     withheld === undefined ? [] : [figure('the cut', 'withheld', `it would lose ${withheld.toPrecision(3)}`)]
+  const how = isCut ? '' : 'planned: '
   return `<div class="figures">${[
     ...withoutCut,
     ...metricFigures(evaluations),
-    ...sizeFigure('parameters', plan?.params, integer),
-    ...sizeFigure('MACs', plan?.macs, integer),
+    ...sizeFigure('parameters', plan?.params, integer, how),
+    ...sizeFigure('MACs', plan?.macs, integer, how),
     ...sizeFigure('bytes', files?.bytes, integer),
     ...sizeFigure('one forward pass', ms, (value) => `${value.toFixed(2)} ms`),
     ...(seconds === undefined ? [] : [figure('time', `${seconds.toFixed(0)} s`, 'of the run')]),

@@ -45,6 +45,8 @@ export interface Told {
   /** Mean sizes of the units that stay and that go, after each epoch of the regularized phase. */
   sizes: readonly { epoch: number; kept: number; chosen: number }[]
   seconds: number | undefined
+  /** Whether the plan was carried out. */
+  isCut: boolean
   /** What the cut would have lost, where it was withheld. */
   withheld: number | undefined
 }
@@ -98,6 +100,7 @@ const KINDS: Kinds = {
     told.settings = settings
   },
   evaluation: ({ stage, evaluation }, told) => {
+    if (stage === 'cut' || stage === 'finetuned') told.isCut = true
     told.evaluations = { ...told.evaluations, [stage as string]: evaluation as Evaluation }
   },
   epoch: ({ phase, loss, lr, iteration, validation }, told) => {
@@ -106,12 +109,16 @@ const KINDS: Kinds = {
     told.seen = told.begun
     told.epochs.push({ phase, loss, lr, accuracy } as Epoch)
     told.iterations.push(iteration as number)
+    if (phase === 'finetune') told.isCut = true
   },
   regularizer: ({ groups }, told) => {
     const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
     told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
     const parting = partingOf(all)
     if (parting !== undefined) told.sizes.push({ epoch: told.epochs.length, ...parting })
+  },
+  cut: (_, told) => {
+    told.isCut = true
   },
   withheld: ({ withheld }, told) => {
     told.withheld = (withheld as { drop: number }).drop
@@ -133,7 +140,7 @@ export function partingOf(
 /** Reads the records one after the other. */
 export function toldBy(records: readonly PageRecord[]): Told {
   const told: Telling = {
-    ...{ iterations: [], begun: 0, seen: 0 },
+    ...{ iterations: [], begun: 0, seen: 0, isCut: false },
     ...{ evaluations: {}, plan: undefined, groups: [], coverage: undefined, settings: undefined },
     ...{ epochs: [], sizes: [], seconds: undefined, withheld: undefined, apart: new Map<number, number>() },
   }

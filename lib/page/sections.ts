@@ -31,10 +31,10 @@ function stages({ evaluations }: Told): string | undefined {
   return `<div class="scroll"><table><tr><th></th>${head}</tr>${body.join('')}</table></div>`
 }
 
-function curves({ epochs }: Told): string | undefined {
+function curves({ epochs, isCut }: Told): string | undefined {
   if (epochs.length === 0) return undefined
   const accuracy = epochs.some((epoch) => epoch.accuracy !== undefined) ? '<div class="chart" id="accuracy"></div>' : ''
-  return `<p class="soft">By epoch; the dashed line is the cut.</p><div class="charts"><div class="chart" id="loss"></div>${accuracy}</div>`
+  return `<p class="soft">By epoch${isCut ? '; the dashed line is the cut' : ''}.</p><div class="charts"><div class="chart" id="loss"></div>${accuracy}</div>`
 }
 
 function partings({ sizes }: Told): string | undefined {
@@ -68,7 +68,7 @@ function widths({ groups, plan, apart }: Told, { network: drawn }: PageInput): s
       : '<th class="number kind" title="size of a unit that stays / of one that goes, before the cut">apart</th>',
     '<th>in</th>',
   ]
-  return `<p class="soft">${groups.length} groups; of ${integer(before)} units ${integer(after)} stay.</p>
+  return `<p class="soft">${groups.length} ${groups.length === 1 ? 'group' : 'groups'}; of ${integer(before)} units ${integer(after)} stay.</p>
 <div class="scroll"><table class="wide"><thead><tr>${titles.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 

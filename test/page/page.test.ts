@@ -66,7 +66,7 @@ describe('the page of a run', () => {
       expect(page).toContain(words)
     }
     expect(page).toContain('<td class="number">8</td><td class="number">5</td>')
-    expect(page).toContain('1 groups; of 8 units 5 stay.')
+    expect(page).toContain('1 group; of 8 units 5 stay.')
     // 2 / 0.0002, when it was measured last.
     expect(page).toContain('10,000 ×')
     expect(page).toContain('75.00 % of the parameters')
@@ -93,6 +93,7 @@ describe('the page of a run', () => {
     expect(pageOf({ title: 'net', records: [] })).not.toContain('NaN')
     const running = pageOf({ title: 'net', records: RECORDS.slice(0, 5), running: true })
     expect(running).toContain('http-equiv="refresh"')
+    expect(running).toContain('planned: 62.50 % of 1,000')
     expect(pageOf({ title: 'net', records: RECORDS })).not.toContain('http-equiv="refresh"')
   })
 

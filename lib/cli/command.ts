@@ -4,13 +4,18 @@ import { readConfig } from '../config/read.js'
 import { printError } from './error.js'
 import { statusOf } from './exit.js'
 import { showProgress } from './progress.js'
+import type { Panel } from './terminal/screen.js'
 
 /** What a command does its work with. */
 export interface Work {
   /** Says what is going on, on stderr; nothing with `--quiet` or `--json`. */
   say(line: string): void
-  /** The same, for what changes all the time. */
-  status(text: string): void
+  /** The same, for what changes all the time; a bar shows the part that is done, 0 to 1. */
+  status(text: string, part?: number): void
+  /** On a terminal a panel that is drawn over; `text` as a status elsewhere. */
+  show(panel: Panel, text: () => string): void
+  /** Whether there is such a terminal. */
+  isLive: boolean
   /** Raised by Ctrl-C. */
   signal: AbortSignal
 }
@@ -87,7 +92,9 @@ export async function run(command: Command, work: (work: Work) => Promise<Result
   try {
     const result = await work({
       say: (line) => progress?.say(line),
-      status: (text) => progress?.status(text),
+      status: (text, part) => progress?.status(text, part),
+      show: (panel, text) => progress?.show(panel, text),
+      isLive: progress?.isLive ?? false,
       signal: controller.signal,
     })
     progress?.end()

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { compareCommand } from './commands/compare.js'
 import { diffCommand } from './commands/diff.js'
@@ -16,12 +15,11 @@ import { sensitivityCommand } from './commands/sensitivity.js'
 import { sparsifyCommand } from './commands/sparsify.js'
 import { printError } from './error.js'
 import { EXIT, statusOf } from './exit.js'
-
-const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+import { VERSION } from './version.js'
 
 const program = new Command('espalier')
   .description('Structured pruning of TorchScript models')
-  .version(manifest.version)
+  .version(VERSION)
   .addCommand(installLibtorchCommand())
   .addCommand(doctorCommand())
   .addCommand(inspectCommand())

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { writeFileAtomic } from '../base/files.js'
 import type { Config } from '../config/option.js'
-import { draw } from '../draw/index.js'
+import { networkOf } from '../draw/network/data.js'
 import type { Analysis } from '../groups/index.js'
 import { LIBTORCH_VERSION } from '../libtorch/version.js'
 import type { PageInput, PageRecord } from '../page/input.js'
@@ -9,9 +9,8 @@ import { pageOf } from '../page/page.js'
 import { reasonInWords } from '../report/index.js'
 import type { RunEvent, SparsifyResult } from '../run/index.js'
 import { lineOf } from '../run/jsonl.js'
+import { VERSION } from './version.js'
 
-/** A drawing of more than so many operators is no picture any more, and takes long to lay out. */
-const MOST_OPERATORS = 400
 /** Events after which the page is written anew. */
 const SHOWN: ReadonlySet<RunEvent['kind']> = new Set(['epoch', 'evaluation', 'plan', 'settings'])
 
@@ -29,7 +28,7 @@ export class RunPage {
   constructor(path: string, { model, small, config }: { model: string; small: string; config: Config }) {
     this.path = path
     const inputs = (config.inputs as readonly unknown[] | undefined)?.filter((each) => typeof each === 'string')
-    const versions = { node: process.version, LibTorch: LIBTORCH_VERSION }
+    const versions = { Espalier: VERSION, LibTorch: LIBTORCH_VERSION, Node: process.version }
     this.#known = { title: `${basename(model)}, made smaller`, files: { model, small }, inputs, config, versions }
   }
 
@@ -47,15 +46,34 @@ export class RunPage {
   }
 
   /** @throws ERR_WRITE */
-  async end(
-    { analysis, plan }: SparsifyResult,
-    bytes: readonly [number, number],
-    ms: readonly [number, number],
-  ): Promise<void> {
+  async end(result: SparsifyResult, bytes: readonly [number, number], ms: readonly [number, number]): Promise<void> {
     await this.#writing
-    const isSmall = analysis.live.size <= MOST_OPERATORS
-    const drawing = isSmall ? draw(analysis, { plan, title: this.#known.title }) : undefined
-    await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, drawing })
+    this.#records.unshift(...this.#earlier(result))
+    this.#frozen = frozenOf(result.analysis)
+    const network = networkOf(result.analysis, result.plan)
+    await this.#write({ files: { model: '', small: '', ...this.#known.files, bytes }, ms, network })
+  }
+
+  /** What was so far is shown, and that there is no more. @throws ERR_WRITE */
+  async stop(why: string): Promise<void> {
+    await this.#writing
+    if (this.#records.length > 0) await this.#write({ stopped: why, files: undefined })
+  }
+
+  /** What was before the run went on from its checkpoint. */
+  #earlier({ analysis, plan, history, evaluations, withheld }: SparsifyResult): PageRecord[] {
+    const of = (kind: string) => this.#records.filter((record) => record.kind === kind)
+    const stages = new Set(of('evaluation').map(({ stage }) => stage))
+    const measured = Object.entries(evaluations).filter(([stage]) => !stages.has(stage))
+    const events: RunEvent[] = [
+      ...(of('analysis').length > 0 ? [] : [{ kind: 'analysis', analysis } as const]),
+      ...(of('plan').length > 0 || withheld ? [] : [{ kind: 'plan', plan } as const]),
+      ...history.slice(0, history.length - of('epoch').length),
+    ]
+    return [
+      ...measured.map(([stage, evaluation]) => ({ kind: 'evaluation', stage, evaluation })),
+      ...events.map((event) => lineOf(event, this.#start)),
+    ]
   }
 
   async #write(more: Partial<PageInput>): Promise<void> {

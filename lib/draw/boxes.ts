@@ -7,6 +7,8 @@ import {
   type Removed,
   type ValueId,
 } from '../groups/index.js'
+import { operatorSizes, type Size } from '../measure/count.js'
+import { modulesOf, parentOf } from './modules.js'
 
 /** A run of operators that hand one value on: what is drawn as one box. */
 export interface Box {
@@ -15,8 +17,18 @@ export interface Box {
   lines: readonly string[]
   /** The group whose channels it makes; undefined when its channels are frozen. */
   group: number | undefined
+  /** All groups whose units its value has, the first one before. */
+  groups: readonly number[]
   /** An input or output of the model. */
   isEnd: boolean
+  /** The module that its operators are written in: a path; empty for the root. */
+  module: string
+  /** Names of its operators. */
+  operators: readonly string[]
+  /** The shape of its value, in words: `[1, 64 → 32, 56, 56]`. */
+  shape: string
+  before: Size
+  after: Size
 }
 
 export interface Arrow {
@@ -32,6 +44,7 @@ export interface Picture {
 
 interface Run {
   ops: OpEntry[]
+  module: string
   reads: Set<number>
   output: ValueId | undefined
   group: number | undefined
@@ -39,17 +52,18 @@ interface Run {
 
 /**
  * Draws up the boxes: live operators that make tensors. An operator joins the box before it when it reads nothing else,
- * nothing else reads that, and both are of one group.
+ * nothing else reads that, and both are of one group and one module.
  */
 export function pictureOf(analysis: Analysis, removed: Removed): Picture {
   const { record, live } = analysis
   const runs: Run[] = []
   const madeBy = new Map<ValueId, number>()
+  const moduleOf = modulesOf(record.ops)
   record.inputs.forEach((arg) => {
     for (const id of flatArgs(arg)) {
       if (!isDrawn(analysis, id)) continue
       madeBy.set(id, runs.length)
-      runs.push({ ops: [], reads: new Set(), output: id, group: undefined })
+      runs.push({ ops: [], module: '', reads: new Set(), output: id, group: undefined })
     }
   })
   const readers = countReaders(analysis)
@@ -63,6 +77,7 @@ export function pictureOf(analysis: Analysis, removed: Removed): Picture {
       before !== undefined &&
       before.ops.length > 0 &&
       before.group === group &&
+      before.module === moduleOf(op) &&
       outputs.length === 1 &&
       new Set(sources).size === 1 &&
       readers.get(before.output ?? -1) === 1
@@ -70,31 +85,64 @@ export function pictureOf(analysis: Analysis, removed: Removed): Picture {
       before.ops.push(op)
       before.output = outputs[0]
     } else {
-      runs.push({ ops: [op], reads: new Set(sources), output: outputs.length === 1 ? outputs[0] : undefined, group })
+      const output = outputs.length === 1 ? outputs[0] : undefined
+      runs.push({ ops: [op], module: moduleOf(op), reads: new Set(sources), output, group })
     }
     const at = joins ? (sources[0] as number) : runs.length - 1
     for (const id of outputs) madeBy.set(id, at)
   }
-  const boxes = runs.map(
-    (run, id): Box => ({
+  const sizes = [new Uint8Array(0), removed].map((gone) => operatorSizes(analysis, gone))
+  const boxes = runs.map((run, id): Box => {
+    const { ops, module, output, group } = run
+    const [before, after] = sizes.map((each) => sum(ops.map((op) => each.get(op)))) as [Size, Size]
+    const isEnd = ops.length === 0
+    const shape = shapeOf(analysis, output, removed)
+    const groups = output === undefined ? (group === undefined ? [] : [group]) : groupsOf(analysis, output)
+    const lines = isEnd ? [`input ${id}`, shape] : linesOf(analysis, run, shape, groups)
+    const operators = ops.map(({ name }) => shortName(name))
+    return {
       id,
-      lines:
-        run.ops.length === 0
-          ? [`input ${id}`, ...shapeLines(analysis, run.output, removed)]
-          : linesOf(analysis, run, removed),
-      group: run.group,
-      isEnd: run.ops.length === 0,
-    }),
-  )
+      lines: lines.filter((line) => line !== ''),
+      group,
+      groups,
+      isEnd,
+      module,
+      operators,
+      shape,
+      before,
+      after,
+    }
+  })
   const arrows = runs.flatMap(({ reads }, to) => [...reads].map((from) => ({ from, to })))
   flatArgs(record.output).forEach((id, k) => {
     const from = madeBy.get(id)
     if (from === undefined) return
     arrows.push({ from, to: boxes.length })
-    boxes.push({ id: boxes.length, lines: [`output ${k}`], group: undefined, isEnd: true })
+    boxes.push({ ...END, id: boxes.length, lines: [`output ${k}`] })
   })
   return { boxes, arrows }
 }
+
+const NOTHING: Size = { params: 0, macs: 0 }
+const END: Omit<Box, 'id' | 'lines'> = {
+  ...{
+    group: undefined,
+    groups: [],
+    isEnd: true,
+    module: '',
+    operators: [],
+    shape: '',
+    before: NOTHING,
+    after: NOTHING,
+  },
+}
+
+/** What several cost together. */
+export const sum = (sizes: readonly (Size | undefined)[]): Size =>
+  sizes.reduce<Size>(
+    (all, { params, macs } = NOTHING) => ({ params: all.params + params, macs: all.macs + macs }),
+    NOTHING,
+  )
 
 function isDrawn({ record }: Analysis, id: ValueId): boolean {
   const value = record.values[id]
@@ -133,18 +181,31 @@ function groupOfUnit({ groups }: Analysis, unit: number): number {
 const WIDEST = 44
 const MOST_GROUPS = 3
 
-function linesOf(analysis: Analysis, { ops, output, group }: Run, removed: Removed): string[] {
-  const names = wrap(ops.map(({ name }) => name.replace(/^\w+::/, '')))
+const shortName = (operator: string): string => operator.replace(/^\w+::/, '')
+
+function linesOf(analysis: Analysis, { ops }: Run, shape: string, groups: readonly number[]): string[] {
+  const names = wrap(ops.map(({ name }) => shortName(name)))
   const scopes = [...new Set(ops.map(({ scope }) => scope).filter(Boolean))]
-  const where = scopes.length > 2 ? [scopes[0], '…', scopes.at(-1)].join(' ') : scopes.join(' ')
-  const groups = output === undefined ? (group === undefined ? [] : [group]) : groupsOf(analysis, output)
+  const [first = '', ...others] = scopes
+  const rest = others.slice(-1).map((scope) => scope.slice(shared(first, scope)))
+  const where = atMost([first, ...(others.length > 1 ? ['…'] : []), ...rest].join(' '))
   const units = groups.slice(0, MOST_GROUPS).map((id) => {
     const { size, kind, exact } = analysis.groups[id] as ChannelGroup
     return `group ${id}: ${size} ${kind}${exact ? '' : ', approximate'}`
   })
   const more = groups.length > MOST_GROUPS ? [`and ${groups.length - MOST_GROUPS} more groups`] : []
-  return [...names, where, ...shapeLines(analysis, output, removed), ...units, ...more].filter((line) => line !== '')
+  return [...names, where, shape, ...units, ...more]
 }
+
+/** How much of a path stands in another of the same module already. */
+const shared = (first: string, other: string): number => {
+  const parent = parentOf(first)
+  return parent !== '' && other.startsWith(`${parent}.`) ? parent.length + 1 : 0
+}
+
+/** The end of a long line says more than its beginning. */
+const atMost = (line: string): string =>
+  line.length <= WIDEST ? line : `…${line.slice(1 - WIDEST).replace(/^[^. ]*\.?/, '')}`
 
 function wrap(words: readonly string[]): string[] {
   const lines: string[] = []
@@ -156,15 +217,15 @@ function wrap(words: readonly string[]): string[] {
   return lines
 }
 
-/** `[1, 64 → 32, 56, 56]`: sizes before and after. */
-function shapeLines(analysis: Analysis, id: ValueId | undefined, removed: Removed): string[] {
+/** `[1, 64 → 32, 56, 56]`: sizes before and after; nothing for what is no tensor. */
+function shapeOf(analysis: Analysis, id: ValueId | undefined, removed: Removed): string {
   const value = id === undefined ? undefined : analysis.record.values[id]
-  if (value?.kind !== 'tensor') return []
+  if (value?.kind !== 'tensor') return ''
   const axes = analysis.axesOf(id as ValueId)
   const sizes = value.shape.map((size, d) => {
     const axis = axes?.[d]
     const kept = axis && removed.length > 0 ? keptSize(axis, removed) : size
     return kept === size ? `${size}` : `${size} → ${kept}`
   })
-  return [`[${sizes.join(', ')}]`]
+  return `[${sizes.join(', ')}]`
 }

@@ -10,7 +10,7 @@ import { svgOf } from './svg.js'
 
 /** Options of {@link draw}. */
 export interface DrawOptions {
-  /** `svg` (default): an image; `html`: the image beside a list of the groups; `dot`: for Graphviz. */
+  /** `svg` (default): an image; `html`: a page where it folds and unfolds by modules, beside a list of the groups; `dot`: for Graphviz. */
   format?: 'svg' | 'html' | 'dot' | undefined
   /** Shows sizes before and after; by default there are those of the model alone. */
   plan?: Plan | undefined
@@ -46,13 +46,16 @@ export const DRAW = signature(
 export function draw(analysis: Analysis, options: DrawOptions = {}): string {
   DRAW.check(analysis, options)
   const { format = 'svg', plan, title = 'model' } = options
-  return WRITERS[format](pictureOf(analysis, plan ? removedUnits(analysis, plan) : new Uint8Array(0)), title, analysis)
+  return WRITERS[format](analysis, plan, title)
 }
 
-type Writer = (picture: Picture, title: string, analysis: Analysis) => string
+type Writer = (analysis: Analysis, plan: Plan | undefined, title: string) => string
+
+const picture = (analysis: Analysis, plan: Plan | undefined): Picture =>
+  pictureOf(analysis, plan ? removedUnits(analysis, plan) : new Uint8Array(0))
 
 const WRITERS: Readonly<Record<NonNullable<DrawOptions['format']>, Writer>> = {
-  svg: svgOf,
-  html: (picture, title, analysis) => htmlOf(svgOf(picture, title), analysis, title),
-  dot: dotOf,
+  svg: (analysis, plan, title) => svgOf(picture(analysis, plan), title),
+  html: htmlOf,
+  dot: (analysis, plan, title) => dotOf(picture(analysis, plan), title),
 }

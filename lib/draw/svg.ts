@@ -1,16 +1,19 @@
 import { graphlib, layout } from '@dagrejs/dagre'
 import type { Picture } from './boxes.js'
 
-const FONT = 12
+export const FONT = 12
 /** Width of a character, as part of the size of a monospaced font. */
-const CHARACTER = 0.61
-const LINE = 16
-const PADDING = 8
+export const CHARACTER = 0.61
+export const LINE = 16
+export const PADDING = 8
+export const MARGIN = 16
+/** From one rank of boxes to the next. */
+export const RANKS = 36
 
 /** A picture as an SVG image that needs nothing else. `title` is what a reader without the image is told. */
 export function svgOf(picture: Picture, title: string): string {
   const graph = new graphlib.Graph()
-  graph.setGraph({ rankdir: 'TB', nodesep: 24, ranksep: 36, marginx: 16, marginy: 16 })
+  graph.setGraph({ rankdir: 'TB', nodesep: 24, ranksep: RANKS, marginx: MARGIN, marginy: MARGIN })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const { id, lines } of picture.boxes) {
     const longest = Math.max(...lines.map((line) => line.length))
@@ -53,7 +56,7 @@ export function svgOf(picture: Picture, title: string): string {
 }
 
 /** Hues far from each other for groups that follow each other. */
-const hue = (group: number): number => Math.round((group * 137.508 + 205) % 360)
+export const hue = (group: number): number => Math.round((group * 137.508 + 205) % 360)
 export const fill = (group: number): string => `hsl(${hue(group)} 70% 88%)`
 const stroke = (group: number): string => `hsl(${hue(group)} 45% 45%)`
 

@@ -79,9 +79,16 @@ export function countSize(analysis: Analysis, removed: Removed = new Uint8Array(
 export function countOperators(analysis: Analysis, removed: Removed = new Uint8Array(0)): OperatorSize[] {
   COUNT_OPERATORS.check(analysis, removed)
   mustBeUnitsOf(analysis, removed)
+  return [...operatorSizes(analysis, removed)].flatMap(([{ name, scope }, { params, macs }]) =>
+    params + macs > 0 ? [{ operator: name, scope, params, macs }] : [],
+  )
+}
+
+/** What each operator of the run costs, in its order. */
+export function operatorSizes(analysis: Analysis, removed: Removed): Map<OpEntry, Size> {
   const widths = new Widths(analysis, removed)
   const seen = new Set<ValueId>()
-  return executed(analysis).flatMap((op) => {
+  const sizes = executed(analysis).map((op): [OpEntry, Size] => {
     const own = op.inputs
       .flatMap((arg) => flatArgs(arg))
       .filter((id) => {
@@ -90,9 +97,9 @@ export function countOperators(analysis: Analysis, removed: Removed = new Uint8A
       })
     for (const id of own) seen.add(id)
     const params = [...new Set(own)].reduce((sum, id) => sum + volume(widths.shape(id)), 0)
-    const macs = macsOf(op, analysis, widths)
-    return params + macs > 0 ? [{ operator: op.name, scope: op.scope, params, macs }] : []
+    return [op, { params, macs: macsOf(op, analysis, widths) }]
   })
+  return new Map(sizes)
 }
 
 function executed({ record, live }: Analysis): OpEntry[] {

@@ -1,3 +1,4 @@
+import type { Network } from '../draw/network/data.js'
 import type { Evaluation } from '../train/index.js'
 
 /** A line of a run's trajectory, as `jsonLines` writes it: what the page reads of it. */
@@ -12,8 +13,8 @@ export interface PageInput {
   title: string
   /** In their order. */
   records: readonly PageRecord[]
-  /** The network as an SVG. */
-  drawing?: string | undefined
+  /** What is drawn of the network. */
+  network?: Network | undefined
   /** Names of files, and bytes before and after. */
   files?: { model: string; small: string; bytes?: readonly [number, number] | undefined } | undefined
   /** One forward pass in milliseconds, before and after. */
@@ -26,12 +27,17 @@ export interface PageInput {
   config?: unknown
   /** The page reloads itself while the run goes on. */
   running?: boolean | undefined
+  /** Why the run ended before it was done. */
+  stopped?: string | undefined
 }
 
 /** What the records of a run come to. */
 export interface Told {
   evaluations: Readonly<Record<string, Evaluation>>
+  /** What is cut, or will be; undefined where the cut was withheld. */
   plan: { removed: readonly { group: number; units: readonly number[] }[]; params: Pair; macs: Pair } | undefined
+  /** By group: how many times as large the units that stay are as those that go, when it was measured last. */
+  apart: ReadonlyMap<number, number>
   groups: readonly { id: number; kind: string; size: number; scopes: readonly string[] }[]
   coverage: number | undefined
   settings: unknown
@@ -39,7 +45,10 @@ export interface Told {
   /** Mean sizes of the units that stay and that go, after each epoch of the regularized phase. */
   sizes: readonly { epoch: number; kept: number; chosen: number }[]
   seconds: number | undefined
-  withheld: boolean
+  /** Whether the plan was carried out. */
+  isCut: boolean
+  /** What the cut would have lost, where it was withheld. */
+  withheld: number | undefined
 }
 
 export type Pair = readonly [number, number]
@@ -51,8 +60,32 @@ export interface Epoch {
   accuracy?: number | undefined
 }
 
-type Kinds = Readonly<Record<string, (record: PageRecord, told: Writable<Told>) => void>>
-type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type Kinds = Readonly<Record<string, (record: PageRecord, told: Telling) => void>>
+
+/** What is told so far. */
+type Telling = { -readonly [K in Exclude<keyof Told, 'epochs' | 'sizes'>]: Told[K] } & {
+  epochs: Epoch[]
+  sizes: { epoch: number; kept: number; chosen: number }[]
+  /** Of each epoch, at its end. */
+  iterations: number[]
+  /** How often the run began, or went on; and what it was at the last epoch. */
+  begun: number
+  seen: number
+}
+
+/** A run that goes on makes the epochs after its last checkpoint again. */
+function forgetFrom({ epochs, iterations, sizes }: Telling, phase: Epoch['phase'], iteration: number): void {
+  let before = Number.POSITIVE_INFINITY
+  for (;;) {
+    const last = iterations.at(-1) ?? -1
+    // What is larger than what came after it is of an earlier round.
+    if (epochs.at(-1)?.phase !== phase || last < iteration || last >= before) break
+    before = last
+    epochs.pop()
+    iterations.pop()
+  }
+  while ((sizes.at(-1)?.epoch ?? 0) > epochs.length) sizes.pop()
+}
 
 const KINDS: Kinds = {
   analysis: ({ groups, coverage }, told) => {
@@ -63,32 +96,53 @@ const KINDS: Kinds = {
     told.plan = { removed, params, macs } as NonNullable<Told['plan']>
   },
   settings: ({ settings }, told) => {
+    told.begun++
     told.settings = settings
   },
   evaluation: ({ stage, evaluation }, told) => {
+    if (stage === 'cut' || stage === 'finetuned') told.isCut = true
     told.evaluations = { ...told.evaluations, [stage as string]: evaluation as Evaluation }
   },
-  epoch: ({ phase, loss, lr, validation }, told) => {
+  epoch: ({ phase, loss, lr, iteration, validation }, told) => {
     const { accuracy } = (validation ?? {}) as Evaluation
-    told.epochs = [...told.epochs, { phase, loss, lr, accuracy } as Epoch]
+    if (told.begun > told.seen) forgetFrom(told, phase as Epoch['phase'], iteration as number)
+    told.seen = told.begun
+    told.epochs.push({ phase, loss, lr, accuracy } as Epoch)
+    told.iterations.push(iteration as number)
+    if (phase === 'finetune') told.isCut = true
   },
   regularizer: ({ groups }, told) => {
-    const known = (groups as { kept?: number; chosen?: number }[]).filter(({ kept, chosen }) => kept && chosen)
-    if (known.length === 0) return
-    const mean = (values: number[]) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
-    const [kept, chosen] = [mean(known.map(({ kept = 0 }) => kept)), mean(known.map(({ chosen = 0 }) => chosen))]
-    told.sizes = [...told.sizes, { epoch: told.epochs.length, kept, chosen }]
+    const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
+    told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
+    const parting = partingOf(all)
+    if (parting !== undefined) told.sizes.push({ epoch: told.epochs.length, ...parting })
   },
-  withheld: (_, told) => {
-    told.withheld = true
+  cut: (_, told) => {
+    told.isCut = true
   },
+  withheld: ({ withheld }, told) => {
+    told.withheld = (withheld as { drop: number }).drop
+    told.plan = undefined
+  },
+}
+
+/** Sizes of the units that stay and of those that go: geometric means over the groups. */
+export function partingOf(
+  groups: readonly { kept?: number; chosen?: number }[],
+): { kept: number; chosen: number } | undefined {
+  const known = groups.filter(({ kept, chosen }) => kept && chosen)
+  if (known.length === 0) return undefined
+  const mean = (values: readonly number[]) =>
+    Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
+  return { kept: mean(known.map(({ kept = 0 }) => kept)), chosen: mean(known.map(({ chosen = 0 }) => chosen)) }
 }
 
 /** Reads the records one after the other. */
 export function toldBy(records: readonly PageRecord[]): Told {
-  const told: Writable<Told> = {
+  const told: Telling = {
+    ...{ iterations: [], begun: 0, seen: 0, isCut: false },
     ...{ evaluations: {}, plan: undefined, groups: [], coverage: undefined, settings: undefined },
-    ...{ epochs: [], sizes: [], seconds: undefined, withheld: false },
+    ...{ epochs: [], sizes: [], seconds: undefined, withheld: undefined, apart: new Map<number, number>() },
   }
   for (const record of records) {
     KINDS[record.kind]?.(record, told)

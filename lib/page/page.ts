@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { embedded, scripts } from '../draw/network/pane.js'
+import { STYLE as NETWORK_STYLE } from '../draw/network/style.js'
 import { escapeXml } from '../draw/svg.js'
 import { CLIENT } from './client.js'
 import { type PageInput, toldBy } from './input.js'
@@ -18,7 +20,7 @@ export function pageOf(input: PageInput): string {
   const told = toldBy(input.records)
   const sections = SECTIONS.flatMap(({ title, make }) => {
     const inner = make(told, input)
-    return inner === undefined ? [] : [`<section><h2>${title}</h2>\n${inner}</section>`]
+    return inner === undefined ? [] : [`<section>${title === '' ? '' : `<h2>${title}</h2>\n`}${inner}</section>`]
   })
   const { epochs, sizes } = told
   const title = escapeXml(input.title)
@@ -27,20 +29,23 @@ export function pageOf(input: PageInput): string {
 <meta name="color-scheme" content="light dark">${input.running ? `<meta http-equiv="refresh" content="${RELOAD}">` : ''}
 <title>${title}</title>
 <style>${chartFile('uPlot.min.css')}
-${STYLE}</style></head>
-<body><header><h1>${title}</h1>${input.running ? '<p class="running">The run goes on; this page follows it.</p>' : ''}</header>
+${STYLE}${input.network ? NETWORK_STYLE : ''}</style></head>
+<body><header><h1>${title}</h1>${stateOf(input)}</header>
 <main>
 ${sections.join('\n')}
 </main>
 <script type="application/json" id="data">${embedded({ epochs, sizes })}</script>
 <script>${chartFile('uPlot.iife.min.js')}</script>
 <script>${CLIENT}</script>
+${input.network ? scripts(input.network) : ''}
 </body></html>
 `
 }
 
-/** JSON that can't end the element that it is in. */
-const embedded = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c')
+function stateOf({ running, stopped }: PageInput): string {
+  if (running) return '<p class="running">The run goes on; this page follows it.</p>'
+  return stopped === undefined ? '' : `<p class="stopped">The run ended before it was done: ${escapeXml(stopped)}</p>`
+}
 
 /** A file of the chart library. */
 function chartFile(name: string): string {

@@ -1,66 +1,40 @@
+import { pane } from '../draw/network/pane.js'
 import { escapeXml } from '../draw/svg.js'
-import { integer } from '../report/index.js'
+import { integer, percent } from '../report/index.js'
+import { metricInWords } from '../report/metrics.js'
 import type { Stage } from '../run/index.js'
-import type { PageInput, Pair, Told } from './input.js'
+import { barOf, figures } from './figures.js'
+import type { PageInput, Told } from './input.js'
 import { STAGES } from './stages.js'
 import { usesOf } from './uses.js'
 
 /** A part of the page; one that has nothing to show is left out. */
 export interface Section {
+  /** Empty for the first, which needs none. */
   title: string
   make(told: Told, input: PageInput): string | undefined
-}
-
-const percent = (part: number): string => `${(100 * part).toFixed(2)} %`
-
-const figure = (title: string, value: string, note: string): string =>
-  `<div class="figure"><span>${escapeXml(title)}</span><b>${escapeXml(value)}</b><span>${escapeXml(note)}</span></div>`
-
-function sizeFigure(title: string, pair: Pair | undefined, shown: (value: number) => string): string[] {
-  if (pair === undefined) return []
-  const [before, after] = pair
-  return [figure(title, shown(after), `${percent(before === 0 ? 1 : after / before)} of ${shown(before)}`)]
-}
-
-function figures({ evaluations, plan, withheld, seconds }: Told, { files, ms }: PageInput): string {
-  const last = evaluations.finetuned ?? evaluations.compensated ?? evaluations.cut
-  const { before } = evaluations
-  const judged = last === undefined ? [] : judgedFigures(last, before)
-  return `<div class="figures">${[
-    ...(withheld ? [figure('the cut', 'withheld', 'it would have lost too much')] : []),
-    ...judged,
-    ...sizeFigure('parameters', plan?.params, integer),
-    ...sizeFigure('MACs', plan?.macs, integer),
-    ...sizeFigure('bytes', files?.bytes, integer),
-    ...sizeFigure('one forward pass', ms, (value) => `${value.toFixed(2)} ms`),
-    ...(seconds === undefined ? [] : [figure('time', `${seconds.toFixed(0)} s`, 'of the run')]),
-  ].join('\n')}</div>`
-}
-
-function judgedFigures(last: Told['evaluations'][string], before: Told['evaluations'][string] | undefined): string[] {
-  const { accuracy, loss } = last
-  if (accuracy === undefined) return [figure('loss', loss.toFixed(4), before ? `${before.loss.toFixed(4)} before` : '')]
-  return [
-    figure('accuracy', percent(accuracy), before?.accuracy === undefined ? '' : `${percent(before.accuracy)} before`),
-  ]
 }
 
 function stages({ evaluations }: Told): string | undefined {
   const rows = Object.entries(evaluations)
   if (rows.length === 0) return undefined
-  const names = [...new Set(rows.flatMap(([, evaluation]) => Object.keys(evaluation)))]
+  const others = rows.flatMap(([, evaluation]) => Object.keys(evaluation)).filter((name) => name !== 'loss')
+  const names = [...new Set([...others, 'loss'])]
   const head = names.map((name) => `<th class="number">${escapeXml(name)}</th>`).join('')
   const body = rows.map(([stage, evaluation]) => {
-    const cells = names.map((name) => `<td class="number">${evaluation[name]?.toFixed(4) ?? ''}</td>`)
+    const cells = names.map((name) => {
+      const value = evaluation[name]
+      return `<td class="number">${value === undefined ? '' : metricInWords(name, value)}</td>`
+    })
     return `<tr><td>${STAGES[stage as Stage] ?? escapeXml(stage)}</td>${cells.join('')}</tr>`
   })
   return `<div class="scroll"><table><tr><th></th>${head}</tr>${body.join('')}</table></div>`
 }
 
-function curves({ epochs }: Told): string | undefined {
+function curves({ epochs, isCut }: Told): string | undefined {
   if (epochs.length === 0) return undefined
   const accuracy = epochs.some((epoch) => epoch.accuracy !== undefined) ? '<div class="chart" id="accuracy"></div>' : ''
-  return `<p class="soft">By epoch; the dashed line is the cut.</p><div class="charts"><div class="chart" id="loss"></div>${accuracy}</div>`
+  return `<p class="soft">By epoch${isCut ? '; the dashed line is the cut' : ''}.</p><div class="charts"><div class="chart" id="loss"></div>${accuracy}</div>`
 }
 
 function partings({ sizes }: Told): string | undefined {
@@ -69,23 +43,47 @@ function partings({ sizes }: Told): string | undefined {
 <div class="chart" id="sizes"></div>`
 }
 
-function widths({ groups, plan }: Told): string | undefined {
+function widths({ groups, plan, apart }: Told, { network: drawn }: PageInput): string | undefined {
   if (groups.length === 0) return undefined
   const gone = new Map(plan?.removed.map(({ group, units }) => [group, units.length]))
+  const left = (id: number, size: number) => size - (gone.get(id) ?? 0)
+  const [before, after] = [sumOf(groups, ({ size }) => size), sumOf(groups, ({ id, size }) => left(id, size))]
   const rows = groups.map(({ id, kind, size, scopes }) => {
-    const left = size - (gone.get(id) ?? 0)
-    const bar = `<div class="bar"><i style="width:${((100 * left) / size).toFixed(1)}%"></i></div>`
+    const ratio = apart.get(id)
+    const name =
+      drawn === undefined ? `${id}` : `<button data-group="${id}" title="show it in the network">${id}</button>`
     const more = scopes.length > 4 ? ` and ${scopes.length - 4} more` : ''
-    return `<tr><td class="number">${id}</td><td>${escapeXml(kind)}</td><td class="number">${size}</td><td class="number">${left}</td><td>${bar}</td><td class="in">${escapeXml(scopes.slice(0, 4).join(', '))}${more}</td></tr>`
+    const cells = [
+      `<td class="number">${name}</td><td class="kind">${escapeXml(kind)}</td>`,
+      `<td class="number">${size}</td><td class="number">${left(id, size)}</td><td class="part">${barOf(left(id, size) / size)}</td>`,
+      apart.size === 0 ? '' : `<td class="number kind">${ratio === undefined ? '' : `${shortRatio(ratio)} ×`}</td>`,
+      `<td class="in">${escapeXml(scopes.slice(0, 4).join(', '))}${more}</td>`,
+    ]
+    return `<tr>${cells.join('')}</tr>`
   })
-  return `<div class="scroll"><table><tr><th class="number">group</th><th>kind</th><th class="number">before</th><th class="number">after</th><th></th><th>in</th></tr>${rows.join('')}</table></div>`
+  const titles = [
+    '<th class="number">group</th><th class="kind">kind</th><th class="number">before</th><th class="number">after</th><th class="part"></th>',
+    apart.size === 0
+      ? ''
+      : '<th class="number kind" title="size of a unit that stays / of one that goes, before the cut">apart</th>',
+    '<th>in</th>',
+  ]
+  return `<p class="soft">${groups.length} ${groups.length === 1 ? 'group' : 'groups'}; of ${integer(before)} units ${integer(after)} stay.</p>
+<div class="scroll"><table class="wide"><thead><tr>${titles.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-function network(_: Told, { drawing }: PageInput): string | undefined {
-  if (drawing === undefined) return undefined
-  return `<details class="network"><summary>The operators, coloured by group; grey ones are frozen</summary>
-<p><label>Zoom <input id="zoom" type="range" min="0" max="200" value="0"></label><label>Search <input id="search" type="search"></label></p>
-<div class="drawing">${drawing}</div></details>`
+const sumOf = <T>(all: readonly T[], value: (each: T) => number): number =>
+  all.reduce((sum, each) => sum + value(each), 0)
+
+/** `2.15`, `318`, `1.2e4`: how far apart in three digits. */
+const shortRatio = (ratio: number): string =>
+  ratio < 1000 ? `${Number(ratio.toPrecision(3))}` : ratio < 1e6 ? integer(ratio) : ratio.toExponential(0)
+
+function network(_: Told, { network: drawn, title }: PageInput): string | undefined {
+  if (drawn === undefined) return undefined
+  return `<p class="soft">Operators, coloured by group; grey ones are frozen. A framed box holds a module: click it to unfold it.
+Drag to move, Ctrl and the wheel to zoom.</p>
+${pane(title)}`
 }
 
 function frozenParts({ coverage }: Told, { frozen = [] }: PageInput): string | undefined {
@@ -97,7 +95,7 @@ function frozenParts({ coverage }: Told, { frozen = [] }: PageInput): string | u
     ({ name, dim, size, why }) =>
       `<tr><td class="in">${escapeXml(name)}</td><td class="number">${dim}</td><td class="number">${size}</td><td class="in">${escapeXml(why)}</td></tr>`,
   )
-  return `${words}<details><summary>What stays as it is, and why</summary><div class="scroll"><table><tr><th>parameter</th><th class="number">dim</th><th class="number">size</th><th>why</th></tr>${rows.join('')}</table></div></details>`
+  return `${words}<details><summary>What stays as it is, and why</summary><div class="scroll"><table class="wide"><thead><tr><th>parameter</th><th class="number">dim</th><th class="number">size</th><th>why</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></details>`
 }
 
 function uses(_: Told, { files, inputs = [] }: PageInput): string | undefined {
@@ -107,15 +105,20 @@ function uses(_: Told, { files, inputs = [] }: PageInput): string | undefined {
     .join('\n')
 }
 
-function settings({ settings: settled }: Told, { config, versions }: PageInput): string | undefined {
-  const all = Object.entries({ versions, settings: settled, config }).filter(([, value]) => value !== undefined)
-  if (all.length === 0) return undefined
-  return `<details><summary>Versions, settings and options</summary><pre>${escapeXml(JSON.stringify(Object.fromEntries(all), null, 2))}</pre></details>`
+function settings({ settings: settled }: Told, { config, versions = {} }: PageInput): string | undefined {
+  const seed = (config as { seed?: number } | undefined)?.seed ?? (config === undefined ? undefined : 0)
+  const known = Object.entries({ ...versions, seed }).filter(([, value]) => value !== undefined)
+  const all = Object.entries({ settings: settled, config }).filter(([, value]) => value !== undefined)
+  if (known.length + all.length === 0) return undefined
+  const list = known.map(([name, value]) => `<dt>${escapeXml(name)}</dt><dd>${escapeXml(String(value))}</dd>`)
+  const blocks = all.map(([name, value]) => `<h3>${name}</h3><pre>${escapeXml(JSON.stringify(value, null, 2))}</pre>`)
+  const more = `<details><summary>Settings and options</summary>${blocks.join('\n')}</details>`
+  return `${known.length === 0 ? '' : `<dl>${list.join('')}</dl>`}${all.length === 0 ? '' : more}`
 }
 
 /** In their order. */
 export const SECTIONS: readonly Section[] = [
-  { title: 'What became of it', make: figures },
+  { title: '', make: figures },
   { title: 'Measured', make: stages },
   { title: 'Over the run', make: curves },
   { title: 'Units that stay and units that go', make: partings },

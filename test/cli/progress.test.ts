@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { showProgress } from '../../lib/cli/progress.js'
+import { Terminal } from '../support/terminal.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -27,9 +28,35 @@ it('without a terminal a line comes at least every 5 s, and not every second', (
   expect(written.every(({ text }) => text.endsWith('\n') && !text.includes('\r'))).toBe(true)
 })
 
-it('on a terminal one line is written over and cleared in the end', () => {
-  const written = record(true, 3)
-  expect(written.map(({ text }) => text)).toContain('second 3')
-  expect(written.filter(({ text }) => text.includes('\n'))).toHaveLength(1)
-  expect(written.at(-1)!.text).toMatch(/^\r +\r$/)
+it('on a terminal one line is drawn over and cleared in the end', () => {
+  const terminal = new Terminal(40)
+  const progress = showProgress(terminal)
+  progress.say('begin')
+  for (const second of [1, 2, 3]) {
+    vi.advanceTimersByTime(1000)
+    progress.status(`second ${second}`, second / 4)
+    expect(terminal.text).toMatch(new RegExp(`^begin\n━+╸?─+ {2}second ${second}$`))
+  }
+  progress.end()
+  expect([terminal.text, terminal.isAtRest, terminal.unknown]).toEqual(['begin', true, []])
+})
+
+it('on a terminal a clock runs while work says nothing', () => {
+  const terminal = new Terminal(40)
+  const progress = showProgress(terminal)
+  progress.say('Cutting …')
+  vi.advanceTimersByTime(62_000)
+  expect(terminal.text).toBe('Cutting …\n  1:02')
+  progress.say('Done')
+  vi.advanceTimersByTime(5000)
+  progress.end()
+  expect(terminal.text).toBe('Cutting …\nDone')
+})
+
+it('draws nothing over on a terminal that can not', () => {
+  vi.stubEnv('TERM', 'dumb')
+  const terminal = new Terminal(40)
+  showProgress(terminal).say('begin')
+  vi.unstubAllEnvs()
+  expect([terminal.written, terminal.listeners]).toEqual(['begin\n', 0])
 })

@@ -1,13 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Dataset } from 'espalier'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { dataFile, digits } from '../../examples/digits.js'
+import { digits } from '../../examples/digits.js'
 import { EXIT } from '../../lib/cli/exit.js'
+import { DIGITS_CONFIG, writeDigits } from '../support/digit-files.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'dist/cli/main.js')
@@ -15,44 +16,9 @@ const MAIN = join(ROOT, 'dist/cli/main.js')
 let folder: string
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'espalier-sparsify-'))
-  copyFileSync(dataFile('resnet8.script.pt'), join(folder, 'model.pt'))
-  const { train, validation } = digits()
-  await writeSafetensors('train.safetensors', train, 256)
-  await writeSafetensors('val.safetensors', validation, 256)
-  writeFileSync(join(folder, 'espalier.config.json'), JSON.stringify(CONFIG))
+  await writeDigits(folder)
 }, 60_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** A run of half a minute at most: everything is said that would be tried out. */
-const sgd = { name: 'sgd', lr: 0.02, momentum: 0.9 }
-const CONFIG = {
-  inputs: ['1,1,8,8'],
-  data: { train: 'train.safetensors', validation: 'val.safetensors' },
-  budget: { macs: 0.6 },
-  sparse: { epochs: 40, optimizer: sgd },
-  finetune: { epochs: 2, optimizer: sgd },
-  seed: 3,
-}
-
-/** The first examples, as a file of this form: the length of the header, the header, the elements. */
-async function writeSafetensors(name: string, data: Dataset, size: number): Promise<void> {
-  const { inputs, targets } = await data.batch(Int32Array.from({ length: size }, (_, k) => k))
-  const arrays = Object.entries({ inputs: inputs[0]!, targets: targets! })
-  const header: Record<string, object> = {}
-  const parts: Buffer[] = []
-  let at = 0
-  for (const [key, { data: elements, shape }] of arrays) {
-    const part = Buffer.from(elements.buffer, elements.byteOffset, elements.byteLength)
-    const dtype = elements instanceof BigInt64Array ? 'I64' : 'F32'
-    header[key] = { dtype, shape, data_offsets: [at, at + part.length] }
-    parts.push(part)
-    at += part.length
-  }
-  const text = Buffer.from(JSON.stringify(header))
-  const length = Buffer.alloc(8)
-  length.writeBigUInt64LE(BigInt(text.length))
-  writeFileSync(join(folder, name), Buffer.concat([length, text, ...parts]))
-}
 
 /** A PNG file for each of the first examples, in the folder of its class. */
 async function writePictures(name: string, data: Dataset, size: number): Promise<void> {
@@ -87,6 +53,10 @@ const linesOf = (name: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line)
 
+/** What the charts of a page are drawn from. */
+const curvesOf = (name: string) =>
+  JSON.parse(/id="data">(.*?)<\/script>/.exec(read(name).toString())![1]!) as { epochs: object[]; sizes: object[] }
+
 describe('espalier sparsify', () => {
   it('does the whole job: a smaller model, its page, its trajectory and its manifest', () => {
     const { status, stdout, stderr } = espalier(
@@ -114,7 +84,7 @@ describe('espalier sparsify', () => {
   }, 120_000)
 
   it('goes on after Ctrl-C, and comes to the same', async () => {
-    const child = spawn(process.execPath, [MAIN, 'sparsify', 'model.pt', '-o', 'other.pt', '--no-page'], {
+    const child = spawn(process.execPath, [MAIN, 'sparsify', 'model.pt', '-o', 'other.pt', '--log', 'other.jsonl'], {
       ...{ cwd: folder, env: { ...process.env, OMP_NUM_THREADS: '1' } },
     })
     let told = ''
@@ -128,10 +98,18 @@ describe('espalier sparsify', () => {
       expect.stringContaining('goes on from other.pt.checkpoint with --resume'),
     ])
     expect(existsSync(join(folder, 'other.pt'))).toBe(false)
-    const resumed = espalier('sparsify', 'model.pt', '-o', 'other.pt', '--no-page', '--resume')
+    expect(read('other.html').toString()).toMatch(/ended before it was done: .* with --resume\./)
+    expect(read('other.html').toString()).not.toContain('http-equiv="refresh"')
+    const resumed = espalier('sparsify', 'model.pt', '-o', 'other.pt', '--log', 'other.jsonl', '--resume')
     expect(resumed.status).toBe(0)
     expect(resumed.stderr).not.toMatch(/^regularized [1-4]\/40/m)
     expect(read('other.pt').equals(read('small.pt'))).toBe(true)
+    // Its page, and one of its trajectory, have what a run has that was never stopped.
+    expect(espalier('report', 'other.jsonl', '-o', 'report.html').status).toBe(0)
+    const [whole, other, report] = ['small.html', 'other.html', 'report.html'].map((name) => curvesOf(name))
+    expect(whole!.epochs).toHaveLength(42)
+    expect([other!.epochs, report!.epochs]).toEqual([whole!.epochs, whole!.epochs])
+    expect(report!.sizes).toEqual(whole!.sizes)
   }, 120_000)
 
   it('needs no labels: the model as it is teaches the smaller one', () => {
@@ -147,8 +125,11 @@ describe('espalier sparsify', () => {
   it('learns from a folder of pictures, with a folder for each class', async () => {
     await writePictures('photos', digits().train, 300)
     writeFileSync(join(folder, 'photos', '3', 'broken.png'), 'no picture')
-    const { data: _, ...rest } = CONFIG
-    writeFileSync(join(folder, 'pictures.json'), JSON.stringify({ ...rest, sparse: { ...CONFIG.sparse, epochs: 60 } }))
+    const { data: _, ...rest } = DIGITS_CONFIG
+    writeFileSync(
+      join(folder, 'pictures.json'),
+      JSON.stringify({ ...rest, sparse: { ...DIGITS_CONFIG.sparse, epochs: 60 } }),
+    )
     const photos = 'photos/:mean=0.5,std=0.5,crop=1,scale=0.9,flip=false'
     const args = ['--config', 'pictures.json', '--data', photos, '--validation', '0.3', '-o', 'photos.pt', '--no-page']
     const { status, stdout, stderr } = espalier('sparsify', 'model.pt', ...args)

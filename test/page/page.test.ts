@@ -30,7 +30,7 @@ const RECORDS: PageRecord[] = [
   epoch('sparse', 1),
   { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.02 }] },
   epoch('sparse', 2),
-  { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.0002 }] },
+  { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 0.0002, ratio: 10_000 }] },
   evaluation('cut', 0.88),
   epoch('finetune', 1),
   { ...evaluation('finetuned', 0.91), seconds: 12.25 },
@@ -66,6 +66,9 @@ describe('the page of a run', () => {
       expect(page).toContain(words)
     }
     expect(page).toContain('<td class="number">8</td><td class="number">5</td>')
+    expect(page).toContain('1 group; of 8 units 5 stay.')
+    // 2 / 0.0002, when it was measured last.
+    expect(page).toContain('10,000 ×')
     expect(page).toContain('75.00 % of the parameters')
     expect(dataOf(page)).toEqual({
       epochs: [
@@ -90,7 +93,25 @@ describe('the page of a run', () => {
     expect(pageOf({ title: 'net', records: [] })).not.toContain('NaN')
     const running = pageOf({ title: 'net', records: RECORDS.slice(0, 5), running: true })
     expect(running).toContain('http-equiv="refresh"')
+    expect(running).toContain('planned: 62.50 % of 1,000')
     expect(pageOf({ title: 'net', records: RECORDS })).not.toContain('http-equiv="refresh"')
+  })
+
+  it('shows each epoch of a run that was resumed once', () => {
+    const [analysis, , plan] = RECORDS as [PageRecord, PageRecord, PageRecord]
+    const round = [epoch('sparse', 1), epoch('sparse', 2), epoch('sparse', 3)]
+    const settings = { kind: 'settings', settings: {} }
+    const again = { ...epoch('sparse', 2), loss: 7 }
+    const parting = { kind: 'regularizer', groups: [{ group: 0, kept: 2, chosen: 1 }] }
+    const { epochs, sizes } = dataOf(
+      pageOf({
+        title: 'net',
+        records: [analysis, plan, ...round, ...round.flatMap((each) => [each, parting]), settings, again, parting],
+      }),
+    )
+    // The first round is whole; of the second the epochs from the checkpoint on are made again.
+    expect(epochs.map(({ loss }) => loss)).toEqual([1, 1 / 2, 1 / 3, 1, 7])
+    expect((sizes as { epoch: number }[]).map((each) => each.epoch)).toEqual([4, 5])
   })
 
   it('takes no text for a part of itself', () => {

@@ -6,11 +6,13 @@ import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
 import { inputOf } from '../../config/inputs.js'
 import type { Config } from '../../config/option.js'
 import { formatTable, integer, measureLatency } from '../../report/index.js'
+import { metricInWords } from '../../report/metrics.js'
 import { Prunable } from '../../run/index.js'
 import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { withKeptInputs } from '../kept-inputs.js'
+import { watched } from '../watched.js'
 
 interface Conditions {
   batches: string
@@ -110,18 +112,19 @@ function textsOf({ inputs = [] }: Config): readonly string[] {
 }
 
 /** The second is also told how often it agrees with the first. */
-async function evaluated(
-  models: readonly ScriptModule[],
-  config: Config,
-  { say, signal }: Work,
-): Promise<Evaluation[]> {
+async function evaluated(models: readonly ScriptModule[], config: Config, work: Work): Promise<Evaluation[]> {
+  const { say, signal } = work
   const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
   try {
     const evaluations: Evaluation[] = []
     for (const model of models) {
       say(`Measuring on ${dataset.size} examples …`)
       evaluations.push(
-        await evaluate(model, dataset, { ...options, teacher: { module: models[0]!, weight: 0 }, signal }),
+        await evaluate(model, watched(dataset, work, 'measured'), {
+          ...options,
+          teacher: { module: models[0]!, weight: 0 },
+          signal,
+        }),
       )
     }
     return evaluations
@@ -159,7 +162,10 @@ function scoreTable(evaluations: readonly Evaluation[]): string {
   }))
   return formatTable(
     columns,
-    names.map((name) => [name, ...evaluations.map((each) => each[name]?.toFixed(4))]),
+    names.map((name) => [
+      name,
+      ...evaluations.map(({ [name]: value }) => (value === undefined ? undefined : metricInWords(name, value))),
+    ]),
   )
 }
 

@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
+import { metricInWords } from '../../report/metrics.js'
 import { load } from '../../torch/index.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { withKeptInputs } from '../kept-inputs.js'
+import { watched } from '../watched.js'
 
 /** `espalier evaluate model.pt --data photos/`. */
 export function evaluateCommand(): Command {
@@ -15,7 +17,8 @@ export function evaluateCommand(): Command {
     EVALUATE_OPTIONS,
   )
   return command.action((path: string, { printConfig }: { printConfig?: boolean }) =>
-    run(command, async ({ say, signal }) => {
+    run(command, async (work) => {
+      const { say, signal } = work
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
       const model = await load(path, { signal, frozen: true })
@@ -25,7 +28,7 @@ export function evaluateCommand(): Command {
       })
       try {
         say(`Measuring on ${dataset.size} examples …`)
-        const evaluation = await evaluate(model, dataset, { ...options, signal })
+        const evaluation = await evaluate(model, watched(dataset, work, 'measured'), { ...options, signal })
         return { text: measured(evaluation), data: { model: path, examples: dataset.size, ...evaluation } }
       } finally {
         model.dispose()
@@ -38,5 +41,5 @@ export function evaluateCommand(): Command {
 /** A line for each metric. */
 export const measured = (evaluation: Evaluation): string =>
   Object.entries(evaluation)
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${value.toFixed(4)}`]))
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${metricInWords(name, value)}`]))
     .join('\n')

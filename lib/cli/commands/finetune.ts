@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { FINETUNE_OPTIONS, finetuneOptions } from '../../config/finetune.js'
+import { metricsInWords } from '../../report/metrics.js'
 import { load } from '../../torch/index.js'
 import { type EpochEvent, train } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
@@ -36,9 +37,8 @@ export function finetuneCommand(): Command {
         }
         await model.eval().save(out, keepingInputs(model, config))
         const { loss, validation } = history.at(-1) as EpochEvent
-        const measured = validation?.accuracy === undefined ? '' : `, accuracy ${validation.accuracy.toFixed(4)}`
         return {
-          text: `loss ${loss.toFixed(4)}${measured}\nTrained: ${out}`,
+          text: `${metricsInWords({ loss, accuracy: validation?.accuracy })}\nTrained: ${out}`,
           data: { model: path, output: out, history },
         }
       } finally {

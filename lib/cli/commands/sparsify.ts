@@ -6,6 +6,7 @@ import { type Config, put, valueAt } from '../../config/option.js'
 import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
 import { saveManifest } from '../../manifest/index.js'
 import { measureLatency } from '../../report/index.js'
+import { evaluationInWords } from '../../report/metrics.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
 import { jsonLines, type RunEvent, type SparsifyResult, sparsify } from '../../run/index.js'
 import { load } from '../../torch/index.js'
@@ -69,7 +70,10 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
   const seed = (config.seed as number | undefined) ?? 0
   const made = await sparsifyOptions(config, { seed, labels: files.labels, onWarning: say })
   const page = pageFile === undefined ? undefined : new RunPage(pageFile, { model: path, small: out, config })
-  const log = files.log === undefined ? undefined : jsonLines(files.log, { append: config.resume === true })
+  const log =
+    files.log === undefined
+      ? undefined
+      : jsonLines(files.log, { append: valueAt(config, 'checkpoint.resume') === true })
   const onEvent = (event: RunEvent) => {
     lines.tell(event)
     log?.(event)
@@ -101,7 +105,10 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
       config,
     })
   } catch (error) {
-    if (existsSync(checkpoint)) say(`The run goes on from ${checkpoint} with --resume.`)
+    const further = existsSync(checkpoint) ? `The run goes on from ${checkpoint} with --resume.` : ''
+    if (further !== '') say(further)
+    // That of the run is what is told; a page that can't be written, too, is no news.
+    await page?.stop(`${(error as Error).message}. ${further}`).catch(() => {})
     throw error
   } finally {
     made.dispose()
@@ -114,12 +121,9 @@ function told(
   made: { output: string; page: string | undefined; bytes: readonly [number, number] } & Record<string, unknown>,
 ): Result {
   const { params, macs } = plan
-  const measured = Object.entries(evaluations).map(([stage, { loss, ...metrics }]) => {
-    const values = Object.entries({ ...metrics, loss }).flatMap(([name, value]) =>
-      typeof value === 'number' ? [`${name} ${value.toFixed(4)}`] : [],
-    )
-    return `${stage.padEnd(12)}${values.join(', ')}`
-  })
+  const measured = Object.entries(evaluations).map(
+    ([stage, evaluation]) => `${stage.padEnd(12)}${evaluationInWords(evaluation)}`,
+  )
   const end =
     withheld === undefined
       ? `Cut, verified and fine-tuned: ${made.output}`

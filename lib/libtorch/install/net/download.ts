@@ -30,7 +30,14 @@ export async function downloadFile(remote: Remote, path: string, network: Networ
   const part = new Part(`${path}.part`)
   const meter = new Meter()
   if (part.size > 0) progress.say(`  going on at ${megabytes(part.size)}, fetched before`)
-  const text = () => meter.text(remote.bytes ?? part.origin?.total)
+  const total = () => remote.bytes ?? part.origin?.total
+  const reporting = (work: () => Promise<void>) =>
+    whileReporting(
+      progress,
+      () => meter.text(total()),
+      work,
+      () => meter.part(total()),
+    )
   const fetchRest = () =>
     retrying(
       network,
@@ -38,13 +45,13 @@ export async function downloadFile(remote: Remote, path: string, network: Networ
       () => fetchFrom(remote, part, network, meter),
       () => part.size,
     )
-  await whileReporting(progress, text, fetchRest)
+  await reporting(fetchRest)
   let sum = await sha256(`${path}.part`, progress)
   // Pieces of different answers may be pieces of different files; those of one answer are what the server has.
   if (!isRight(remote, sum) && part.pieces > 1) {
     progress.say('  the pieces do not fit together; once more from the beginning')
     await part.remove()
-    await whileReporting(progress, text, fetchRest)
+    await reporting(fetchRest)
     sum = await sha256(`${path}.part`, progress)
   }
   if (!isRight(remote, sum)) {

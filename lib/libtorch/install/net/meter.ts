@@ -16,6 +16,12 @@ export class Meter {
     while (this.#samples.length > 2 && time - this.#samples[1]!.time > WINDOW) this.#samples.shift()
   }
 
+  /** The part of all that is there, 0 to 1; undefined where nobody knows how much there is. */
+  part(total: number | undefined): number | undefined {
+    const bytes = this.#samples.at(-1)?.bytes
+    return bytes === undefined || !total ? undefined : bytes / total
+  }
+
   text(total: number | undefined, time = Date.now()): string {
     const first = this.#samples[0]
     const last = this.#samples.at(-1)

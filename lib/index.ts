@@ -65,6 +65,8 @@ export {
   Tensor,
 } from './torch/index.js'
 export type {
+  ArrayData,
+  AsyncIterableOptions,
   Batch,
   Dataset,
   Evaluation,
@@ -86,6 +88,7 @@ export {
   batchCount,
   batches,
   evaluate,
+  fromAsyncIterable,
   imageFolder,
   inMemory,
   losses,
@@ -98,7 +101,9 @@ export {
   readSafetensors,
   readTable,
   sgd,
+  shuffle,
   split,
   subset,
+  tokenFile,
   train,
 } from './train/index.js'

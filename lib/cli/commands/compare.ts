@@ -108,7 +108,8 @@ async function evaluated(
   config: Config,
   { say, signal }: Work,
 ): Promise<Evaluation[]> {
-  const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
+  const inputNames = models[0]?.inputNames()
+  const { dataset, options, dispose } = await evaluateOptions(config, { inputNames, onWarning: say })
   try {
     const evaluations: Evaluation[] = []
     for (const model of models) {

@@ -17,8 +17,9 @@ export function evaluateCommand(): Command {
     run(command, async ({ say, signal }) => {
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
-      const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
       const model = await load(path, { signal })
+      const inputNames = model.inputNames()
+      const { dataset, options, dispose } = await evaluateOptions(config, { inputNames, onWarning: say })
       try {
         say(`Measuring on ${dataset.size} examples …`)
         const evaluation = await evaluate(model, dataset, { ...options, signal })

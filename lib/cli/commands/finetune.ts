@@ -23,8 +23,9 @@ export function finetuneCommand(): Command {
       const out = output ?? nameWith(path, '-tuned')
       await mustBeApart(path, out)
       work.say(`Loading ${basename(path)} …`)
-      const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
       const model = await load(path, { signal: work.signal })
+      const inputNames = model.inputNames()
+      const { options, dispose } = await finetuneOptions(config, { inputNames, onWarning: work.say })
       try {
         const lines = new EventLines(work)
         const history: EpochEvent[] = []

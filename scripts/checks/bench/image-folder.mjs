@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { batches, imageFolder, inMemory, Random, scope, sgd } from 'espalier'
+import { batches, imageFolder, inMemory, Random, scope, sgd, Tensor } from 'espalier'
 import { crossEntropy } from 'espalier/torch'
 import sharp from 'sharp'
 import { Network } from '../quality/families/network.mjs'
@@ -135,7 +135,8 @@ try {
   const data = await imageFolder(folder, options)
 
   console.log('reading all of them, without training …')
-  // What the first pictures load, such as libvips itself, is no memory of the data.
+  // What the first pictures load, libvips and LibTorch, is no memory of the data.
+  Tensor.zeros([batchSize, 3, SIZE, SIZE]).dispose()
   await data.batch(Int32Array.from({ length: batchSize }, (_, k) => k))
   const before = process.memoryUsage.rss()
   const fresh = await imageFolder(folder, options)

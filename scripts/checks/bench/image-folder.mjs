@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { batches, imageFolder, inMemory, Random, scope, sgd, Tensor } from 'espalier'
 import { crossEntropy } from 'espalier/torch'
 import sharp from 'sharp'
-import { Network } from '../quality/families/network.mjs'
+import { Network } from '../../../examples/network.mjs'
 import { summary } from './support.mjs'
 
 /** What training may wait for data, as a part of the time. */

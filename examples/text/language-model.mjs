@@ -63,8 +63,9 @@ async function continued(start, count) {
     const seen = bytes.slice(-LENGTH)
     const window = [...seen, ...Array(LENGTH - seen.length).fill(0)]
     const output = await small.forward(Tensor.from(BigInt64Array.from(window, BigInt), [1, LENGTH]))
-    const scores = /** @type {Tensor} */ (output).data().subarray((seen.length - 1) * BYTES, seen.length * BYTES)
-    bytes.push(scores.reduce((best, score, byte) => (score > /** @type {number} */ (scores[best]) ? byte : best), 0))
+    const all = Array.from(/** @type {Tensor} */ (output).data(), Number)
+    const scores = all.slice((seen.length - 1) * BYTES, seen.length * BYTES)
+    bytes.push(scores.indexOf(Math.max(...scores)))
   }
   return Buffer.from(bytes).toString()
 }

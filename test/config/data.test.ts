@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { define, Tensor } from 'espalier'
+import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { type DataContext, dataOf, datasetOf } from '../../lib/config/data.js'
 import { inputOf } from '../../lib/config/inputs.js'
@@ -159,6 +161,21 @@ describe('a table', () => {
     expect(await refusal({ name: flowers(), missing: 'x' }, ['1,2'], { labels: 'kind' })).toMatch(
       /'missing' must be a number/,
     )
+  })
+})
+
+describe('a folder of pictures', () => {
+  it('may have its labels in a file, or none', async () => {
+    const pictures = join(folder, 'pictures')
+    mkdirSync(join(pictures, 'cats'), { recursive: true })
+    for (const name of ['cats/a.png', 'b.png']) {
+      await sharp({ create: { width: 4, height: 4, channels: 3, background: '#fff' } }).toFile(join(pictures, name))
+    }
+    writeFileSync(join(pictures, 'labels.json'), '{ "b.png": "old", "cats/a.png": "new" }')
+    const told = async (labels: DataContext['labels']) => (await read(pictures, ['1,3,4,4'], { labels })).targets
+    expect(await told('labels.json')).toEqual(BigInt64Array.of(1n, 0n))
+    expect(await told(undefined)).toEqual(BigInt64Array.of(0n))
+    expect(await told(false)).toBeUndefined()
   })
 })
 

@@ -22,7 +22,7 @@ const MOST = 0.03
 const MIB = 2 ** 20
 const [CLASSES, SIDE, SIZE] = [10, 256, 224]
 /** Beside the cache: three batches of pixels and floats, and what sharp, V8 and malloc keep for themselves. */
-const IN_WORK = 192 * MIB
+const IN_WORK = 160 * MIB
 
 const { values } = parseArgs({
   options: {

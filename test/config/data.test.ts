@@ -155,7 +155,7 @@ describe('a table', () => {
   it('without a word about the column, or with other columns than the model takes, is refused', async () => {
     expect(await refusal(flowers(), ['1,2'])).toMatch(/f\.csv: which column is to be learnt\? Name it: --labels kind/)
     expect(await refusal(flowers(), ['1,2'], { labels: 'kinds' })).toMatch(
-      /no column "kinds" There are length, width, kind/,
+      /no column "kinds": did you mean "kind"\? There are length, width, kind/,
     )
     expect(await refusal(flowers(), ['1,3'], { labels: 'kind' })).toMatch(/2 columns for 3 numbers .*: length, width/)
     expect(await refusal({ name: flowers(), missing: 'x' }, ['1,2'], { labels: 'kind' })).toMatch(

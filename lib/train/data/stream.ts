@@ -128,7 +128,9 @@ export class StreamReader {
 
   close(): void {
     // It may never answer, and what it answers is of no use any more.
-    Promise.resolve(this.#iterator.return?.()).catch(() => undefined)
+    Promise.resolve()
+      .then(() => this.#iterator.return?.())
+      .catch(() => undefined)
   }
 
   async #read(): Promise<void> {

@@ -15,6 +15,7 @@ import {
   text,
   thing,
 } from '../../../base/schema/index.js'
+import { nearest } from '../../../base/schema/nearest.js'
 import type { ArrayData } from '../dataset.js'
 import { isNumber, numbered } from './classes.js'
 import { Floats } from './floats.js'
@@ -153,7 +154,10 @@ function find(
     const k = typeof column === 'number' ? column : (header ?? []).indexOf(column)
     const isTwice = typeof column === 'string' && header !== undefined && header.lastIndexOf(column) !== k
     if (k >= 0 && k < width && !isTwice) return k
-    const words = isTwice ? `there are two columns '${column}'` : `there is no column ${JSON.stringify(column)}`
+    const meant = typeof column === 'string' ? nearest(column, header ?? []) : undefined
+    const words = isTwice
+      ? `there are two columns '${column}'`
+      : `there is no column ${JSON.stringify(column)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`
     const known =
       header === undefined ? `Columns have no names; they are 0 to ${width - 1}.` : `There are ${header.join(', ')}.`
     throw new EspalierError('ERR_INVALID_ARGUMENT', `readTable: ${words}`, { hint: known })

@@ -70,6 +70,8 @@ export {
   Tensor,
 } from './torch/index.js'
 export type {
+  ArrayData,
+  AsyncIterableOptions,
   Batch,
   Dataset,
   Evaluation,
@@ -91,6 +93,7 @@ export {
   batchCount,
   batches,
   evaluate,
+  fromAsyncIterable,
   imageFolder,
   inMemory,
   losses,
@@ -103,7 +106,9 @@ export {
   readSafetensors,
   readTable,
   sgd,
+  shuffle,
   split,
   subset,
+  tokenFile,
   train,
 } from './train/index.js'

@@ -46,13 +46,14 @@ export function newCommand(name: string, description: string, examples: readonly
 /** Gives a command its options, and `--config` and `--print-config`. What is given goes into a config, as data. */
 export function withConfig(command: Command, options: readonly ConfigOption[]): Command {
   for (const option of options) {
-    const { value, help, as, flag } = option
+    const { value, help, as, flag, off } = option
     const written = as === 'switch' ? flagOf(option) : `${flagOf(option)} ${value}`
     command.addOption(
       new Option(written, help).argParser((text: string, before: unknown) =>
         as === 'switch' ? true : parsed(option, text, before),
       ),
     )
+    if (off !== undefined) command.addOption(new Option(`--no-${flagOf(option).slice(2)}`, off))
     if (as === 'switch' && flag === undefined)
       command.addOption(new Option(`--no-${flagOf(option).slice(2)}`).hideHelp())
   }

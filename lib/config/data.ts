@@ -1,20 +1,11 @@
 import { stat } from 'node:fs/promises'
-import { extname } from 'node:path'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
 import { type ModuleInput, Tensor } from '../torch/index.js'
-import {
-  type ArrayData,
-  type Dataset,
-  type ImageFolder,
-  imageFolder,
-  inMemory,
-  readNpz,
-  readSafetensors,
-  split,
-} from '../train/index.js'
+import { type Dataset, type ImageFolder, imageFolder, split } from '../train/index.js'
+import { ENDINGS, readerOf } from './files.js'
 import type { Config } from './option.js'
 
 /** What the data are for. */
@@ -22,10 +13,12 @@ export interface DataContext {
   /** Example inputs of the model: pictures are made of their size. */
   inputs: readonly ModuleInput[]
   seed: number
-  /** False for pictures without labels. */
-  labels: boolean
+  /** What is to be learnt: a column, an array, a file of labels. False: nothing. By default what is called so. */
+  labels?: string | number | false | undefined
+  /** Names of the model's inputs. */
+  inputNames?: readonly string[] | undefined
   onWarning(message: string): void
-  /** Classes of pictures that are known already. */
+  /** Classes that are known already. */
   classes?: readonly string[] | undefined
 }
 
@@ -49,12 +42,6 @@ export async function dataOf({ train, validation }: Config, context: DataContext
   return { data: other === undefined ? { train: whole } : { train: whole, validation: other }, labelled }
 }
 
-/** Files by how their names end. */
-const READERS: Readonly<Record<string, (path: string) => Promise<Readonly<Record<string, ArrayData>>>>> = {
-  '.npz': readNpz,
-  '.safetensors': readSafetensors,
-}
-
 /** One dataset: pictures as they are trained on, or as they are measured. */
 export async function datasetOf(what: unknown, transform: 'train' | 'eval', context: DataContext): Promise<Dataset> {
   if (typeof what === 'object' && what !== null && 'batch' in what) return what as Dataset
@@ -66,10 +53,10 @@ export async function datasetOf(what: unknown, transform: 'train' | 'eval', cont
     throw new EspalierError('ERR_READ', `${name} could not be read: ${error.code ?? error.message}`, { cause: error })
   })
   if (info.isDirectory()) return await pictures(name, transform, options, context)
-  const reader = READERS[extname(name).toLowerCase()]
-  if (reader !== undefined) return arrays(name, await reader(name), context)
+  const reader = readerOf(name)
+  if (reader !== undefined) return await reader(name, options, context)
   throw new EspalierError('ERR_INVALID_ARGUMENT', `${name} is no data that can be read`, {
-    hint: `A folder of pictures, or a file that ends in ${Object.keys(READERS).join(', ')}.`,
+    hint: `A folder of pictures, or a file that ends in ${ENDINGS.join(', ')}.`,
   })
 }
 
@@ -88,27 +75,13 @@ async function pictures(
   }
   const [, channels, height, width] = shape as [number, number, number, number]
   const own = { size: [height, width] as const, channels: channels as 1 | 3, transform, seed: context.seed }
-  const labels = context.labels ? { classes: context.classes } : { labels: false as const }
-  const images = await imageFolder(folder, given({ ...own, ...labels, ...options }))
+  const { labels, classes } = context
+  const images = await imageFolder(folder, given({ ...own, labels, classes, ...options }) as object)
   if (images.skipped.length > 0) {
     const names = images.skipped.map(({ file, reason }) => `${file} (${reason})`)
     context.onWarning(`${folder}: ${names.length} broken pictures are left out: ${names.join(', ')}`)
   }
   return images
-}
-
-const TARGETS = ['targets', 'target', 'labels', 'label', 'y']
-
-/** Inputs in the order of their names; what is called targets, labels or y is what is to be learnt. */
-function arrays(path: string, named: Readonly<Record<string, ArrayData>>, { labels }: DataContext): Dataset {
-  const target = TARGETS.find((name) => Object.hasOwn(named, name))
-  const inputs = Object.keys(named)
-    .filter((name) => !TARGETS.includes(name))
-    .map((name) => named[name] as ArrayData)
-  if (inputs.length === 0) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} holds no inputs, only ${shown(Object.keys(named))}`)
-  }
-  return inMemory(inputs, target === undefined || !labels ? undefined : named[target])
 }
 
 async function isLabelled(dataset: Dataset): Promise<boolean> {

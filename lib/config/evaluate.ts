@@ -4,7 +4,7 @@ import type { Dataset, EvaluateOptions } from '../train/index.js'
 import { type DataContext, datasetOf } from './data.js'
 import { inputOf } from './inputs.js'
 import type { Config, ConfigOption } from './option.js'
-import { objectiveOf, SPARSIFY_OPTIONS } from './sparsify.js'
+import { LABELS, labelsOf, objectiveOf, SPARSIFY_OPTIONS } from './sparsify.js'
 
 const SHARED = ['inputs', 'loss', 'output', 'classAxis', 'metrics', 'teacher']
 
@@ -14,8 +14,9 @@ export const EVALUATE_OPTIONS: readonly ConfigOption[] = [
     flag: '-d, --data',
     value: '<what>',
     as: 'data',
-    help: 'what to measure on: a folder of pictures, a .npz or .safetensors file',
+    help: 'what to measure on: a folder of pictures, or a file: .npz, .npy, .safetensors, .csv, .tsv; .txt and .bin for tokens',
   },
+  { ...LABELS, path: 'labels' },
   ...SPARSIFY_OPTIONS.filter(({ path }) => SHARED.includes(path)),
   { path: 'batchSize', value: '<count>', as: 'plain', help: 'examples in a batch; 256 by default' },
 ]
@@ -30,16 +31,16 @@ export interface Measured {
 /** @throws EspalierError ERR_INVALID_ARGUMENT, and what reading its files throws */
 export async function evaluateOptions(
   config: Config,
-  context: Omit<DataContext, 'inputs' | 'seed'>,
+  context: Omit<DataContext, 'inputs' | 'seed' | 'labels'>,
 ): Promise<Measured> {
-  const { data, inputs = [], ...rest } = config
+  const { data, labels, inputs = [], ...rest } = config
   if (data === undefined) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no data to measure on', {
       hint: 'Name it: --data photos/',
     })
   }
   const examples = (inputs as readonly string[]).map(inputOf)
-  const dataset = await datasetOf(data, 'eval', { ...context, inputs: examples, seed: 0 })
+  const dataset = await datasetOf(data, 'eval', { ...context, labels: labelsOf(labels), inputs: examples, seed: 0 })
   const objective = await objectiveOf(config, true)
   const options = given({ ...rest, ...objective.options }) as unknown as EvaluateOptions
   return { dataset, options, dispose: objective.dispose }

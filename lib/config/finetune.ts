@@ -5,10 +5,10 @@ import { type DataContext, dataOf } from './data.js'
 import { inputOf } from './inputs.js'
 import { made } from './named.js'
 import type { Config, ConfigOption } from './option.js'
-import { objectiveOf, phaseOf, phaseOptions, SPARSIFY_OPTIONS } from './sparsify.js'
+import { labelsOf, objectiveOf, phaseOf, phaseOptions, SPARSIFY_OPTIONS } from './sparsify.js'
 
 const SHARED = [
-  ...['inputs', 'data.train', 'data.validation', 'loss', 'output', 'classAxis', 'metrics', 'teacher'],
+  ...['inputs', 'data.train', 'data.validation', 'data.labels', 'loss', 'output', 'classAxis', 'metrics', 'teacher'],
   ...['augment', 'seed'],
 ]
 /** Where nothing else is said. */
@@ -22,13 +22,14 @@ export const FINETUNE_OPTIONS: readonly ConfigOption[] = [
 ]
 
 /** @throws EspalierError ERR_INVALID_ARGUMENT, and what reading its files throws */
-export async function finetuneOptions(config: Config, context: Omit<DataContext, 'inputs' | 'seed'>) {
+export async function finetuneOptions(config: Config, context: Omit<DataContext, 'inputs' | 'seed' | 'labels'>) {
   const { data, inputs = [], augment, seed = 0, ...rest } = config
   if ((data as Config | undefined)?.train === undefined) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no data to train on', { hint: 'Name it: --data photos/' })
   }
   const examples = (inputs as readonly string[]).map(inputOf)
-  const read = await dataOf(data as Config, { ...context, inputs: examples, seed: seed as number })
+  const { labels, ...sets } = data as Config
+  const read = await dataOf(sets, { ...context, labels: labelsOf(labels), inputs: examples, seed: seed as number })
   const objective = await objectiveOf(config, read.labelled)
   if (objective.options.teacher === true) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', 'there are no labels, and there is no teacher', {

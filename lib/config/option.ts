@@ -12,6 +12,8 @@ export interface ConfigOption {
   /** What its value is called: `<part>`. */
   value: string
   help: string
+  /** What `--no-…` says. */
+  off?: string
   /** What its value is. */
   as: keyof typeof AS
   /** Of named things. */

@@ -1,5 +1,6 @@
 import { given } from '../base/given.js'
 import type { SensitivityOptions } from '../run/index.js'
+import type { DataContext } from './data.js'
 import { EVALUATE_OPTIONS, evaluateOptions } from './evaluate.js'
 import type { Config, ConfigOption } from './option.js'
 import { common, PLAN_OPTIONS } from './prune.js'
@@ -19,7 +20,7 @@ export const SENSITIVITY_OPTIONS: readonly ConfigOption[] = [
 /** What `sensitivity` takes beside the model. */
 export async function sensitivityOptions(
   config: Config,
-  context: { labels: boolean; onWarning(words: string): void },
+  context: Omit<DataContext, 'inputs' | 'seed' | 'labels'>,
 ): Promise<{ options: SensitivityOptions; dispose(): void }> {
   const { importance, inputs, ratios, groups, ...judged } = config
   const { dataset, options, dispose } = await evaluateOptions({ ...judged, inputs }, context)

@@ -1,5 +1,6 @@
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
+import { shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
 import { load, type ScriptModule } from '../torch/index.js'
 import { type DataContext, dataOf } from './data.js'
@@ -41,13 +42,23 @@ export const phaseOptions = (at: 'sparse.' | 'finetune.' | '', words: string): C
   },
 ]
 
+/** Of the data that a command reads; a program has datasets. */
+export const LABELS: ConfigOption = {
+  path: 'data.labels',
+  flag: '--labels',
+  value: '<name>',
+  as: 'plain',
+  help: 'what is to be learnt: a column of a table, an array of a file, a .npy, .csv or .json file; what is called so by default',
+  off: 'the data have no labels: the model as it is, or a teacher, says what is right',
+}
+
 export const SPARSIFY_OPTIONS: readonly ConfigOption[] = [
   {
     path: 'data.train',
     flag: '-d, --data',
     value: '<what>',
     as: 'data',
-    help: 'what to train on: a folder of pictures, which may have options (photos/:mean=0.5,std=0.5), or a .npz or .safetensors file',
+    help: 'what to train on: a folder of pictures, which may have options (photos/:mean=0.5,std=0.5), or a file: .npz, .npy, .safetensors, .csv, .tsv; .txt and .bin for tokens',
   },
   {
     path: 'data.validation',
@@ -56,6 +67,7 @@ export const SPARSIFY_OPTIONS: readonly ConfigOption[] = [
     as: 'data',
     help: 'what to measure on: the same, or a part of the training data, such as 0.1',
   },
+  LABELS,
   ...PLAN_OPTIONS,
   {
     path: 'loss',
@@ -156,7 +168,7 @@ export interface Made {
  *
  * @throws EspalierError ERR_INVALID_ARGUMENT, and what reading its files throws
  */
-export async function sparsifyOptions(config: Config, context: Omit<DataContext, 'inputs'>): Promise<Made> {
+export async function sparsifyOptions(config: Config, context: Omit<DataContext, 'inputs' | 'labels'>): Promise<Made> {
   const shared = common(config)
   const { data, sparse, finetune, regularizer, augment } = config
   if (data === undefined || (data as Config).train === undefined) {
@@ -164,7 +176,8 @@ export async function sparsifyOptions(config: Config, context: Omit<DataContext,
       hint: 'Name it: --data photos/, a folder of pictures. Without any, espalier prune cuts in one shot.',
     })
   }
-  const read = await dataOf(data as Config, { ...context, inputs: shared.inputs })
+  const { labels, ...sets } = data as Config
+  const read = await dataOf(sets, { ...context, labels: labelsOf(labels), inputs: shared.inputs })
   const objective = await objectiveOf(config, read.labelled)
   const options = given({
     ...config,
@@ -182,6 +195,13 @@ export async function objectiveOf({ loss, metrics, teacher }: Config, labelled: 
   const named = Array.isArray(metrics) ? metrics.map((metric) => made('metric', metric)) : metrics
   const options: Config = { loss: made('loss', loss), metrics: named, teacher: taught.teacher }
   return { options, dispose: () => taught.own?.dispose() }
+}
+
+/** @throws EspalierError ERR_INVALID_ARGUMENT */
+export function labelsOf(labels: unknown): DataContext['labels'] {
+  if (labels === undefined || labels === false || typeof labels === 'string' || typeof labels === 'number')
+    return labels
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `'labels' must be a name, or false, not ${shown(labels)}`)
 }
 
 const named = (values: { readonly [kind in Kind]?: unknown }): Config =>

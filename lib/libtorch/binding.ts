@@ -212,6 +212,8 @@ export interface NativeBinding {
     options: JobOptions,
   ): Promise<NativeOutput>
   moduleMethods(module: ModuleHandle): string[]
+  /** Names of the inputs of its `forward`. */
+  moduleArguments(module: ModuleHandle): string[]
   moduleTo(
     module: ModuleHandle,
     device: string | null,

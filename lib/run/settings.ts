@@ -191,7 +191,13 @@ const SCORES =
 export async function lossInWords(model: ScriptModule, options: SparsifyOptions): Promise<Description> {
   const { loss, data, output: path, teacher, signal } = options
   if (loss !== undefined) return typeof loss === 'string' ? loss : descriptionOf(loss)
-  for await (const { inputs, targets } of batches(data.train, { batchSize: 2, device: model.device, signal })) {
+  const inputNames = model.inputNames()
+  for await (const { inputs, targets } of batches(data.train, {
+    batchSize: 2,
+    device: model.device,
+    signal,
+    inputNames,
+  })) {
     return await scope(async () => {
       const output = partOf(await model.forwardWith(inputs, { grad: false, signal }), path)
       const name = clearName(output, targets)

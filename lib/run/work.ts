@@ -181,7 +181,8 @@ export class Work {
     const { data, signal } = this.options
     const batchSize = batchSizeOf(this.options)
     let batch = 0
-    for await (const { inputs } of batches(data.train, { batchSize, signal })) {
+    const inputNames = this.model.inputNames()
+    for await (const { inputs } of batches(data.train, { batchSize, signal, inputNames })) {
       yield inputs
       if (++batch === most) return
     }

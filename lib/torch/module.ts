@@ -160,6 +160,21 @@ export class ScriptModule {
   }
 
   /**
+   * Names of the inputs of `forward`, in their order; a trace has those of the traced function.
+   *
+   * @throws EspalierError ERR_DISPOSED
+   * @example
+   * ```ts
+   * import { load } from 'espalier'
+   *
+   * console.log((await load('model.pt')).inputNames()) // [ 'x' ]
+   * ```
+   */
+  inputNames(): string[] {
+    return binding().moduleArguments(moduleHandleOf(this))
+  }
+
+  /**
    * Runs another method than `forward`: one that the module exports, or `child.method` of a submodule. Hooks on submodules
    * aren't called.
    *

@@ -73,11 +73,12 @@ export async function evaluate(
   mustHaveExamples(dataset)
   const objective = new Objective(options)
   const { training: wasTraining, device } = model
+  const inputNames = model.inputNames()
   model.eval()
   try {
     let loss = 0
     const judgement = objective.judgement()
-    for await (const batch of batches(dataset, { batchSize, device, signal })) {
+    for await (const batch of batches(dataset, { batchSize, device, signal, inputNames })) {
       await scope(async () => {
         const outcome = await objective.run(model, batch.inputs, { grad: false, signal })
         loss += (await objective.loss(outcome, batch)).item() * batch.size

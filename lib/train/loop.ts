@@ -213,6 +213,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
   mustBeAnother(model, options)
   const { training: wasTraining, device } = model
   const { resume, onStep, goOn, regularizer } = options
+  const inputNames = model.inputNames()
   const stepper = new Stepper(model, whole)
   const random = new Random(resume?.passRandom ?? seed)
   if (resume === undefined) manualSeed(seed)
@@ -229,7 +230,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
       const passRandom = random.state
       model.train()
       const at = before && { batch: before.batch, random: before.random }
-      const passed = { batchSize, random, augment, dropLast, device, resume: at, signal }
+      const passed = { batchSize, random, augment, dropLast, device, resume: at, signal, inputNames }
       const rest = before !== undefined && regularizer?.done ? [] : batches(data.train, passed)
       for await (const batch of rest) {
         stepper.factor = factorOf(schedule, { iteration, iterations, epoch: epoch - 1, epochs })

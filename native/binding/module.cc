@@ -240,6 +240,19 @@ Napi::Value ModuleMethods(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// moduleArguments(module): names of the inputs of its forward, without self
+Napi::Value ModuleArguments(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  const auto& module = FromHandle<NativeModule>(info[0], "module").module();
+  if (const auto forward = module.find_method("forward")) {
+    const auto& arguments = forward->function().getSchema().arguments();
+    for (size_t k = 1; k < arguments.size(); k++) {
+      names.Set(names.Length(), Napi::String::New(info.Env(), arguments[k].name()));
+    }
+  }
+  return names;
+}
+
 Napi::Value ModuleDispose(const Napi::CallbackInfo& info) {
   DisposeHandle<NativeModule>(info[0], "module");
   return info.Env().Undefined();
@@ -257,6 +270,7 @@ void RegisterModule(Napi::Env, Napi::Object exports) {
   Export<ModuleForwardSync>(exports, "moduleForwardSync");
   Export<ModuleCall>(exports, "moduleCall");
   Export<ModuleMethods>(exports, "moduleMethods");
+  Export<ModuleArguments>(exports, "moduleArguments");
   Export<ModuleDispose>(exports, "moduleDispose");
 }
 

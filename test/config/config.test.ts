@@ -155,8 +155,8 @@ const ofPhase = (at: string) =>
 
 /** What a loop of one's own gives to a training. */
 const ONLY_LOOPS = ['regularizer', 'resume', 'begin', 'onStep', 'goOn', 'signal']
-/** What the data are made with. */
-const OF_DATA = new Set(['data', 'inputs'])
+/** What the data are made with: a program has datasets. */
+const OF_DATA = new Set(['data', 'inputs', 'labels', 'data.labels'])
 
 describe('every option of the API that a file can express is one of the command', () => {
   it.each<[string, () => string[], readonly ConfigOption[], string[]]>([
@@ -165,13 +165,13 @@ describe('every option of the API that a file can express is one of the command'
     [
       'sparsify',
       () => leavesOf(SPARSIFY.parameters[1][1]),
-      SPARSIFY_OPTIONS.filter(isOwn),
+      SPARSIFY_OPTIONS.filter((option) => isOwn(option) && option.path !== 'data.labels'),
       ['signal', 'onEvent', 'onWarning'],
     ],
     [
       'finetune',
       () => leavesOf(TRAIN.parameters[1][1]),
-      FINETUNE_OPTIONS.filter(({ path }) => path !== 'inputs'),
+      FINETUNE_OPTIONS.filter(({ path }) => !OF_DATA.has(path)),
       ONLY_LOOPS,
     ],
     ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['signal']],

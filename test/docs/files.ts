@@ -18,6 +18,7 @@ export async function placeFiles(folder: string): Promise<void> {
   ])
   write('data.npz', archive)
   const entry = { dtype: 'F32', shape: [6, 3, 8, 8], data_offsets: [0, pixels.length] }
+  write('text.txt', 'A byte behind another. '.repeat(11))
   write('flowers.csv', 'length,width,kind\n1.5,2,rose\n3,0.5,iris\n2.5,0.5,iris\n1,2,rose\n')
   write('data.safetensors', safetensors({ images: entry }, pixels))
   for (const name of ['cats', 'dogs']) {

@@ -57,8 +57,10 @@ import { READ_NPY } from '../../lib/train/data/files/npy.js'
 import { READ_NPZ } from '../../lib/train/data/files/npz.js'
 import { READ_SAFETENSORS } from '../../lib/train/data/files/safetensors.js'
 import { READ_TABLE } from '../../lib/train/data/files/table.js'
+import { TOKEN_FILE } from '../../lib/train/data/files/tokens.js'
 import { IN_MEMORY } from '../../lib/train/data/in-memory.js'
-import { SPLIT, SUBSET } from '../../lib/train/data/subset.js'
+import { FROM_ASYNC_ITERABLE } from '../../lib/train/data/stream.js'
+import { SHUFFLE, SPLIT, SUBSET } from '../../lib/train/data/subset.js'
 import { EVALUATE } from '../../lib/train/evaluate.js'
 import { LARGEST_STEPPING, PHASE_LENGTH, TRAIN } from '../../lib/train/loop.js'
 import { CROSS_ENTROPY_LOSS } from '../../lib/train/losses/cross-entropy.js'
@@ -186,6 +188,7 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     growChosen: of(GROW_CHOSEN, espalier.growChosen, new Float32Array(1), [1], new Set(), 0.1, 0, 1),
     growGroup: of(GROW_GROUP, espalier.growGroup, new Float32Array(1), [1], 0.1, 1),
     growing: of(GROWING, espalier.growing, {}),
+    fromAsyncIterable: of(FROM_ASYNC_ITERABLE, espalier.fromAsyncIterable, () => [], { size: 2, inputNames: ['x'] }),
     imageFolder: of(IMAGE_FOLDER, espalier.imageFolder, 'none', { labels: false, size: [8, 8] }),
     importanceContext: of(IMPORTANCE_CONTEXT, espalier.importanceContext, { model, groups: analysis }),
     inMemory: of(IN_MEMORY, espalier.inMemory, examples, targets, [0, 1]),
@@ -236,10 +239,12 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     shrinkTensors: of(across.SHRINK_TENSORS, espalier.shrinkTensors, manifest, named),
     softmax: of(functional.SOFTMAX, espalier.softmax, x, 0),
     sparsify: of(SPARSIFY, espalier.sparsify, model, sparsify),
+    shuffle: of(SHUFFLE, espalier.shuffle, train, { seed: 1 }),
     split: of(SPLIT, espalier.split, train, { validation: 0.5 }),
     stabilityBound: of(STABILITY_BOUND, espalier.stabilityBound, { lr: 0.1 }),
     'lr.step': of(STEP, espalier.lr.step, { every: 1 }),
     subset: of(SUBSET, espalier.subset, train, [0, 1]),
+    tokenFile: of(TOKEN_FILE, espalier.tokenFile, 'none.txt', { length: 2, type: 'uint16' }),
     survives: of(SIGNATURES.survives, espalier.survives, axis, 0, removed),
     train: of(TRAIN, espalier.train, model, options),
     unitCount: of(UNIT_COUNT, espalier.unitCount, analysis),

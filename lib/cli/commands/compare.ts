@@ -114,7 +114,8 @@ function textsOf({ inputs = [] }: Config): readonly string[] {
 /** The second is also told how often it agrees with the first. */
 async function evaluated(models: readonly ScriptModule[], config: Config, work: Work): Promise<Evaluation[]> {
   const { say, signal } = work
-  const { dataset, options, dispose } = await evaluateOptions(config, { labels: true, onWarning: say })
+  const inputNames = models[0]?.inputNames()
+  const { dataset, options, dispose } = await evaluateOptions(config, { inputNames, onWarning: say })
   try {
     const evaluations: Evaluation[] = []
     for (const model of models) {

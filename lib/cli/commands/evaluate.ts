@@ -22,10 +22,9 @@ export function evaluateCommand(): Command {
       const config = await configOf(command, EVALUATE_OPTIONS)
       if (printConfig) return printed(config)
       const model = await load(path, { signal, frozen: true })
-      const { dataset, options, dispose } = await evaluateOptions(withKeptInputs(config, model), {
-        labels: true,
-        onWarning: say,
-      })
+      const inputNames = model.inputNames()
+      const whole = withKeptInputs(config, model)
+      const { dataset, options, dispose } = await evaluateOptions(whole, { inputNames, onWarning: say })
       try {
         say(`Measuring on ${dataset.size} examples …`)
         const evaluation = await evaluate(model, watched(dataset, work, 'measured'), { ...options, signal })

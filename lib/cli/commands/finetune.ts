@@ -27,7 +27,8 @@ export function finetuneCommand(): Command {
       work.say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal: work.signal })
       const config = withKeptInputs(asked, model)
-      const { options, dispose } = await finetuneOptions(config, { labels: true, onWarning: work.say })
+      const inputNames = model.inputNames()
+      const { options, dispose } = await finetuneOptions(config, { inputNames, onWarning: work.say })
       try {
         const lines = new EventLines(work)
         const history: EpochEvent[] = []

@@ -13,7 +13,6 @@ import { withKeptInputs } from '../kept-inputs.js'
 
 interface Given {
   log?: string
-  labels: boolean
   printConfig?: boolean
 }
 
@@ -25,9 +24,7 @@ export function sensitivityCommand(): Command {
       'espalier sensitivity model.pt --data photos/ -i 1,3,224,224 --no-labels --ratios [0.5]',
     ]).argument('<model>', 'a TorchScript file'),
     SENSITIVITY_OPTIONS,
-  )
-    .option('--log <file>', 'what was measured, to go on from; model-sensitivity.jsonl beside model.pt by default')
-    .option('--no-labels', 'the data have no labels: the model as it is says what is right')
+  ).option('--log <file>', 'what was measured, to go on from; model-sensitivity.jsonl beside model.pt by default')
   return command.action((path: string, given: Given) =>
     run(command, async (work) => {
       const config = await configOf(command, SENSITIVITY_OPTIONS)
@@ -36,15 +33,18 @@ export function sensitivityCommand(): Command {
   )
 }
 
-async function measured(path: string, asked: Config, { log, labels }: Given, work: Work): Promise<Result> {
+async function measured(path: string, asked: Config, { log }: Given, work: Work): Promise<Result> {
   const { say, status, signal } = work
   const file = log ?? nameWith(path, '-sensitivity').replace(/\.\w+$/, '.jsonl')
   await mustBeApart(path, file)
   using model = await load(path, { signal })
   const config = withKeptInputs(asked, model)
-  const { options, dispose } = await sensitivityOptions(config, { labels, onWarning: say })
+  const { options, dispose } = await sensitivityOptions(config, {
+    inputNames: model.inputNames(),
+    onWarning: say,
+  })
   try {
-    const known = knownOf(file, JSON.stringify({ model: await hashOf(path), labels, config }))
+    const known = knownOf(file, JSON.stringify({ model: await hashOf(path), config }))
     if (known.length > 0) say(`${known.length} measured before, in ${file}`)
     let done = known.length
     const onPoint = (point: SensitivityPoint, of: number): void => {

@@ -22,7 +22,6 @@ interface Files {
   log?: string
   page?: string | false
   printConfig?: boolean
-  labels: boolean
 }
 
 /** How both models are timed for the page. */
@@ -34,6 +33,7 @@ export function sparsifyCommand(): Command {
     newCommand('sparsify', 'make a model smaller while it is trained, so that nothing is lost at the cut', [
       'espalier sparsify model.pt -i 1,3,224,224 --data photos/ --validation 0.1 --macs 0.5 -o small.pt',
       'espalier sparsify model.pt -i 1,3,224,224 --data photos/ --no-labels --params 0.4',
+      'espalier sparsify model.pt -i 1,12 --data table.csv --labels kind --validation 0.2 --macs 0.5',
       'espalier sparsify model.pt --config espalier.config.json --resume',
     ]).argument('<model>', 'a TorchScript file; it stays as it is'),
     SPARSIFY_OPTIONS,
@@ -46,7 +46,6 @@ export function sparsifyCommand(): Command {
     )
     .option('--no-page', 'write none')
     .option('--log <file>', 'write what happens, as JSON lines')
-    .option('--no-labels', 'the data have no labels: the model as it is teaches the smaller one')
   return command.action((path: string, files: Files) =>
     run(command, async (work) => {
       const config = await configOf(command, SPARSIFY_OPTIONS)
@@ -68,7 +67,7 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
   put(config, 'checkpoint.path', checkpoint)
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0
-  const made = await sparsifyOptions(config, { seed, labels: files.labels, onWarning: say })
+  const made = await sparsifyOptions(config, { seed, inputNames: model.inputNames(), onWarning: say })
   const page = pageFile === undefined ? undefined : new RunPage(pageFile, { model: path, small: out, config })
   const log =
     files.log === undefined

@@ -1,10 +1,21 @@
 import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
-import { count, faultOf, flag, maybe, object, signal as signalSchema, signature } from '../../base/schema/index.js'
+import {
+  count,
+  faultOf,
+  flag,
+  list,
+  maybe,
+  object,
+  signal as signalSchema,
+  signature,
+  text,
+} from '../../base/schema/index.js'
 import { type Device, Tensor } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
 import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { begun, inOrder, placesOf, sourceOf } from './source.js'
 
 /** A batch as tensors, valid until the next one is asked for. */
 export interface TensorBatch {
@@ -32,6 +43,11 @@ export interface BatchOptions {
    * `random` starts as it did.
    */
   resume?: { batch: number; random: RandomState } | undefined
+  /**
+   * Names of the model's inputs, `model.inputNames()`: a dataset with names gives its inputs in this order. In the dataset's own by
+   * default.
+   */
+  inputNames?: readonly string[] | undefined
   /** Ends the work, with ERR_ABORTED, and the wait for a batch of the dataset, too; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -49,6 +65,7 @@ export const BATCHES = signature(
       dropLast: maybe(flag),
       device: maybe(DEVICE),
       resume: maybe(object<NonNullable<BatchOptions['resume']>>({ batch: count(0), random: RANDOM_STATE })),
+      inputNames: maybe(list(text('a name'), 'a list of names')),
       signal: maybe(signalSchema),
     }),
   ],
@@ -63,7 +80,8 @@ export const BATCH_COUNT = signature(
 )
 
 /**
- * The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for.
+ * The batches of one pass over a dataset, as tensors. Each is disposed when the next is asked for. While one is in use the dataset makes
+ * the next: files are read and pictures decoded while a model trains.
  *
  * @throws EspalierError ERR_INVALID_ARGUMENT for an option out of its range, or a dataset that gives what is no batch; ERR_ABORTED
  * @example
@@ -86,28 +104,44 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
       hint: 'Give a generator: random: new Random(1).',
     })
   }
-  const order = Int32Array.from({ length: dataset.size }, (_, i) => i)
-  random?.shuffle(order)
+  const isStream = dataset.stream !== undefined
+  const order = Int32Array.from({ length: isStream ? 0 : dataset.size }, (_, i) => i)
+  if (isStream) random?.next()
+  else random?.shuffle(order)
   // Of the pass, not of the batch: a run that goes on within one shuffles anew, and comes to the same.
   const draw = random?.state[0]
   if (random !== undefined && resume !== undefined) random.state = resume.random
+  const { inputNames } = dataset
+  const places = inputNames && options.inputNames && placesOf(inputNames, options.inputNames)
   const steps = batchCount(dataset, batchSize, options.dropLast)
-  for (let k = resume?.batch ?? 0; k < steps; k++) {
-    abortIf(signal)
-    const indices = order.subarray(k * batchSize, (k + 1) * batchSize)
-    const arrays = await untilAborted(dataset.batch(indices, draw), signal)
-    mustBeBatch(arrays, indices.length)
-    if (augment !== undefined && random !== undefined) augment(arrays, random)
-    const batch: TensorBatch = {
-      inputs: arrays.inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
-      targets: arrays.targets && Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
-      size: indices.length,
+  const first = resume?.batch ?? 0
+  if (first >= steps) return
+  const source = sourceOf(dataset, order, batchSize, draw, first)
+  const ask = (k: number) => begun(() => source.get(k, examplesOf(k)))
+  const examplesOf = (k: number) => Math.min(batchSize, dataset.size - k * batchSize)
+  try {
+    let asked = ask(first)
+    for (let k = first; k < steps; k++) {
+      abortIf(signal)
+      const arrays = await untilAborted(asked, signal)
+      const examples = examplesOf(k)
+      mustBeBatch(arrays, examples)
+      if (k + 1 < steps) asked = ask(k + 1)
+      if (augment !== undefined && random !== undefined) augment(arrays, random)
+      const inputs = places === undefined ? arrays.inputs : inOrder(arrays.inputs, places)
+      const batch: TensorBatch = {
+        inputs: inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
+        targets: arrays.targets && Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
+        size: examples,
+      }
+      try {
+        yield batch
+      } finally {
+        for (const tensor of [...batch.inputs, batch.targets]) tensor?.dispose()
+      }
     }
-    try {
-      yield batch
-    } finally {
-      for (const tensor of [...batch.inputs, batch.targets]) tensor?.dispose()
-    }
+  } finally {
+    source.close()
   }
 }
 

@@ -2,7 +2,7 @@ import type { Described } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { volume } from '../../base/numbers.js'
 import type { Random } from '../../base/random.js'
-import { count, func, like, list, maybe, type Schema, thing } from '../../base/schema/index.js'
+import { count, func, like, list, maybe, type Schema, text, thing } from '../../base/schema/index.js'
 import type { TypedArray } from '../../torch/index.js'
 
 /** An array of any rank as plain data: elements in row-major order. The element type is the tensor's dtype. */
@@ -13,7 +13,7 @@ export interface ArrayData {
 
 /** Examples as plain data; dimension 0 of every array is the example. */
 export interface Batch {
-  /** One array for each input of the model. */
+  /** One array for each input of the model, in the order of the dataset's `inputNames` where it has such. */
   inputs: readonly ArrayData[]
   /** Absent where there are none: a teacher's outputs, or a loss of one's own, are then what is trained for. */
   targets?: ArrayData | undefined
@@ -49,12 +49,19 @@ export interface Dataset extends Described {
   readonly size: number
   /**
    * The examples with these indices, copied: the caller may change them. Where a dataset changes its examples at random, it draws
-   * from `draw` and an example's index alone.
+   * from `draw` and an example's index alone. The next batch is asked for while the last one is in use.
    *
    * @param draw an integer: another one in each pass over shuffled examples, and the same again when a run goes on from a checkpoint;
    *   none where they come in their order
    */
   batch(indices: Int32Array, draw?: number): Batch | Promise<Batch>
+  /** Names of the inputs: the model gets them by the names of its own, whatever their order. None by default. */
+  readonly inputNames?: readonly string[] | undefined
+  /**
+   * Where examples can only be read one after the other: all of them, from the first, in batches of any sizes. They are read so, and not
+   * shuffled. None by default; see {@link fromAsyncIterable}.
+   */
+  stream?: ((draw?: number) => AsyncIterable<Batch>) | undefined
 }
 
 /** Changes a batch's arrays in place before it is used to train. All randomness comes from `random`. */
@@ -71,7 +78,12 @@ export const BATCH = like<Batch>('a batch { inputs, targets }', {
 })
 
 /** @internal */
-export const DATASET = like<Dataset>('a dataset, such as inMemory(inputs, targets)', { size: count(0), batch: func() })
+export const DATASET = like<Dataset>('a dataset, such as inMemory(inputs, targets)', {
+  size: count(0),
+  batch: func(),
+  inputNames: maybe(list(text('a name'), 'a list of names')),
+  stream: maybe(func<NonNullable<Dataset['stream']>>()),
+})
 
 /** @internal */
 export const AUGMENT = func<Augment>('a function that changes a batch, such as randomShift()')

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Description, describes } from '../../base/describe.js'
-import { either, list, maybe, signature } from '../../base/schema/index.js'
+import { dictionary, either, list, maybe, signature } from '../../base/schema/index.js'
 import { ARRAY_DATA, type ArrayData, checkArray, type Dataset, gather } from './dataset.js'
 import { chosenOf, INDICES, rowsAt } from './indices.js'
 
@@ -10,9 +10,10 @@ export const IN_MEMORY = signature(
   [
     'inputs',
     either(
-      'an array { data, shape } with data in a typed array, or a list with one for each input of the model',
+      'an array { data, shape } with data in a typed array, or a list or an object with one for each input of the model',
       ARRAY_DATA,
       list(ARRAY_DATA, 'a list'),
+      dictionary(ARRAY_DATA, 'an object'),
     ),
   ],
   ['targets', maybe(ARRAY_DATA)],
@@ -22,7 +23,7 @@ export const IN_MEMORY = signature(
 /**
  * Examples held in memory.
  *
- * @param inputs one array `[n, ...]`, or one for each input of the model
+ * @param inputs one array `[n, ...]`, or one for each input of the model, by their names in `forward`, too: `{ ids, mask }`
  * @param targets `[n, ...]`: class indices as `BigInt64Array` for cross entropy, or values; none by default
  * @param indices which examples to use, in this order, each in 0..n - 1; all by default
  * @throws EspalierError ERR_INVALID_ARGUMENT when lengths and shapes don't fit, or an index is out of range
@@ -38,25 +39,36 @@ export const IN_MEMORY = signature(
  * ```
  */
 export function inMemory(
-  inputs: ArrayData | readonly ArrayData[],
+  inputs: ArrayData | readonly ArrayData[] | Readonly<Record<string, ArrayData>>,
   targets?: ArrayData,
   indices?: ArrayLike<number>,
 ): Dataset {
   IN_MEMORY.check(inputs, targets, indices)
-  const all: readonly ArrayData[] = 'data' in inputs ? [inputs] : inputs
+  const named = isArrayData(inputs) || isList(inputs) ? undefined : inputs
+  const all = named !== undefined ? Object.values(named) : isArrayData(inputs) ? [inputs] : (inputs as ArrayData[])
   const arrays = targets === undefined ? all : [...all, targets]
   const examples = arrays.at(-1)?.shape[0] ?? 0
   for (const array of arrays) checkArray(array, examples)
   const chosen = chosenOf(indices, examples)
   const dataset: Dataset = {
     size: chosen.length,
+    inputNames: named && Object.keys(named),
     batch(positions) {
       const rows = rowsAt(chosen, positions)
       return { inputs: all.map((array) => gather(array, rows)), targets: targets && gather(targets, rows) }
     },
   }
-  return describes(dataset, () => ({ name: 'inMemory', examples: contentOf(arrays, chosen) }))
+  return describes(dataset, () => ({
+    name: 'inMemory',
+    examples: contentOf(arrays, chosen),
+    ...(named && { inputs: Object.keys(named) }),
+  }))
 }
+
+type Inputs = Parameters<typeof inMemory>[0]
+
+const isList = (inputs: Inputs): inputs is readonly ArrayData[] => Array.isArray(inputs)
+const isArrayData = (inputs: Inputs): inputs is ArrayData => 'data' in inputs && ArrayBuffer.isView(inputs.data)
 
 /** A hash of these rows of arrays: their types, shapes and elements. */
 function contentOf(arrays: readonly ArrayData[], rows: Int32Array): Description {

@@ -4,4 +4,5 @@ export { type BatchOptions, batchCount, batches, type TensorBatch } from './batc
 export type { ArrayData, Augment, Batch, Dataset } from './dataset.js'
 export * from './files/index.js'
 export { inMemory } from './in-memory.js'
-export { type SplitOptions, split, subset } from './subset.js'
+export { type AsyncIterableOptions, fromAsyncIterable, type OpenStream } from './stream.js'
+export { type ShuffleOptions, type SplitOptions, shuffle, split, subset } from './subset.js'

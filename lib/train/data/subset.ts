@@ -26,9 +26,11 @@ export const SUBSET = signature('subset', ['dataset', DATASET], ['indices', INDI
  */
 export function subset(dataset: Dataset, indices: ArrayLike<number>): Dataset {
   SUBSET.check(dataset, indices)
+  mustHaveNumbers('subset', dataset)
   const chosen = chosenOf(indices, dataset.size)
   const some: Dataset = {
     size: chosen.length,
+    inputNames: dataset.inputNames,
     batch: (positions, draw) => dataset.batch(rowsAt(chosen, positions), draw),
   }
   return describes(some, (): Description => {
@@ -67,6 +69,7 @@ export const SPLIT = signature(
  */
 export function split(dataset: Dataset, options: SplitOptions = {}): { train: Dataset; validation: Dataset } {
   SPLIT.check(dataset, options)
+  mustHaveNumbers('split', dataset)
   const { validation = 0.1, seed = 0 } = options
   const { size } = dataset
   const held = Math.round(size * validation)
@@ -78,4 +81,43 @@ export function split(dataset: Dataset, options: SplitOptions = {}): { train: Da
   // Each in the order of the dataset, in which files lie beside each other.
   const [train, rest] = [order.slice(held).sort(), order.slice(0, held).sort()]
   return { train: subset(dataset, train), validation: subset(dataset, rest) }
+}
+
+/** Options of {@link shuffle}. */
+export interface ShuffleOptions {
+  /** An integer, 0 or more; 0 by default. The same seed puts as many examples into the same order, whatever they are. */
+  seed?: number | undefined
+}
+
+/** @internal */
+export const SHUFFLE = signature(
+  'shuffle',
+  ['dataset', DATASET],
+  ['options', object<ShuffleOptions>({ seed: maybe(count(0)) })],
+)
+
+/**
+ * The examples of a dataset in another order, which stays. A training shuffles them anew for each pass by itself: this is for what reads
+ * the first ones only.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * import { shuffle, subset } from 'espalier'
+ * import { data } from './data.js'
+ *
+ * const some = subset(shuffle(data.train, { seed: 1 }), [0, 1, 2, 3])
+ * console.log(some.size) // 4
+ * ```
+ */
+export function shuffle(dataset: Dataset, options: ShuffleOptions = {}): Dataset {
+  SHUFFLE.check(dataset, options)
+  mustHaveNumbers('shuffle', dataset)
+  return subset(dataset, new Random(options.seed ?? 0).shuffle(Int32Array.from(range(dataset.size))))
+}
+
+function mustHaveNumbers(call: string, { stream }: Dataset): void {
+  if (stream === undefined) return
+  const words = `${call}: the examples of a stream come in its order, and can't be chosen`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: 'Choose in the source itself.' })
 }

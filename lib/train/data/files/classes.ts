@@ -1,3 +1,4 @@
+import { EspalierError } from '../../../base/errors.js'
 import { unreadable } from './unreadable.js'
 
 /** A number of a class: beyond, it is more likely an amount. */
@@ -12,13 +13,20 @@ export const isNumber = (cell: string): boolean => /^\s*[+-]?(\d+\.?\d*|\.\d+)(e
  *
  * @param labels each label once
  * @param hint what to do about labels that are none
- * @throws EspalierError ERR_READ for labels that are amounts
+ * @param known the classes, where the caller has them
+ * @throws EspalierError ERR_READ for labels that are amounts; ERR_INVALID_ARGUMENT for one that is no known class
  */
 export function numbered(
   labels: readonly string[],
   file: string,
   hint: string,
+  known?: readonly string[],
 ): { classes: string[]; of: (label: string) => number } {
+  if (known !== undefined) {
+    const stray = labels.find((label) => !known.includes(label))
+    if (stray === undefined) return { classes: [...known], of: (label) => known.indexOf(label) }
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${file}: '${stray}' is none of 'classes'`)
+  }
   if (labels.every((label) => /^\d+$/.test(label))) {
     const most = labels.reduce((largest, label) => Math.max(largest, Number(label)), -1)
     if (most > MAX_CLASS) throw amounts(file, String(most), hint)

@@ -15,6 +15,7 @@ import {
   text,
   thing,
 } from '../../../base/schema/index.js'
+import { nearest } from '../../../base/schema/nearest.js'
 import type { ArrayData } from '../dataset.js'
 import { isNumber, numbered } from './classes.js'
 import { Floats } from './floats.js'
@@ -38,6 +39,8 @@ export interface ReadTableOptions {
    * What the target is: `'classes'`, texts or numbers from 0, or `'values'`, amounts; `'classes'` by default.
    */
   targets?: 'classes' | 'values' | undefined
+  /** Names of the classes, in the order of their numbers, such as those of another table; by default those found. */
+  classes?: readonly string[] | undefined
   /** Stands for cells that are empty, `NA`, `NaN` or `null`; by default such a cell is an error. */
   missing?: number | undefined
 }
@@ -70,6 +73,7 @@ export const READ_TABLE = signature(
       columns: maybe(list(COLUMN, 'a list of columns')),
       target: maybe(either('a column, or a list of columns', COLUMN, list(COLUMN, 'a list of columns'))),
       targets: maybe(oneOf('classes', 'values')),
+      classes: maybe(list(text(), 'a list of names')),
       missing: maybe(number()),
     }),
   ],
@@ -80,7 +84,7 @@ export const READ_TABLE = signature(
  * all are integers of 0 and more.
  *
  * @throws EspalierError ERR_READ for a file that can't be read, rows of different lengths, a cell that is no number or is missing, a table
- *   without rows; ERR_INVALID_ARGUMENT for a column that is not there
+ *   without rows; ERR_INVALID_ARGUMENT for a column that is not there, or a label that is none of `classes`
  * @example
  * ```ts
  * import { inMemory, readTable, split } from 'espalier'
@@ -128,7 +132,7 @@ export async function readTable(path: string, options: ReadTableOptions = {}): P
   }
   if (target.length === 0) return { ...shown, targets: undefined, classes: [] }
   if (isOfValues) return { ...shown, targets: { data: values.take(), shape: [rows, target.length] }, classes: [] }
-  const { classes, of } = numbered([...new Set(labels)], path, FOR_AMOUNTS)
+  const { classes, of } = numbered([...new Set(labels)], path, FOR_AMOUNTS, options.classes)
   const numbers = BigInt64Array.from(labels, (label) => BigInt(of(label)))
   return { ...shown, targets: { data: numbers, shape: [rows] }, classes }
 }
@@ -150,7 +154,10 @@ function find(
     const k = typeof column === 'number' ? column : (header ?? []).indexOf(column)
     const isTwice = typeof column === 'string' && header !== undefined && header.lastIndexOf(column) !== k
     if (k >= 0 && k < width && !isTwice) return k
-    const words = isTwice ? `there are two columns '${column}'` : `there is no column ${JSON.stringify(column)}`
+    const meant = typeof column === 'string' ? nearest(column, header ?? []) : undefined
+    const words = isTwice
+      ? `there are two columns '${column}'`
+      : `there is no column ${JSON.stringify(column)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`
     const known =
       header === undefined ? `Columns have no names; they are 0 to ${width - 1}.` : `There are ${header.join(', ')}.`
     throw new EspalierError('ERR_INVALID_ARGUMENT', `readTable: ${words}`, { hint: known })

@@ -1,6 +1,6 @@
 // Networks for the digits of 8x8 pixels.
 
-import { Network } from './network.mjs'
+import { Network } from '../../../../examples/network.mjs'
 
 /** Three stages of two residual blocks with batch norm. @param {number} seed */
 export function resnet(seed) {

@@ -1,7 +1,7 @@
 // Segmentation: circles, squares and triangles of random size, place and brightness, in noise.
 
 import { inMemory, Random } from 'espalier'
-import { Network } from './network.mjs'
+import { Network } from '../../../../examples/network.mjs'
 
 const SIZE = 16
 

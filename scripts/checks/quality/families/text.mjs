@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { inMemory, Tensor } from 'espalier'
-import { Network } from './network.mjs'
+import { Network } from '../../../../examples/network.mjs'
 
 const [WINDOW, VOCABULARY] = [32, 48]
 

@@ -77,19 +77,23 @@ export class Network {
     return `torch.layer_norm(${x}, [${width}], ${this.scale(name, width)})`
   }
 
-  /** Attention of `heads` over `[B, T, width]`. @param {string} x @param {string} name @param {number} width @param {number} heads */
-  attention(x, name, width, heads) {
+  /**
+   * Attention of `heads` over `[B, T, width]`; causal: of each position to itself and those before it.
+   * @param {string} x @param {string} name @param {number} width @param {number} heads
+   */
+  attention(x, name, width, heads, causal = false) {
     this.add(`qkv = ${this.linear(x, `${name}.qkv`, 3 * width, width)}`)
     this.add(`qkv = qkv.view(B, -1, 3, ${heads}, ${width / heads}).permute([2, 0, 3, 1, 4])`)
-    this.add('a = torch.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])')
+    const rest = causal ? ', None, 0.0, True' : ''
+    this.add(`a = torch.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]${rest})`)
     this.add(`a = a.transpose(1, 2).reshape(B, -1, ${width})`)
     return this.linear('a', `${name}.out`, width, width)
   }
 
-  /** @param {string} result @param {string} [input] */
-  model(result, input = 'Tensor') {
-    const body = [...this.lines, `return ${result}`].map((line) => `  ${line}`).join('\n')
-    return define(`def forward(self, x: ${input}) -> Tensor:\n  B = x.size(0)\n${body}`, {
+  /** @param {string} result @param {string[]} [inputs] names of the inputs, the first of which has the examples of the batch */
+  model(result, inputs = ['x']) {
+    const body = [`B = ${inputs[0]}.size(0)`, ...this.lines, `return ${result}`].map((line) => `  ${line}`).join('\n')
+    return define(`def forward(self, ${inputs.map((name) => `${name}: Tensor`).join(', ')}) -> Tensor:\n${body}`, {
       parameters: this.parameters,
       buffers: this.buffers,
     })

@@ -86,7 +86,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     const seen = await onTerminal(`${TUNE} --epochs 12`, {
       before: '(until [ -e narrow ]; do sleep 0.05; done; stty -F /dev/tty cols 30) &',
       tell: (written) => {
-        if (/epoch 2\/12/.test(written)) writeFileSync(join(folder, 'narrow'), '')
+        if (/epoch [2-6]\/12/.test(written)) writeFileSync(join(folder, 'narrow'), '')
       },
     })
     const frames = seen.written.split('\u001b[J')
@@ -122,7 +122,7 @@ describe.skipIf(!hasScript)('on a terminal', () => {
     let sent = false
     const seen = await onTerminal('sparsify model.pt -o small.pt --no-page', {
       tell: (written, type) => {
-        if (sent || !/epoch 6\/40/.test(written)) return
+        if (sent || !/epoch ([6-9]|1\d)\/40/.test(written)) return
         sent = true
         type('\u0003')
       },

@@ -15,7 +15,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { libtorchToBuildWith, printScriptError } from '../setup/libtorch.mjs'
-import { hasNvcc, isCudaLibtorch, minorOfHeaders } from './headers.mjs'
+import { hasNvcc, isCudaLibtorch, minorOfHeaders } from '../setup/headers.mjs'
 
 /** What the largest translation unit takes, bytes. */
 const UNIT_MEMORY = 1.5e9

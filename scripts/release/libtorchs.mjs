@@ -2,7 +2,7 @@
 
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { hasHeaders, minorOfHeaders } from '../build/headers.mjs'
+import { hasHeaders, minorOfHeaders } from '../setup/headers.mjs'
 import { buildTypescript } from '../setup/typescript.mjs'
 
 /**

@@ -12,7 +12,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { hasNvcc, isCudaLibtorch } from '../build/headers.mjs'
+import { hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
 import { printScriptError } from '../setup/libtorch.mjs'
 import { run } from '../setup/run.mjs'
 import { findLibtorchs } from './libtorchs.mjs'

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { hasHeaders } from '../build/headers.mjs'
+import { hasHeaders } from './headers.mjs'
 import { run } from './run.mjs'
 import { buildTypescript } from './typescript.mjs'
 

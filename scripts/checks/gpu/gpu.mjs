@@ -9,7 +9,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { minorOfHeaders } from '../../build/headers.mjs'
+import { minorOfHeaders } from '../../setup/headers.mjs'
 import { buildExamples, buildTypescript } from '../../setup/typescript.mjs'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))

@@ -13,4 +13,4 @@ export {
   trustedFiles,
   tryResolveLibtorch,
 } from './resolve.js'
-export { LIBTORCH_VERSION, minorOf } from './version.js'
+export { LIBTORCH_MINORS, LIBTORCH_VERSION, minorOf } from './version.js'

@@ -5,6 +5,7 @@ import { maybe, object, path as pathSchema, signature } from '../base/schema/ind
 import type { NativeBinding } from './binding.js'
 import { realHost } from './host.js'
 import { findNative } from './native.js'
+import { offerLibtorch } from './offer.js'
 import { type Attempt, type Libtorch, tryResolveLibtorch } from './resolve.js'
 import { minorOf } from './version.js'
 
@@ -54,7 +55,7 @@ export const LOAD_LIBTORCH = signature('loadLibtorch', [
 
 /**
  * Loads LibTorch now, from a folder that you name or in the usual order, and says which one it is. Without this call the
- * first tensor or model does it.
+ * first tensor or model does it. Where there is none, a person at a terminal is asked whether it may be fetched.
  *
  * @throws EspalierError ERR_LIBTORCH_NOT_FOUND, ERR_LIBTORCH_INVALID, ERR_LIBTORCH_VERSION, ERR_LIBTORCH_LOAD, ERR_NO_PREBUILD;
  *   ERR_INVALID_ARGUMENT when another LibTorch than the one named is loaded already
@@ -79,7 +80,10 @@ export function binding(): NativeBinding {
 function load(options: LoadOptions): Runtime {
   const host = realHost()
   const native = findNative(host)
-  const resolution = tryResolveLibtorch(host, { libtorch: options.libtorch, minors: [...native.cores.keys()] })
+  const look = () => tryResolveLibtorch(host, { libtorch: options.libtorch, minors: [...native.cores.keys()] })
+  let resolution = look()
+  if ('error' in resolution && resolution.error.code === 'ERR_LIBTORCH_NOT_FOUND' && offerLibtorch())
+    resolution = look()
   if ('error' in resolution) throw resolution.error
   const { libtorch, attempts } = resolution
   const minor = minorOf(libtorch.version)!

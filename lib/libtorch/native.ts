@@ -21,8 +21,11 @@ export interface CoreFiles {
   readonly cuda: string | undefined
 }
 
+/** Where this file is; undefined in a bundle that esbuild made for CommonJS, which has no `import.meta`. */
+const HERE = import.meta.url as string | undefined
+
 /** The folder with package.json: this file is three levels below it, as source and as product. */
-export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url))
+export const PACKAGE_ROOT = HERE === undefined ? process.cwd() : fileURLToPath(new URL('../..', HERE))
 
 interface NodeGypBuild {
   /** build/Release first, then prebuilds/<platform>-<arch>; throws when there is none. */
@@ -35,6 +38,7 @@ interface NodeGypBuild {
  * @throws EspalierError ERR_NO_PREBUILD
  */
 export function findNative(host: Host, root: string = PACKAGE_ROOT): NativeFiles {
+  if (isBundled(host, root)) throw bundled(root)
   const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as NodeGypBuild
   let loader: string
   try {
@@ -58,6 +62,18 @@ export function findNative(host: Host, root: string = PACKAGE_ROOT): NativeFiles
   if (cores.size === 0)
     throw noPrebuild(host, root, `${folder} has espalier.node but no core library with its operators`, undefined)
   return { loader, cores }
+}
+
+/** A bundle lies somewhere else than this file, and the native binaries don't lie beside it. */
+function isBundled(host: Host, root: string): boolean {
+  return HERE === undefined || !/"name":\s*"espalier"/.test(host.read(join(root, 'package.json')) ?? '')
+}
+
+function bundled(root: string): EspalierError {
+  return new EspalierError('ERR_NO_PREBUILD', 'Espalier was bundled, and its native binaries are not in a bundle', {
+    detail: `this code does not lie in the package espalier: ${root} has no package.json of that name`,
+    hint: 'Mark espalier as external (esbuild: --external:espalier; webpack: externals; Vite: ssr.external) and keep it installed where the bundle runs.',
+  })
 }
 
 function noPrebuild(host: Host, root: string, message: string, cause: unknown): EspalierError {

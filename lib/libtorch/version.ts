@@ -1,8 +1,11 @@
 /** The LibTorch that this version of the package is made for. `install-libtorch` fetches exactly this one. */
 export const LIBTORCH_VERSION = '2.13.0'
 
-/** The oldest glibc that the prebuilt binaries run on; what they are built on decides. */
-export const GLIBC_FLOOR = '2.34'
+/** The LibTorch minors that the package has binaries for. */
+export const LIBTORCH_MINORS = ['2.13', '2.14'] as const
+
+/** What the prebuilt binaries ask of the system, newest symbol versions of its C and C++ libraries; README's table says the same. */
+export const SYSTEM_FLOOR = { GLIBC: '2.34', GLIBCXX: '3.4.21', CXXABI: '1.3.9' } as const
 
 /** `2.13.0+cpu` -> `2.13`; undefined for what isn't a version. LibTorch promises no C++ ABI across minors. */
 export function minorOf(version: string): string | undefined {

@@ -13,6 +13,7 @@
 #include "binding/addon.h"
 #include "binding/errors.h"
 #include "binding/flush.h"
+#include "binding/wait.h"
 
 namespace espalier {
 namespace {
@@ -256,7 +257,7 @@ void Runner::OnJsThread(std::function<void(Napi::Env)> work) {
     napi_call_threadsafe_function(settled_, nullptr, napi_tsfn_nonblocking);
   }
   std::unique_lock lock(mutex_);
-  answered_.wait(lock, [&] { return question->done || stopping_->cancelled || (left != nullptr && *left); });
+  Wait(answered_, lock, [&] { return question->done || stopping_->cancelled || (left != nullptr && *left); });
   if (!question->done) throw Aborted();
   if (question->failure) throw *question->failure;
 }
@@ -308,7 +309,7 @@ void Runner::Loop(Seat& seat) {
     std::shared_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_->cancelled || !queue_.empty(); });
+      Wait(wake_, lock, [&] { return stopping_->cancelled || !queue_.empty(); });
       if (stopping_->cancelled) break;
       job = std::move(queue_.front());
       queue_.pop_front();

@@ -1,15 +1,71 @@
-// Makes prebuilds/<platform>-<arch>/ from a clean node-gyp build, and SHA256SUMS, which `espalier doctor` compares.
+// Makes prebuilds/<platform>-<arch>/ from a clean node-gyp build, and SHA256SUMS, which `espalier doctor` compares: the loader, and
+// for each LibTorch minor whose LibTorch is here the core and the operators, with those for CUDA where it is a CUDA build and
+// there is nvcc. What is compiled already is only packed.
 //
-//   npm run prebuild
+//   npm run prebuild -- [--libtorch DIR]… [--complete]
+//
+// --libtorch names a LibTorch to build for; the others are those that the resolver finds. --complete: a release, in which nothing
+// may be missing.
 
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
+import { printScriptError } from '../setup/libtorch.mjs'
 import { run } from '../setup/run.mjs'
+import { findLibtorchs } from './libtorchs.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const prebuilds = join(root, 'prebuilds')
+const { values } = parseArgs({
+  options: { libtorch: { type: 'string', multiple: true, default: [] }, complete: { type: 'boolean', default: false } },
+})
+
+try {
+  await prebuild()
+} catch (error) {
+  printScriptError(error)
+  process.exit(1)
+}
+
+async function prebuild() {
+  const start = Date.now()
+  const found = await findLibtorchs(root, values.libtorch)
+  const missing = found.flatMap(({ minor, libtorch, reason }) => whatLacks(minor, libtorch, reason))
+  for (const line of missing) console.log(`not made: ${line}`)
+  const folders = found.flatMap(({ libtorch }) => libtorch ?? [])
+  if (folders.length === 0) throw new Error('There is no LibTorch here to build with: npx espalier install-libtorch')
+  if (values.complete && missing.length > 0) throw new Error('--complete: something is missing, and nothing was made')
+
+  rmSync(prebuilds, { recursive: true, force: true })
+  await run(
+    'making the prebuilt binaries',
+    process.execPath,
+    [join(root, 'node_modules/prebuildify/bin.js'), '--napi', '--strip', '--tag-libc', '--name', 'espalier'],
+    {
+      cwd: root,
+      env: { ...process.env, ...nodeHeaders(), ESPALIER_BUILD_FOR: folders.join(':') },
+      show: (line) => /^(\[\s*\d+\/\d+\]|LibTorch )/.test(line),
+    },
+  )
+  writeSums()
+  // node-gyp has emptied build/, and prebuildify has moved the loader away: the clone is made ready again.
+  const setup = [join(root, 'scripts/setup/setup.mjs')]
+  const show = (/** @type {string} */ line) => /^\s*\[\s*\d+\/\d+\]/.test(line)
+  await run('making the clone ready again', process.execPath, setup, { cwd: root, show })
+  console.log(`prebuilt in ${Math.round((Date.now() - start) / 1000)} s`)
+}
+
+/** @param {string} minor @param {string | undefined} libtorch @param {string | undefined} reason @returns {string[]} */
+function whatLacks(minor, libtorch, reason) {
+  if (libtorch === undefined) return [`all for LibTorch ${minor}: ${reason}`]
+  // Only CUDA builds of the newest minor are served: see the README.
+  if (minor !== '2.14') return []
+  if (!isCudaLibtorch(libtorch)) return [`the CUDA library for ${minor}: ${libtorch} is no CUDA build`]
+  return hasNvcc() ? [] : [`the CUDA library for ${minor}: nvcc isn't on the PATH`]
+}
 
 /** Where the running Node keeps its headers. Without them node-gyp would fetch those of the version it is asked for. */
 function nodeHeaders() {
@@ -17,23 +73,15 @@ function nodeHeaders() {
   return existsSync(join(prefix, 'include/node/node_api.h')) ? { npm_config_nodedir: prefix } : {}
 }
 
-rmSync(prebuilds, { recursive: true, force: true })
-await run(
-  'making the prebuilt binaries',
-  process.execPath,
-  [join(root, 'node_modules/prebuildify/bin.js'), '--napi', '--strip', '--tag-libc', '--name', 'espalier'],
-  { cwd: root, env: { ...process.env, ...nodeHeaders() }, show: (line) => /^\[\s*\d+\/\d+\]/.test(line) },
-)
-
-const sums = []
-for (const platform of readdirSync(prebuilds)) {
-  for (const name of readdirSync(join(prebuilds, platform)).sort()) {
-    const sum = createHash('sha256').update(readFileSync(join(prebuilds, platform, name)))
-    sums.push(`${sum.digest('hex')}  ${platform}/${name}`)
+function writeSums() {
+  const sums = []
+  for (const platform of readdirSync(prebuilds)) {
+    for (const name of readdirSync(join(prebuilds, platform)).sort()) {
+      const path = join(prebuilds, platform, name)
+      const sum = createHash('sha256').update(readFileSync(path)).digest('hex')
+      sums.push(`${sum}  ${platform}/${name}`)
+      console.log(`${platform}/${name}: ${Math.round(statSync(path).size / 1e3)} kB`)
+    }
   }
+  writeFileSync(join(prebuilds, 'SHA256SUMS'), `${sums.join('\n')}\n`)
 }
-writeFileSync(join(prebuilds, 'SHA256SUMS'), `${sums.join('\n')}\n`)
-console.log(sums.join('\n'))
-
-// node-gyp has emptied build/, and prebuildify has moved the loader away: the clone is made ready again.
-await run('making the clone ready again', process.execPath, [join(root, 'scripts/setup/setup.mjs')], { cwd: root })

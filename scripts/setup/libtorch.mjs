@@ -1,8 +1,8 @@
 // The LibTorch that the native part is compiled against: the one that the resolver finds, or fetched when there is none.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { hasHeaders } from './headers.mjs'
 import { run } from './run.mjs'
 import { buildTypescript } from './typescript.mjs'
 
@@ -24,7 +24,7 @@ export async function findLibtorch(root) {
     if (found.error.code === 'ERR_LIBTORCH_NOT_FOUND') return undefined
     throw found.error
   }
-  if (hasHeaders(found.libtorch)) return found.libtorch
+  if (hasHeaders(found.libtorch.root)) return found.libtorch
   if (found.libtorch.source !== 'LIBTORCH') return undefined
   throw new Error(`${found.libtorch.root} has no include/torch/headeronly/version.h: it can't be compiled against`)
 }
@@ -38,11 +38,6 @@ export async function libtorchToBuildWith(root) {
   const fetched = await findLibtorch(root)
   if (fetched === undefined) throw new Error('LibTorch was fetched but is not found: npx espalier doctor says more')
   return fetched
-}
-
-/** @param {Libtorch} libtorch */
-function hasHeaders(libtorch) {
-  return existsSync(join(libtorch.root, 'include/torch/headeronly/version.h'))
 }
 
 /**

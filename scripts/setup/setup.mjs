@@ -13,7 +13,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** @param {import('../../lib/libtorch/index.js').Libtorch} libtorch */
 async function buildNative(libtorch) {
-  const sources = ['native', 'CMakeLists.txt', 'scripts/build/build.mjs', 'node_modules/node-addon-api/package.json']
+  const sources = [
+    'native',
+    'CMakeLists.txt',
+    'scripts/build/build.mjs',
+    'scripts/setup/headers.mjs',
+    'node_modules/node-addon-api/package.json',
+  ]
   const hash = hashOf(root, sources, [libtorch.version])
   const stamp = join(root, 'build/Release/.stamp')
   const isDone = () => isCurrent(stamp, hash, [join(root, 'build/Release/espalier.node')])

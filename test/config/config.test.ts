@@ -175,7 +175,12 @@ describe('every option of the API that a file can express is one of the command'
       ONLY_LOOPS,
     ],
     ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['signal']],
-    ['sensitivity', () => leavesOf(SENSITIVITY.parameters[1][1]), SENSITIVITY_OPTIONS, ['known', 'onPoint', 'signal']],
+    [
+      'sensitivity',
+      () => leavesOf(SENSITIVITY.parameters[1][1]),
+      SENSITIVITY_OPTIONS.filter(({ path }) => !OF_DATA.has(path)),
+      ['inputs', 'data', 'known', 'onPoint', 'signal'],
+    ],
     [
       'evaluate',
       () => leavesOf(EVALUATE.parameters[2][1]),

@@ -32,6 +32,9 @@ const host = () => realHost({ XDG_CACHE_HOME: join(folder, 'cache'), PATH: '', P
 /** Nobody listens there: each of these tests is about a file at hand or about pip. */
 const files = KNOWN_FILES.map((file) => ({ ...file, url: 'http://127.0.0.1:1/torch.whl' }))
 
+/** As on a machine that no CUDA build is known for. */
+const cpuFiles = files.filter(({ variant }) => variant === 'cpu')
+
 function install(options: Partial<InstallOptions> = {}): Promise<string> {
   const progress = { say: (line: string) => void said.push(line), status: () => {} }
   return installLibtorch({
@@ -138,7 +141,7 @@ describe('a file whose checksum is not known', () => {
   })
   it('is not fetched when no file of the variant has a known one', async () => {
     const run: Run = () => Promise.reject(new Error('pip was asked'))
-    const error = await failure(install({ variant: 'cu130', trust: false, run }))
+    const error = await failure(install({ variant: 'cu130', trust: false, run, files: cpuFiles }))
     expect(error).toEqual(failsWith('ERR_INSTALL', /no checksums are known for the cu130 build/))
   })
   it('is not trusted because it comes from pip', async () => {
@@ -153,7 +156,7 @@ describe('a file whose checksum is not known', () => {
 it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', async () => {
   const run: Run = async (_command, args) => {
     const to = args[args.indexOf('--dest') + 1]!
-    writeFileSync(join(to, 'torch.whl'), makeZip(wheelEntries('2.13.0+cu130', ['libtorch_cuda.so'])))
+    writeFileSync(join(to, 'torch.whl'), makeZip(wheelEntries('2.14.1+cu130', ['libtorch_cuda.so'])))
     writeFileSync(
       join(to, 'nvidia_cublas.whl'),
       makeZip([{ name: 'nvidia/cu13/lib/libcublas.so.13', data: 'x' }, { name: 'nvidia/cu13/include/cublas.h' }]),
@@ -164,7 +167,7 @@ it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', a
   expect(existsSync(join(root, 'torch/lib/libtorch_cuda.so'))).toBe(true)
   expect(existsSync(join(root, 'nvidia/cu13/lib/libcublas.so.13'))).toBe(true)
   expect(existsSync(join(root, 'nvidia/cu13/include'))).toBe(false)
-  const found = tryResolveLibtorch(host(), { minors: ['2.13'] })
+  const found = tryResolveLibtorch(host(), { minors: ['2.13', '2.14'] })
   expect(found).toMatchObject({ libtorch: { root: join(root, 'torch'), variant: 'cu130' } })
 })
 
@@ -220,7 +223,7 @@ describe('the download with pip, where the direct one fails', () => {
     'says what to install when there is %s and only pip can',
     async (answer) => {
       const { calls, run } = pip(answer)
-      const error = await failure(install({ run, variant: 'cu130' }))
+      const error = await failure(install({ run, variant: 'cu130', files: cpuFiles }))
       expect(error).toEqual(failsWith('ERR_INSTALL', /pip is needed to fetch LibTorch's cu130 build/))
       expect(calls).toHaveLength(1)
     },
@@ -230,6 +233,30 @@ describe('the download with pip, where the direct one fails', () => {
     const { calls, run } = pip('wheel')
     await install({ run })
     expect(calls).toHaveLength(0)
+  })
+})
+
+describe('the CUDA build', () => {
+  it('is torch and the libraries of NVIDIA, each with its address, sum and size', () => {
+    const known = KNOWN_FILES.filter(({ variant }) => variant === 'cu130')
+    expect(known.map(({ name }) => name.split('-')[0])).toEqual(expect.arrayContaining(['torch', 'nvidia_cublas']))
+    for (const { name, url, sha256, bytes } of known) {
+      expect(new URL(url).pathname.split('/').at(-1)).toBe(name)
+      expect(sha256).toMatch(/^[0-9a-f]{64}$/)
+      expect(bytes).toBeGreaterThan(100_000)
+    }
+    expect(new Set(known.map(({ sha256 }) => sha256)).size).toBe(known.length)
+  })
+  it('is asked of pip file by file, and nothing that these depend on', async () => {
+    let asked: readonly string[] = []
+    const run: Run = async (_command, args) => {
+      asked = args
+      return { status: 1, output: 'ERROR: No matching distribution found' }
+    }
+    await failure(install({ variant: 'cu130', trust: false, run }))
+    const { length } = KNOWN_FILES.filter(({ variant }) => variant === 'cu130')
+    expect(asked.filter((arg) => arg.includes('=='))).toHaveLength(length)
+    expect(asked).toEqual(expect.arrayContaining(['torch==2.14.1', '--no-deps', 'manylinux_2_27_x86_64', '--abi=none']))
   })
 })
 

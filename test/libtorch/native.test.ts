@@ -57,3 +57,11 @@ it('a loader without a core and its operators is an error', () => {
   put('build/Release/espalier.node', 'build/Release/libespalier_core-2.13.so')
   expect(() => findNative(realHost(), root)).toThrow(expect.objectContaining({ code: 'ERR_NO_PREBUILD' }))
 })
+
+it('code that does not lie in the package was bundled, and the error says what to do', () => {
+  put(...PREBUILDS)
+  writeFileSync(join(root, 'package.json'), '{"name":"an-application"}')
+  expect(() => findNative(realHost(), root)).toThrow(
+    expect.objectContaining({ code: 'ERR_NO_PREBUILD', hint: expect.stringContaining('--external:espalier') }),
+  )
+})

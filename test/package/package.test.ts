@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import {
   appendFileSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,10 +15,15 @@ import { homedir, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { GLIBC_FLOOR } from '../../lib/libtorch/version.js'
+import { LIBTORCH_MINORS, LIBTORCH_VERSION, minorOf, SYSTEM_FLOOR } from '../../lib/libtorch/version.js'
+import { fetchRuntime, tryRuntime } from '../../scripts/checks/runtimes.mjs'
 import { nodeOnlyPath, npmCli, ROOT } from './tools.js'
 
-const BINARIES = ['espalier.glibc.node', 'libespalier_core-2.13.so', 'libespalier_ops-2.13.so']
+/** Of these minors the machine has a LibTorch to build for: of the default one always. */
+let minors: string[]
+let binaries: string[]
+/** What prebuild said. */
+let told: string
 
 interface Packed {
   filename: string
@@ -31,9 +37,16 @@ let packed: Packed
 /** `env -i`: node on PATH and a cache that has LibTorch; nothing else. */
 let bareEnv: NodeJS.ProcessEnv
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'espalier-package-'))
-  execFileSync(process.execPath, [join(ROOT, 'scripts/release/prebuild.mjs')], { cwd: ROOT, stdio: 'inherit' })
+  told = await shown(process.execPath, [join(ROOT, 'scripts/release/prebuild.mjs')])
+  minors = LIBTORCH_MINORS.filter((minor) => existsSync(join(ROOT, `prebuilds/linux-x64/libespalier_core-${minor}.so`)))
+  const cuda = readdirSync(join(ROOT, 'prebuilds/linux-x64')).filter((name) => name.startsWith('libespalier_cuda-'))
+  binaries = [
+    'espalier.glibc.node',
+    ...minors.flatMap((minor) => ['core', 'ops'].map((part) => `libespalier_${part}-${minor}.so`)),
+    ...cuda,
+  ]
   const npm = (cwd: string, ...args: string[]) =>
     execFileSync(process.execPath, [npmCli(), ...args], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 
@@ -77,7 +90,7 @@ describe('the tarball', () => {
       ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
       ...examples,
       'prebuilds/SHA256SUMS',
-      ...BINARIES.map((name) => `prebuilds/linux-x64/${name}`),
+      ...binaries.map((name) => `prebuilds/linux-x64/${name}`),
       ...sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
     ]
     expect(packed.files.map(({ path }) => path).sort()).toEqual(expected.sort())
@@ -100,7 +113,7 @@ describe('the tarball', () => {
     for (const entry of ['espalier', 'espalier/torch', 'espalier/analysis']) expect(stdout).toContain(`"${entry}"`)
   })
   it('holds no path of the machine that built it', () => {
-    for (const name of BINARIES) {
+    for (const name of binaries) {
       const bytes = readFileSync(join(installed, 'prebuilds/linux-x64', name), 'latin1')
       for (const path of [ROOT, homedir()]) expect(bytes.includes(path), `${name}: ${path}`).toBe(false)
     }
@@ -111,15 +124,39 @@ describe('the prebuilt binaries', () => {
   const symbols = (name: string, ...args: string[]) =>
     execFileSync('objdump', ['-T', ...args, join(installed, 'prebuilds/linux-x64', name)], { encoding: 'utf8' })
 
-  it('need the glibc that the README states', () => {
-    const versions = BINARIES.flatMap((name) => [...symbols(name).matchAll(/GLIBC_(\d+\.\d+)/g)]).map(([, version]) =>
-      Number(version!.split('.')[1]),
+  it('are there for the LibTorch that is installed by default, and for CUDA only with 2.14', () => {
+    expect(minors).toContain(minorOf(LIBTORCH_VERSION))
+    for (const minor of LIBTORCH_MINORS.filter((each) => !minors.includes(each))) {
+      expect(told).toContain(`not made: all for LibTorch ${minor}`)
+      console.log(`skipped: the binaries for LibTorch ${minor} are not checked, there is none to build with`)
+    }
+    expect(binaries.filter((name) => name.includes('_cuda-') && !name.endsWith('-2.14.so'))).toEqual([])
+  })
+  it('are made without compiling anything twice', () => {
+    const objects: string[] = []
+    let minor = ''
+    for (const line of told.split('\n')) {
+      minor = /LibTorch (\d+\.\d+)[^:]*: /.exec(line)?.[1] ?? minor
+      const object = /Building \w+ object (\S+)/.exec(line)?.[1]
+      if (object !== undefined) objects.push(`${minor} ${object}`)
+    }
+    expect(objects).toEqual([...new Set(objects)])
+    // Set-up has built those before.
+    expect(objects.filter((object) => object.startsWith(`${minorOf(LIBTORCH_VERSION)} `))).toEqual([])
+  })
+  it.each(Object.entries(SYSTEM_FLOOR))('need %s_%s, as the README states, and nothing newer', (library, floor) => {
+    const versions = binaries.flatMap((name) => [...symbols(name).matchAll(new RegExp(`\\b${library}_([\\d.]+)`, 'g'))])
+    const newest = versions
+      .map(([, version]) => version!)
+      .sort(byVersion)
+      .at(-1)
+    expect(newest).toBe(floor)
+    expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(
+      library === 'GLIBC' ? `glibc ${floor}` : `${library}_${floor}`,
     )
-    expect(`2.${Math.max(...versions)}`).toBe(GLIBC_FLOOR)
-    expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(`glibc ${GLIBC_FLOOR}`)
   })
   it('export the two N-API symbols and nothing else; the operators nothing at all', () => {
-    for (const name of BINARIES) {
+    for (const name of binaries) {
       const exported = symbols(name)
         .split('\n')
         .filter((line) => / g +D[FO] /.test(line) && !line.includes('*UND*'))
@@ -129,7 +166,7 @@ describe('the prebuilt binaries', () => {
     }
   })
   it('have no run path', () => {
-    for (const name of BINARIES) {
+    for (const name of binaries) {
       const header = execFileSync('objdump', ['-p', join(installed, 'prebuilds/linux-x64', name)], { encoding: 'utf8' })
       expect(header).not.toMatch(/RPATH|RUNPATH/)
     }
@@ -152,7 +189,9 @@ describe('installed into an empty folder, with only node on PATH', () => {
     const cli = join(installed, 'dist/cli/main.js')
     expect(runNode(cli, '--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
     const { status, stdout } = runNode(cli, 'doctor')
-    expect(stdout).toContain('3 files are those of the release')
+    expect(stdout).toContain(`${binaries.length} files are those of the release`)
+    for (const minor of minors)
+      expect(stdout).toMatch(new RegExp(`^core ${minor}  .*libespalier_core-${minor}\\.so$`, 'm'))
     expect(stdout).toMatch(/load {7}LibTorch 2\.13\.0 answers/)
     expect(status).toBe(0)
   })
@@ -171,29 +210,93 @@ describe('installed into an empty folder, with only node on PATH', () => {
     const { stdout } = spawnSync(process.execPath, ['-e', program], { cwd: consumer(), env, encoding: 'utf8' })
     expect(stdout).toMatch(/^ERR_LIBTORCH_NOT_FOUND npx espalier install-libtorch/)
   })
-  it('a strict TypeScript program compiles against it', () => {
-    const project = join(ROOT, 'test/package/consumer')
-    for (const name of ['program.ts', 'tsconfig.json']) copyFileSync(join(project, name), join(consumer(), name))
-    const types = ['--typeRoots', join(ROOT, 'node_modules/@types')]
-    const tsc = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', ...types]
-    const { status, stdout } = spawnSync(process.execPath, tsc, { cwd: consumer(), encoding: 'utf8' })
-    expect(stdout).toBe('')
-    expect(status).toBe(0)
-  })
+  it.each([
+    ['program.ts', 'nodenext', 'nodenext'],
+    ['program.ts', 'node16', 'node16'],
+    ['program.ts', 'esnext', 'bundler'],
+    ['program.cts', 'node16', 'node16'],
+    ['program.cts', 'nodenext', 'nodenext'],
+    ['required.cts', 'nodenext', 'nodenext'],
+  ])(
+    'a strict TypeScript program, %s, compiles against it as module %s, resolved by %s',
+    (program, module, resolution) => {
+      copyFileSync(join(ROOT, 'test/package/consumer', program), join(consumer(), program))
+      expect(compile(consumer(), program, module, resolution)).toBe('')
+    },
+  )
   it('and one that misuses it does not', () => {
-    writeFileSync(
-      join(consumer(), 'program.ts'),
-      "import { EspalierError } from 'espalier'\nnew EspalierError('ERR_NO_SUCH', 'x')\n",
-    )
-    const types = ['--typeRoots', join(ROOT, 'node_modules/@types')]
-    const tsc = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.', ...types]
-    const { stdout } = spawnSync(process.execPath, tsc, { cwd: consumer(), encoding: 'utf8' })
-    expect(stdout).toContain('ERR_NO_SUCH')
+    const program = "import { EspalierError } from 'espalier'\nnew EspalierError('ERR_NO_SUCH', 'x')\n"
+    writeFileSync(join(consumer(), 'misuse.ts'), program)
+    expect(compile(consumer(), 'misuse.ts', 'nodenext', 'nodenext')).toContain('ERR_NO_SUCH')
+  })
+  it.each(['node20', 'node22', 'node24'])('%s takes it with import and with require()', (name) => {
+    const { binary, reason } = fetchRuntime(name)
+    // Elsewhere there may be no network; CI has one.
+    if (binary === undefined && !process.env.CI) return console.log(`skipped: ${reason}`)
+    expect(reason).toBe(undefined)
+    expect(tryRuntime(name, binary!, consumer(), bareEnv)).toEqual({})
+  })
+  it.each(['esm', 'cjs'])('bundled (%s), the error says that it must be external, and then it works', (format) => {
+    const program =
+      "import { loadLibtorch } from 'espalier'\ntry { console.log(loadLibtorch().version) } catch (e) { console.log(e.code, e.hint) }\n"
+    writeFileSync(join(consumer(), 'application.mjs'), program)
+    const bundle = (...options: string[]) => {
+      const target = `bundle.${format === 'esm' ? 'mjs' : 'cjs'}`
+      const esbuild = [
+        join(ROOT, 'node_modules/esbuild-wasm/bin/esbuild'),
+        'application.mjs',
+        '--bundle',
+        '--platform=node',
+      ]
+      execFileSync(
+        process.execPath,
+        [...esbuild, `--format=${format}`, `--outfile=${target}`, '--log-level=error', ...options],
+        {
+          cwd: consumer(),
+        },
+      )
+      return runNode(target)
+    }
+    expect(bundle().stdout).toMatch(/^ERR_NO_PREBUILD Mark espalier as external \(esbuild: --external:espalier;/)
+    expect(bundle('--external:espalier').stdout).toMatch(/^\d+\.\d+\.\d+/)
   })
   it('takes little room beside its dependencies', () => {
     const size = readdirSync(installed, { recursive: true, encoding: 'utf8' })
       .map((name) => statSync(join(installed, name)))
       .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0)
-    expect(size).toBeLessThan(8e6)
+    expect(size).toBeLessThan(20e6)
   })
 })
+
+/** Runs a command, shows what it says, and gives it back. */
+function shown(command: string, args: string[]): Promise<string> {
+  return new Promise((done, fail) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part
+      process.stdout.write(part)
+    })
+    child.on('error', fail)
+    child.on('close', (status) =>
+      status === 0 ? done(text) : fail(new Error(`${args.join(' ')} ended with ${status}`)),
+    )
+  })
+}
+
+/** What tsc finds wrong with a program, by the strict options of consumer/tsconfig.json. */
+function compile(folder: string, program: string, module: string, resolution: string): string {
+  const { compilerOptions } = JSON.parse(readFileSync(join(ROOT, 'test/package/consumer/tsconfig.json'), 'utf8')) as {
+    compilerOptions: object
+  }
+  const typeRoots = [join(ROOT, 'node_modules/@types')]
+  const options = { ...compilerOptions, module, moduleResolution: resolution, typeRoots }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [program] }))
+  const tsc = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.']
+  return spawnSync(process.execPath, tsc, { cwd: folder, encoding: 'utf8' }).stdout
+}
+
+function byVersion(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) => text.split('.').map(Number))
+  return left![0]! - right![0]! || left![1]! - right![1]! || (left![2] ?? 0) - (right![2] ?? 0)
+}

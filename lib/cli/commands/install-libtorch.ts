@@ -1,7 +1,8 @@
+import { createInterface } from 'node:readline/promises'
 import { Command, Option } from 'commander'
 import { EspalierError } from '../../base/errors.js'
-import { installLibtorch, VARIANTS, type Variant } from '../../libtorch/install/index.js'
-import { LIBTORCH_VERSION } from '../../libtorch/version.js'
+import { installLibtorch, sizeOf, VARIANTS, type Variant, VERSIONS } from '../../libtorch/install/index.js'
+import { EXIT } from '../exit.js'
 import { showProgress } from '../progress.js'
 
 interface InstallCommandOptions {
@@ -9,29 +10,38 @@ interface InstallCommandOptions {
   from?: string
   index?: string
   trust?: boolean
+  ask?: boolean
 }
 
 const EXAMPLES = `
 Examples:
   npx espalier install-libtorch
+  npx espalier install-libtorch --variant cu130
   npx espalier install-libtorch --index https://mirror.example.org/simple
-  npx espalier install-libtorch --from torch-${LIBTORCH_VERSION}+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
+  npx espalier install-libtorch --from torch-${VERSIONS.cpu}+cpu-cp311-cp311-manylinux_2_28_x86_64.whl
 
-Without --index the publisher is asked, then the index that pip is configured with (PIP_INDEX_URL, pip.conf), then pip.
-HTTPS_PROXY, HTTP_PROXY and NO_PROXY count. A download that was broken off goes on where it was.`
+cpu is LibTorch ${VERSIONS.cpu} (${sizeOf('cpu')} to fetch), cu130 is ${VERSIONS.cu130} with CUDA 13.0 (${sizeOf('cu130')}). The SHA-256 of
+their files is known; any other file needs --trust. Without --index the publisher is asked, then the index that pip is configured
+with (PIP_INDEX_URL, pip.conf), then pip. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count. A download that was broken off goes on
+where it was.`
 
 export function installLibtorchCommand(): Command {
   return new Command('install-libtorch')
-    .description(`fetch LibTorch ${LIBTORCH_VERSION} into the cache, where every project finds it`)
+    .description('fetch LibTorch into the cache, where every project finds it')
     .addOption(new Option('--variant <variant>', 'which build').choices(VARIANTS).default('cpu'))
     .option('--from <file>', 'a torch wheel or an official LibTorch zip, on disk or by its https address')
     .option('--index <url>', 'a mirror: the root of a simple index; ESPALIER_INDEX unless given')
     .option('--trust', 'install files whose SHA-256 is not known, too')
+    .option('--ask', 'ask first, and do nothing without a yes')
     .addHelpText('after', EXAMPLES)
     .action(install)
 }
 
 async function install(options: InstallCommandOptions): Promise<void> {
+  if (options.ask === true && !(await isWanted(options.variant))) {
+    process.exitCode = EXIT.setup.status
+    return
+  }
   const progress = showProgress()
   const interrupt = new AbortController()
   // Once: who interrupts a second time does not want to wait.
@@ -49,4 +59,16 @@ async function install(options: InstallCommandOptions): Promise<void> {
     process.off('SIGINT', stop)
     progress.end()
   }
+}
+
+/** Only a person at a terminal can say yes. */
+async function isWanted(variant: Variant): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // Ctrl-C and the end of the input are no.
+  const closed = new Promise<string>((done) => terminal.once('close', () => done('')))
+  const question = `LibTorch is not here. Fetch LibTorch ${VERSIONS[variant]} (${sizeOf(variant)}) into the cache? [y/N] `
+  const answer = await Promise.race([terminal.question(question), closed])
+  terminal.close()
+  return /^y(es)?$/i.test(answer.trim())
 }

@@ -1,6 +1,5 @@
 import { EspalierError } from '../../base/errors.js'
-import { LIBTORCH_VERSION } from '../version.js'
-import type { Variant } from './known.js'
+import { type Variant, VERSIONS } from './known.js'
 
 /** What a person can do when no place gives the file. */
 export const AFTER_FAILURE = [
@@ -12,7 +11,7 @@ export const AFTER_FAILURE = [
 
 /** What each place said, in the order in which they were asked. */
 export function cannotFetch(variant: Variant, failures: readonly string[]): EspalierError {
-  const what = `LibTorch ${LIBTORCH_VERSION} (${variant}) can't be fetched`
+  const what = `LibTorch ${VERSIONS[variant]} (${variant}) can't be fetched`
   return new EspalierError('ERR_INSTALL', failures.length === 1 ? `${what}: ${failures[0]}` : what, {
     detail: failures.length === 1 ? undefined : failures.join('\n'),
     hint: AFTER_FAILURE,

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import type { KnownFile } from './known.js'
+import { type KnownFile, projectOf } from './known.js'
 import type { Mirror } from './mirrors.js'
 import { downloadFile, type Remote } from './net/download.js'
 import { NetworkFailure } from './net/failure.js'
@@ -66,7 +66,7 @@ function placesOf(options: DirectOptions): Place[] {
 }
 
 async function findAt(index: URL, { known, trust, network, progress }: DirectOptions): Promise<Remote> {
-  const files = await readIndex(index, 'torch', network, progress)
+  const files = await readIndex(index, projectOf(known.name), network, progress)
   const file = files.find(({ name }) => name === known.name)
   if (file !== undefined && (file.sha256 ?? known.sha256) === known.sha256) return { ...known, url: file.url }
   const others = files.filter(({ name }) => name !== known.name && isSameBuild(name, known))

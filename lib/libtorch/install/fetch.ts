@@ -6,7 +6,7 @@ import type { Host } from '../host.js'
 import { cannotFetch } from './cannot-fetch.js'
 import { sha256 } from './checksum.js'
 import { fetchDirectly } from './direct.js'
-import { type KnownFile, type Variant, WHEELS } from './known.js'
+import { type KnownFile, type Variant, wheelsOf } from './known.js'
 import { namedMirror, pipMirror } from './mirrors.js'
 import type { Network } from './net/network.js'
 import { downloadWheels, type Run } from './pip.js'
@@ -30,22 +30,28 @@ export interface FetchOptions {
  */
 export async function fetchWheels(folder: string, options: FetchOptions): Promise<readonly string[]> {
   const { variant, files, host, network, progress } = options
-  const known = knownFile(files, variant)
+  const known = knownFiles(files, variant)
   const named = namedMirror(options.index, host.env)
   await mkdir(folder, { recursive: true })
   const failures: string[] = []
-  if (known !== undefined) {
-    const there = await fetchedBefore(folder, known, progress)
-    if (there !== undefined) return [there]
-    const fetched = await fetchDirectly(folder, { ...options, known, named, fallback: pipMirror(host) })
-    if ('path' in fetched) return [fetched.path]
-    failures.push(...fetched.failures)
+  if (known.length > 0) {
+    const paths: string[] = []
+    for (const file of known) {
+      const there = await fetchedBefore(folder, file, progress)
+      const fetched =
+        there ?? (await fetchDirectly(folder, { ...options, known: file, named, fallback: pipMirror(host) }))
+      // Where one can't be had the next ones can't either: pip asks in its own ways.
+      if ('failures' in fetched) failures.push(...fetched.failures)
+      if ('failures' in fetched) break
+      paths.push(fetched.path)
+    }
+    if (failures.length === 0) return paths
     progress.say('trying pip instead')
   } else {
     progress.say(`the files of the ${variant} build are not known; pip finds them`)
   }
   const { run } = options
-  const result = await downloadWheels(WHEELS[variant], join(folder, 'pip'), {
+  const result = await downloadWheels(wheelsOf(variant), join(folder, 'pip'), {
     named,
     progress,
     run,
@@ -53,23 +59,27 @@ export async function fetchWheels(folder: string, options: FetchOptions): Promis
   })
   if ('paths' in result) return result.paths
   if (result.hasPip) throw cannotFetch(variant, [...failures, ...result.failures])
-  if (known === undefined) throw noPip(variant, result.failures)
+  if (known.length === 0) throw noPip(variant, result.failures)
   progress.say('  pip is not there')
   throw cannotFetch(variant, failures)
 }
 
-/** The file of a variant for this machine. */
-export function knownFile(files: readonly KnownFile[], variant: Variant): KnownFile | undefined {
+/** The files of a variant for this machine; none where they are not known. */
+export function knownFiles(files: readonly KnownFile[], variant: Variant): readonly KnownFile[] {
   const platform = `${process.platform}-${process.arch}`
-  return files.find((file) => file.variant === variant && file.platform === platform)
+  return files.filter((file) => file.variant === variant && file.platform === platform)
 }
 
 /** A file that an earlier, interrupted run has fetched, itself or with pip. */
-async function fetchedBefore(folder: string, known: KnownFile, progress: Progress): Promise<string | undefined> {
+async function fetchedBefore(
+  folder: string,
+  known: KnownFile,
+  progress: Progress,
+): Promise<{ path: string } | undefined> {
   for (const path of [join(folder, known.name), join(folder, 'pip', known.name)]) {
     if (!existsSync(path) || (await sha256(path, progress)) !== known.sha256) continue
     progress.say(`using ${known.name}, fetched before`)
-    return path
+    return { path }
   }
   return undefined
 }

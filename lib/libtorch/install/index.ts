@@ -6,19 +6,24 @@ import { EspalierError } from '../../base/errors.js'
 import { type Host, realHost } from '../host.js'
 import { inspectLibtorch } from '../inspect.js'
 import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
-import { LIBTORCH_VERSION, minorOf } from '../version.js'
+import { minorOf } from '../version.js'
 import { fetchAddress, isAddress } from './address.js'
 import { sha256 } from './checksum.js'
-import { fetchWheels, knownFile } from './fetch.js'
-import { KNOWN_FILES, type KnownFile, type Variant } from './known.js'
+import { fetchWheels, knownFiles } from './fetch.js'
+import { KNOWN_FILES, type KnownFile, type Variant, VERSIONS } from './known.js'
 import { withLock } from './lock.js'
 import { type Network, USUAL } from './net/network.js'
 import { type Run, runCommand } from './pip.js'
 import { megabytes, type Progress } from './progress.js'
 import { listEntries, selectLibtorch, selectNvidia, unpack } from './unpack.js'
 
-export { VARIANTS, type Variant } from './known.js'
+export { VARIANTS, type Variant, VERSIONS } from './known.js'
 export type { Progress } from './progress.js'
+
+/** What there is to fetch for a variant, for people. */
+export function sizeOf(variant: Variant): string {
+  return megabytes(knownFiles(KNOWN_FILES, variant).reduce((sum, { bytes }) => sum + bytes, 0))
+}
 
 export interface InstallOptions {
   readonly variant: Variant
@@ -53,11 +58,12 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
   const { variant, progress, signal } = options
   const host = options.host ?? realHost()
   const cache = libtorchCache(host)
-  const target = join(cache, `${LIBTORCH_VERSION}-${variant}`)
+  const version = VERSIONS[variant]
+  const target = join(cache, `${version}-${variant}`)
   const isDone = () => existsSync(join(target, STAMP)) && options.from === undefined
 
   if (isDone()) {
-    progress.say(`LibTorch ${LIBTORCH_VERSION} (${variant}) is installed already: ${target}`)
+    progress.say(`LibTorch ${version} (${variant}) is installed already: ${target}`)
     return target
   }
   const patience = options.patience ?? 1_800_000
@@ -78,7 +84,7 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
     } finally {
       await rm(part, { recursive: true, force: true })
     }
-    progress.say(`LibTorch ${LIBTORCH_VERSION} (${variant}) is in ${target}`)
+    progress.say(`LibTorch ${version} (${variant}) is in ${target}`)
     return target
   }
 }
@@ -129,8 +135,8 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
   }
   const found = inspectLibtorch(host, root)
   if (typeof found === 'string') throw new EspalierError('ERR_INSTALL', `What was unpacked is no LibTorch: ${found}`)
-  if (minorOf(found.version) !== minorOf(LIBTORCH_VERSION)) {
-    throw new EspalierError('ERR_INSTALL', `That is LibTorch ${found.version}; Espalier needs ${LIBTORCH_VERSION}`)
+  if (minorOf(found.version) !== minorOf(VERSIONS[variant])) {
+    throw new EspalierError('ERR_INSTALL', `That is LibTorch ${found.version}; ${variant} is ${VERSIONS[variant]}`)
   }
   const stamp: Stamp = { version: found.version, variant, files, trusted }
   await writeFile(join(part, STAMP), `${JSON.stringify(stamp, null, 2)}\n`)
@@ -163,7 +169,7 @@ async function checkSum(wheel: string, options: InstallOptions): Promise<{ sum: 
 /** Told before gigabytes are fetched. */
 function refuseUnknownVariant(options: InstallOptions): void {
   const { variant, from, trust } = options
-  if (knownFile(filesOf(options), variant) !== undefined || trust === true || from !== undefined) return
+  if (knownFiles(filesOf(options), variant).length > 0 || trust === true || from !== undefined) return
   throw new EspalierError(
     'ERR_INSTALL',
     `no checksums are known for the ${variant} build on ${process.platform}-${process.arch}`,

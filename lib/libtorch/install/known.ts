@@ -1,4 +1,5 @@
 import { LIBTORCH_VERSION } from '../version.js'
+import { addressOf, CU130_VERSION, CU130_WHEELS } from './cu130.js'
 
 export type Variant = 'cpu' | 'cu130'
 
@@ -24,29 +25,40 @@ export const KNOWN_FILES: readonly KnownFile[] = [
     sha256: '6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b',
     bytes: 191_794_682,
   },
+  ...CU130_WHEELS.map((row): KnownFile => {
+    const [name, , sha256, bytes] = row
+    return { variant: 'cu130', platform: 'linux-x64', name, url: addressOf(row), sha256, bytes }
+  }),
 ]
 
-/** A build of LibTorch as Python's indexes have it. */
-export interface Wheel {
-  /** What pip is asked for. */
-  readonly requirement: string
-  /** Upstream's index of this variant, tried before the user's own pip configuration. */
-  readonly index: string
-  /** A CUDA build needs the nvidia-* wheels, which pip finds; the CPU build needs nothing. */
-  readonly dependencies: boolean
+/** The LibTorch of each variant: CUDA is served with the newer one only, for which the package has the CUDA library. */
+export const VERSIONS: Readonly<Record<Variant, string>> = { cpu: LIBTORCH_VERSION, cu130: CU130_VERSION }
+
+/** The name of a wheel's project, as an index has it. */
+export const projectOf = (file: string): string => file.split('-')[0]!.replaceAll('_', '-')
+
+/** What pip is asked for. */
+export interface Wheels {
+  /** `project==version`, all that a variant consists of: nothing depends on more. */
+  readonly requirements: readonly string[]
+  /** The platforms of these files. */
+  readonly platforms: readonly string[]
+  /** The publisher's own index, tried before the user's pip configuration. */
+  readonly index: string | undefined
 }
 
-export const WHEELS: Readonly<Record<Variant, Wheel>> = {
-  cpu: {
-    requirement: `torch==${LIBTORCH_VERSION}+cpu`,
-    index: 'https://download.pytorch.org/whl/cpu',
-    dependencies: false,
-  },
-  cu130: {
-    requirement: `torch==${LIBTORCH_VERSION}+cu130`,
-    index: 'https://download.pytorch.org/whl/cu130',
-    dependencies: true,
-  },
+const INDEX: Readonly<Record<Variant, string | undefined>> = {
+  cpu: 'https://download.pytorch.org/whl/cpu',
+  cu130: undefined,
 }
 
-export const VARIANTS = Object.keys(WHEELS) as Variant[]
+export function wheelsOf(variant: Variant): Wheels {
+  const names = KNOWN_FILES.filter((file) => file.variant === variant).map(({ name }) => name)
+  return {
+    requirements: names.map((name) => `${projectOf(name)}==${name.split('-')[1]}`),
+    platforms: [...new Set(names.flatMap((name) => name.replace(/^.*-(.*)\.whl$/, '$1').split('.')))],
+    index: INDEX[variant],
+  }
+}
+
+export const VARIANTS = Object.keys(VERSIONS) as Variant[]

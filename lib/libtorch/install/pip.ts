@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { abortIf } from '../../base/abort.js'
-import type { Wheel } from './known.js'
+import type { Wheels } from './known.js'
 import type { Mirror } from './mirrors.js'
 import { shown } from './net/url.js'
 import { megabytes, type Progress, whileReporting } from './progress.js'
@@ -49,21 +49,22 @@ export interface PipOptions {
 }
 
 /**
- * Fetches the wheel (and what it depends on) with the user's pip into `folder`: from the named index, or from upstream's and
+ * Fetches the wheels with the user's pip into `folder`: from the named index, or from upstream's and
  * then as pip is configured.
  *
  * @throws EspalierError ERR_ABORTED
  */
-export async function downloadWheels(wheel: Wheel, folder: string, options: PipOptions): Promise<PipResult> {
+export async function downloadWheels(wheels: Wheels, folder: string, options: PipOptions): Promise<PipResult> {
   const { named, progress, run, signal } = options
   const scratch = join(folder, 'tmp')
   await rm(folder, { recursive: true, force: true })
   await mkdir(scratch, { recursive: true })
   const failures: string[] = []
-  for (const source of named === undefined ? (['upstream', 'configured'] as const) : (['configured'] as const)) {
-    const name =
-      source === 'upstream' ? wheel.index : named === undefined ? "pip's own configuration" : shown(named.url)
-    progress.say(`fetching ${wheel.requirement} from ${name} with pip`)
+  const { index: upstream, requirements } = wheels
+  const more = requirements.length > 1 ? ` and ${requirements.length - 1} more` : ''
+  for (const index of named === undefined && upstream !== undefined ? [upstream, undefined] : [undefined]) {
+    const name = index ?? (named === undefined ? "pip's own configuration" : shown(named.url))
+    progress.say(`fetching ${requirements[0]}${more} from ${name} with pip`)
     const start = Date.now()
     let size = 0
     const text = () => `fetching: ${megabytes(size)}, ${Math.round((Date.now() - start) / 1000)} s`
@@ -75,10 +76,10 @@ export async function downloadWheels(wheel: Wheel, folder: string, options: PipO
     }, 1000)
     try {
       // An index may have a password, and arguments are seen by everyone on the machine.
-      const index = named === undefined ? {} : { PIP_INDEX_URL: named.url.href }
-      const env = { ...process.env, ...index, TMPDIR: scratch }
+      const mirror = named === undefined ? {} : { PIP_INDEX_URL: named.url.href }
+      const env = { ...process.env, ...mirror, TMPDIR: scratch }
       const { status, output } = await whileReporting(progress, text, () =>
-        run('python3', pipArguments(wheel, folder, source), env, signal),
+        run('python3', pipArguments(wheels, folder, index), env, signal),
       )
       abortIf(signal)
       if (status === 0) {
@@ -120,25 +121,24 @@ function lastLines(text: string, count: number): string {
  * The arguments of `python3 -m pip` for one try. Platform, Python and ABI are fixed, so that everyone gets the same file,
  * whatever Python runs pip.
  */
-function pipArguments(wheel: Wheel, folder: string, source: 'upstream' | 'configured'): string[] {
-  const platforms = ['manylinux_2_28_x86_64']
-  if (wheel.dependencies) platforms.push('manylinux_2_27_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64')
+function pipArguments({ requirements, platforms }: Wheels, folder: string, index: string | undefined): string[] {
   return [
     '-m',
     'pip',
     'download',
-    wheel.requirement,
-    ...(wheel.dependencies ? [] : ['--no-deps']),
+    ...requirements,
+    '--no-deps',
     '--only-binary=:all:',
     ...platforms.flatMap((platform) => ['--platform', platform]),
     '--python-version=3.11',
     '--implementation=cp',
-    '--abi=cp311',
+    // NVIDIA's wheels are for no Python in particular.
+    ...(requirements.length > 1 ? ['--abi=cp311', '--abi=none'] : ['--abi=cp311']),
     '--disable-pip-version-check',
     '--progress-bar=off',
     '--dest',
     folder,
     // One short try: a network that doesn't reach upstream must not hold up the configured one.
-    ...(source === 'upstream' ? ['--index-url', wheel.index, '--retries=0', '--timeout=15'] : []),
+    ...(index !== undefined ? ['--index-url', index, '--retries=0', '--timeout=15'] : []),
   ]
 }

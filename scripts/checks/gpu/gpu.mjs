@@ -5,10 +5,11 @@
 //   LIBTORCH=<site-packages>/torch npm run test:gpu -- [--python FILE] [--corpus DIR] [--json FILE]
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { minorOfHeaders } from '../../setup/headers.mjs'
 import { buildExamples, buildTypescript } from '../../setup/typescript.mjs'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -34,9 +35,7 @@ function whyNot() {
 
 /** Ours of one kind for that LibTorch. @param {string} libtorch @param {string} kind */
 function library(libtorch, kind) {
-  const header = readFileSync(join(libtorch, 'include/torch/headeronly/version.h'), 'utf8')
-  const [major, minor] = ['MAJOR', 'MINOR'].map((part) => header.match(`#define TORCH_VERSION_${part} (\\d+)`)?.[1])
-  return join(root, `build/Release/libespalier_${kind}-${major}.${minor}.so`)
+  return join(root, `build/Release/libespalier_${kind}-${minorOfHeaders(libtorch)}.so`)
 }
 
 /** @param {string} libtorch */

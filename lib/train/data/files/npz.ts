@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import * as yauzl from 'yauzl'
+import type * as yauzl from 'yauzl'
 import { EspalierError } from '../../../base/errors.js'
 import { withFile } from '../../../base/files.js'
 import { count, maybe, object, path, signature } from '../../../base/schema/index.js'
@@ -43,7 +43,9 @@ export async function readNpz(path: string, options: ReadNpzOptions = {}): Promi
   await withFile(path, async () => undefined)
   let zip: yauzl.ZipFile | undefined
   try {
-    zip = await yauzl.openPromise(path, { lazyEntries: true, autoClose: false, strictFileNames: true })
+    // CommonJS: a bundle in ESM can't run it, and this way says so only when it is needed.
+    const { openPromise } = await import('yauzl')
+    zip = await openPromise(path, { lazyEntries: true, autoClose: false, strictFileNames: true })
     return await readArrays(zip, path, maxBytes)
   } catch (cause) {
     if (cause instanceof EspalierError) throw cause

@@ -11,7 +11,10 @@ const RECORD = path('scripts/docs/run.jsonl')
 
 /** By the path of its file. @returns {Promise<Record<string, string>>} */
 export async function pictures() {
-  const records = readFileSync(RECORD, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
+  const records = readFileSync(RECORD, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   /** @type {Record<string, string>} */
   const files = {}
   for (const theme of /** @type {const} */ (['light', 'dark'])) {

@@ -34,7 +34,9 @@ const FILE = /^(?:\/\/|#) ([\w./-]+\.\w+)$/
 /** Fenced blocks, in their order. A `text` block belongs to the one before it. */
 export function blocksOf(page: string, text = textOf(page)): Block[] {
   const blocks: Block[] = []
-  for (const { 0: whole, 1: indent = '', 2: language = '', 3: info = '', 4: body = '', index } of text.matchAll(FENCE)) {
+  for (const { 0: whole, 1: indent = '', 2: language = '', 3: info = '', 4: body = '', index } of text.matchAll(
+    FENCE,
+  )) {
     const code = body.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
     const before = blocks.at(-1)
     if (language === 'text' && before) before.output = { text: code, similar: info.trim() === 'similar' }

@@ -24,7 +24,9 @@ export class Folders {
         mkdirSync(path, { recursive: true })
         // 0 to 16 in the data.
         const picture = Uint8Array.from(pixels.subarray(64 * i, 64 * (i + 1)), (v) => Math.round((v * 255) / 16))
-        await sharp(picture, { raw: { width: 8, height: 8, channels: 1 } }).png().toFile(join(path, `${i}.png`))
+        await sharp(picture, { raw: { width: 8, height: 8, channels: 1 } })
+          .png()
+          .toFile(join(path, `${i}.png`))
       }
     }
   }

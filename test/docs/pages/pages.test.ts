@@ -7,7 +7,7 @@ import { programOf, ROOT } from '../docstrings.js'
 import { promised } from '../promised.js'
 import { type Block, blocksOf, PAGES, textOf, withOutputs } from './blocks.js'
 import { Folders, placeProgram } from './folder.js'
-import { NOT_RUN } from './not-run.js'
+import { NOT_RUN, SMALLER } from './not-run.js'
 import { isOwn, needsPython, programName, runBlock, where } from './run.js'
 
 // `ESPALIER_WRITE_OUTPUTS=1 npx vitest run test/docs/pages -t docs/guides/prune.md` puts what was printed into the page.
@@ -34,22 +34,32 @@ function expected({ language, code, output }: Block): { text: string; similar: b
   return language === 'ts' ? { text: promised(code).join('\n'), similar: false } : undefined
 }
 
+/** A block as it is run here. */
+function smaller(block: Block): Block {
+  const changes = SMALLER[block.page] ?? []
+  return { ...block, code: changes.reduce((code, [from, to]) => code.replaceAll(from, to), block.code) }
+}
+
 describe('the code of', () => {
-  it.each(pages)('$page does what the page says', ({ page, blocks }) => {
-    if (needsPython(blocks) && python === undefined) return console.warn(`${page} is skipped: there is no Python`)
-    const folder = folders.make(page)
-    const printed = new Map<number, string>()
-    for (const block of blocks) {
-      const ran = runBlock(folder, block)
-      if (ran.printed === undefined) continue
-      printed.set(block.line, ran.printed)
-      const says = expected(block)
-      if (says && !WRITE) {
-        expect(shown(ran.printed, says.similar), where(block)).toBe(shown(says.text, says.similar))
+  it.each(pages)(
+    '$page does what the page says',
+    ({ page, blocks }) => {
+      if (needsPython(blocks) && python === undefined) return console.warn(`${page} is skipped: there is no Python`)
+      const folder = folders.make(page)
+      const printed = new Map<number, string>()
+      for (const block of blocks) {
+        const ran = runBlock(folder, smaller(block))
+        if (ran.printed === undefined) continue
+        printed.set(block.line, ran.printed)
+        const says = expected(block)
+        if (says && !WRITE) {
+          expect(shown(ran.printed, says.similar), where(block)).toBe(shown(says.text, says.similar))
+        }
       }
-    }
-    if (WRITE) writeFileSync(join(ROOT, page), withOutputs(page, printed))
-  }, 900_000)
+      if (WRITE) writeFileSync(join(ROOT, page), withOutputs(page, printed))
+    },
+    900_000,
+  )
 
   it('all pages has no error of types', () => {
     const folder = folders.make('types')
@@ -77,12 +87,16 @@ describe('the code of', () => {
   it('the documents is run but for what has a reason, and each reason is of something there', () => {
     const lines = new Set(PAGES.flatMap((page) => textOf(page).split('\n')).map((line) => line.trim()))
     for (const command of NOT_RUN.keys()) expect([...lines], command).toContain(command)
+    for (const [page, changes] of Object.entries(SMALLER)) {
+      for (const [from] of changes) expect(textOf(page)).toContain(from)
+    }
   })
 })
 
 describe('the way pages are tested', () => {
   it('knows blocks, their files, and what they print', () => {
-    const page = '```sh\necho 1\n```\n\n```text similar\n1\n```\n\n* in a list:\n\n  ```cpp\n  // main.cpp\n  int x;\n  ```\n'
+    const page =
+      '```sh\necho 1\n```\n\n```text similar\n1\n```\n\n* in a list:\n\n  ```cpp\n  // main.cpp\n  int x;\n  ```\n'
     expect(blocksOf('p.md', page)).toMatchObject([
       { language: 'sh', line: 2, code: 'echo 1\n', output: { text: '1\n', similar: true } },
       { language: 'cpp', line: 12, code: '// main.cpp\nint x;\n', file: 'main.cpp', output: undefined },

@@ -46,7 +46,8 @@ export function runBlock(folder: string, block: Block): Ran {
 type Kind = (folder: string, block: Block) => string | undefined
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  ts: (folder, block) => run(folder, block, process.execPath, [placeProgram(folder, programName(block), block.code).js]),
+  ts: (folder, block) =>
+    run(folder, block, process.execPath, [placeProgram(folder, programName(block), block.code).js]),
   js: (folder, block) => {
     const path = join(folder, `${programName(block)}.js`)
     writeFileSync(path, block.code)
@@ -61,7 +62,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     const commands = toRun(block.code)
     if (commands.trim() === '') return undefined
     // As npx finds it in node_modules, without asking a registry for what is not there.
-    return run(folder, block, 'bash', ['-euo', 'pipefail', '-c', `npx() { "$@"; }\n${commands}`])
+    return run(folder, block, 'bash', ['--norc', '-eo', 'pipefail', '-c', `npx() { "$@"; }\n${commands}`])
   },
   json: (_, { code }) => void JSON.parse(code),
   cpp: fileOnly,
@@ -76,12 +77,16 @@ export const where = ({ page, line }: Block): string => `${page}:${line}`
 export const programName = ({ line }: Block): string => `block-${line}`
 
 function run(folder: string, block: Block, command: string, args: readonly string[]): string {
-  const own = [join(folder, 'node_modules/.bin'), join(ROOT, 'node_modules/.bin'), ...(python === undefined ? [] : [dirname(python)])]
+  const own = [
+    join(folder, 'node_modules/.bin'),
+    join(ROOT, 'node_modules/.bin'),
+    ...(python === undefined ? [] : [dirname(python)]),
+  ]
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: folder,
     encoding: 'utf8',
     timeout: 400_000,
-    env: { ...process.env, PATH: [...own, process.env['PATH']].join(delimiter), NO_COLOR: '1' },
+    env: { ...process.env, PATH: [...own, process.env['PATH']].join(delimiter), NO_COLOR: '1', BASH_ENV: undefined },
   })
   if (status === 0) return stdout
   throw new Error(`${where(block)} ended with ${status ?? error}:\n${stdout}\n${stderr}`)

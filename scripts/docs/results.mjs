@@ -41,7 +41,7 @@ export function resultsPage(root) {
 
 /** @param {readonly string[][]} rows */
 const table = (rows) =>
-  [['call', 'gives'], ['---', '---'], ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n') + '\n'
+  `${[['call', 'gives'], ['---', '---'], ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`
 
 /** Reads what is public out of a program. */
 class Reader {

@@ -79,7 +79,7 @@ export function runPicture(records, theme) {
 
 /** @param {readonly RunRecord[]} records @param {string} name @returns {number} */
 const stage = (records, name) =>
-  records.find((record) => record.kind === 'evaluation' && record['stage'] === name)?.['evaluation'].accuracy
+  records.find((record) => record.kind === 'evaluation' && record.stage === name)?.evaluation.accuracy
 
 /** Over the groups that lose units, means of the logarithms. @param {RunRecord} record */
 function sizesOf({ groups }) {

@@ -4,8 +4,10 @@ import ts from 'typescript'
 import { type Face, pathOf, ROOT } from './docstrings.js'
 import { blocksOf, PAGES, textOf } from './pages/blocks.js'
 
-/** Pages that speak of public names; docs/operators.md is a list that is made from the code. */
-const NAMING = PAGES.filter((page) => page !== 'docs/operators.md')
+/** Lists that are made from the code. */
+const LISTS = ['docs/operators.md', 'docs/reference/results.md', 'docs/reference/commands.md']
+/** Pages that speak of public names. */
+const NAMING = PAGES.filter((page) => !LISTS.includes(page))
 export const PROGRAMS = readdirSync(`${ROOT}examples`)
   .filter((name) => name.endsWith('.ts'))
   .map((name) => `${ROOT}examples/${name}`)

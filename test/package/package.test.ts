@@ -68,7 +68,9 @@ describe('the tarball', () => {
       'NOTICE',
       'README.md',
       'package.json',
-      ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+      ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => statSync(join(ROOT, 'docs', name)).isFile())
+        .map((name) => `docs/${name}`),
       'prebuilds/SHA256SUMS',
       ...BINARIES.map((name) => `prebuilds/linux-x64/${name}`),
       ...sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),

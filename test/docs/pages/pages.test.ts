@@ -11,7 +11,7 @@ import { NOT_RUN, SMALLER } from './not-run.js'
 import { isOwn, needsPython, programName, runBlock, where } from './run.js'
 
 // `ESPALIER_WRITE_OUTPUTS=1 npx vitest run test/docs/pages -t docs/guides/prune.md` puts what was printed into the page.
-const WRITE = process.env['ESPALIER_WRITE_OUTPUTS'] === '1'
+const WRITE = process.env.ESPALIER_WRITE_OUTPUTS === '1'
 
 const folders = new Folders()
 beforeAll(() => folders.prepare(), 120_000)

@@ -86,7 +86,7 @@ function run(folder: string, block: Block, command: string, args: readonly strin
     cwd: folder,
     encoding: 'utf8',
     timeout: 400_000,
-    env: { ...process.env, PATH: [...own, process.env['PATH']].join(delimiter), NO_COLOR: '1', BASH_ENV: undefined },
+    env: { ...process.env, PATH: [...own, process.env.PATH].join(delimiter), NO_COLOR: '1', BASH_ENV: undefined },
   })
   if (status === 0) return stdout
   throw new Error(`${where(block)} ended with ${status ?? error}:\n${stdout}\n${stderr}`)

@@ -124,9 +124,12 @@ class Reader {
   /** Interfaces of lib/ in a type: itself, what a promise or a list of it holds, its parts. @param {ts.Type} type @returns {ts.Symbol[]} */
   #named(type, depth = 0) {
     if (depth > 3) return []
-    if (type.isUnion()) return unique(type.types.flatMap((part) => this.#named(part, depth + 1)))
+    if (type.isUnionOrIntersection()) return unique(type.types.flatMap((part) => this.#named(part, depth + 1)))
     const symbol = type.getSymbol()
-    const parts = this.#checker.getTypeArguments(/** @type {ts.TypeReference} */ (type)) ?? []
+    const parts = [
+      ...(this.#checker.getTypeArguments(/** @type {ts.TypeReference} */ (type)) ?? []),
+      ...(type.aliasTypeArguments ?? []),
+    ]
     const inner = parts.flatMap((part) => this.#named(part, depth + 1))
     const isOwn = symbol && this.#isOwn(symbol) && symbol.flags & ts.SymbolFlags.Interface
     if (!symbol || !isOwn) return unique(inner)
@@ -180,7 +183,7 @@ const unique = (symbols) => [...new Map(symbols.map((symbol) => [symbol.name, sy
 /** Text as a cell of a table; links of doc comments as code. @param {string} text */
 function cell(text) {
   return text
-    .replaceAll(/\{@link\s+([^}]*)\}/g, '`$1`')
+    .replaceAll(/\{@link\s+([^}]*?)\s*\}/g, '`$1`')
     .replaceAll(/\s+/g, ' ')
     .replaceAll('|', '\\|')
     .trim()

@@ -103,6 +103,18 @@ describe('the way pages are tested', () => {
     ])
   })
 
+  it('checks code of Espalier where it would be', () => {
+    const path = join(ROOT, 'lib/plan/budgets/planted.ts')
+    const messages = (text: string) => {
+      const program = programOf([path], new Map([[path, text]]))
+      const faults = program.getSemanticDiagnostics(program.getSourceFile(path)!)
+      return faults.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+    }
+    const source = "import { volume } from '../../base/numbers.js'\n\nexport const six: number = volume([2, 3])\n"
+    expect(messages(source)).toEqual([])
+    expect(messages(source.replace('number =', 'string ='))).toEqual([expect.stringContaining('not assignable')])
+  }, 60_000)
+
   it('notices a block that fails, another output, and a language that nothing runs', () => {
     const folder = folders.make('planted')
     const planted = (text: string) => blocksOf('planted.md', text)[0]!

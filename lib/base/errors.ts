@@ -1,6 +1,6 @@
 /**
  * What can go wrong, by code. The codes are API: a code is never renamed or reused.
- * The README's table is made from this one.
+ * The table of docs/reference/errors.md is this one.
  */
 export const ERROR_CODES = {
   ERR_LIBTORCH_NOT_FOUND: 'No usable LibTorch was found; the detail lists every place tried and why it was not taken.',

@@ -1,6 +1,6 @@
 import { type ErrorCode, EspalierError } from '../base/errors.js'
 
-/** What a process ends with, by kind of error. The README's table is made from this one. */
+/** What a process ends with, by kind of error. The table of docs/reference/command-line.md is this one. */
 export const EXIT = {
   unexpected: { status: 1, words: 'something else: a bug, or an error of LibTorch' },
   usage: { status: 2, words: 'the command line, the config or an argument is wrong' },

@@ -17,7 +17,7 @@ const USUAL = ['espalier.config.json', 'espalier.config.js', 'espalier.config.mj
 export async function readConfig(file: string | undefined, options: readonly ConfigOption[]): Promise<Config> {
   const path = file ?? USUAL.find((name) => existsSync(name))
   if (path === undefined) return {}
-  const config: unknown = extname(path) === '.json' ? await jsonFrom(path) : await moduleFrom(path)
+  const config: unknown = extname(path) === '.json' ? await jsonFrom(path, file === undefined) : await moduleFrom(path)
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} must hold an object with options, not ${shown(config)}`)
   }
@@ -25,8 +25,10 @@ export async function readConfig(file: string | undefined, options: readonly Con
   return config as Config
 }
 
-async function jsonFrom(path: string): Promise<unknown> {
+/** @param mayBeEmpty for a file of the usual name: `--print-config > espalier.config.json` has made it, empty, before anything runs */
+async function jsonFrom(path: string, mayBeEmpty: boolean): Promise<unknown> {
   const text = await readText(path)
+  if (mayBeEmpty && text.trim() === '') return {}
   try {
     return JSON.parse(text)
   } catch (error) {

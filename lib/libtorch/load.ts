@@ -120,7 +120,7 @@ function opened<T>(path: string, open: () => T): T {
     throw new EspalierError('ERR_LIBTORCH_LOAD', `The system can't load ${path}`, {
       detail: words,
       hint: /GLIBC(XX)?_/.test(words)
-        ? 'This system is older than the binary: see the platform table in the README, or build from a clone.'
+        ? 'This system is older than the binary: see the platform table in docs/reference/install.md, or build from a clone.'
         : 'npx espalier doctor shows what was found and tried.',
       cause,
     })

@@ -13,7 +13,38 @@ export interface Growth<Memory = unknown> {
   memory: Memory
 }
 
-/** What a schedule can ask at a growth step. The weights are those of the moment. */
+/**
+ * What a schedule can ask at a growth step. The weights are those of the moment.
+ *
+ * @example
+ * ```ts
+ * import { load, Prunable, Tensor } from 'espalier'
+ * import { type Schedule, scheduled } from 'espalier/analysis'
+ *
+ * const { model, analysis: groups } = await Prunable.of(await load('model.pt'), { inputs: [Tensor.zeros([1, 3, 8, 8])] })
+ * // Waits while held-out accuracy is gone, then penalises units as they fall behind their group's mean.
+ * const careful: Schedule<null> = {
+ *   name: 'careful',
+ *   picks: 'during',
+ *   updateEvery: 1,
+ *   start: () => ({ reg: groups.groups.map(({ size }) => new Float32Array(size)), stage: 'grow', memory: null }),
+ *   async grow(before, moment) {
+ *     if ((await moment.validate()) < 0.9) return before
+ *     const scores = await moment.scores()
+ *     const reg = before.reg.map((units, id) => units.map((each, unit) => each + Math.max(0, 1 - scores.get(id)![unit]!)))
+ *     return { ...before, reg, removed: await moment.pick() }
+ *   },
+ *   highest: () => groups.groups.map(({ size }) => new Float32Array(size).fill(10)),
+ * }
+ * const regularizer = await scheduled(careful).attach({
+ *   ...{ model, groups, iterations: 10 },
+ *   validate: async () => 0.95,
+ *   pick: async () => [{ group: 0, units: [1] }],
+ * })
+ * await regularizer.advance()
+ * console.log(regularizer.state.removed) // [ { group: 0, units: [ 1 ] } ]
+ * ```
+ */
 export interface Moment {
   readonly context: RegularizerContext
   /** Optimizer steps so far. */

@@ -57,6 +57,7 @@ let isModule: (value: unknown) => boolean
  *
  * const model = await load('model.pt')
  * console.log(model.parameters().get('fc.weight')) // Tensor([5, 4], float32, cpu)
+ * console.log(model.buffers().size, model.methods()) // 3 [ 'forward' ]
  * console.log(await model.train().forward(Tensor.zeros([2, 3, 8, 8]))) // Tensor([2, 5], float32, cpu)
  * const half = await model.eval().to('float16')
  * await half.save('model-half.pt')

@@ -43,7 +43,10 @@ export function findMissing(machine) {
   const missing = []
   const { output } = machine
   if (machine.platform !== 'linux-x64') {
-    missing.push({ what: `Linux on x64 (this is ${machine.platform})`, cure: 'see the platform table in the README' })
+    missing.push({
+      what: `Linux on x64 (this is ${machine.platform})`,
+      cure: 'see the platform table in docs/reference/install.md',
+    })
   }
   if (!atLeast(machine.node, 20, 19)) {
     missing.push({ what: `Node >= 20.19 (this is ${machine.node})`, cure: 'https://nodejs.org/en/download' })

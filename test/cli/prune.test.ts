@@ -83,6 +83,8 @@ describe('espalier prune', () => {
 
   it('takes its options from a config, which --print-config gives, so that a run can be repeated', () => {
     const args = ['model.pt', ...INPUT, '--macs', '0.6', '--importance', 'groupL1', '--min-keep', '0.25', '--no-exact']
+    // A shell has made the file, empty, before the command looks for one.
+    writeFileSync(join(folder, 'espalier.config.json'), '')
     const config = prune(...args, '--print-config').stdout
     expect(JSON.parse(config)).toEqual({
       ...{ inputs: ['1,3,32,32'], budget: { macs: 0.6 }, importance: 'groupL1', minKeep: 0.25, exact: false },

@@ -120,6 +120,7 @@ describe('a config', () => {
     ['d.json', '{"budget":3}', /'budget' must be an object, not 3/],
     ['e.json', '[1]', /must hold an object with options/],
     ['f.json', '{', /is no JSON/],
+    ['empty.json', '', /is no JSON/],
     ['g.mjs', 'throw new Error("oh")', /could not be loaded: oh/],
     ['h.mjs', 'export const a = 1', /must hold an object with options, not undefined/],
   ])('%s is refused', async (name, text, words) => {

@@ -12,11 +12,23 @@ export interface Example {
   code: string
 }
 
-/** Source files as the compiler sees them, with the options of the project: `espalier` is lib/. */
-export function programOf(paths: readonly string[]): ts.Program {
-  const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} }
-  const { options } = ts.getParsedCommandLineOfConfigFile(`${ROOT}tsconfig.json`, {}, host)!
-  const program = ts.createProgram([...ENTRIES, ...paths], options)
+/**
+ * Source files as the compiler sees them, with the options of the project: `espalier` is lib/.
+ *
+ * @param unwritten texts of files that are only thought of, by path
+ */
+export function programOf(paths: readonly string[], unwritten: ReadonlyMap<string, string> = new Map()): ts.Program {
+  const config = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} }
+  const { options } = ts.getParsedCommandLineOfConfigFile(`${ROOT}tsconfig.json`, {}, config)!
+  const host = ts.createCompilerHost(options)
+  const { readFile, fileExists, getSourceFile } = host
+  host.readFile = (path) => unwritten.get(path) ?? readFile(path)
+  host.fileExists = (path) => unwritten.has(path) || fileExists(path)
+  host.getSourceFile = (path, target, ...rest) => {
+    const text = unwritten.get(path)
+    return text === undefined ? getSourceFile(path, target, ...rest) : ts.createSourceFile(path, text, target, true)
+  }
+  const program = ts.createProgram([...ENTRIES, ...paths], options, host)
   // Gives every node its parent.
   program.getTypeChecker()
   return program

@@ -8,6 +8,7 @@ import { espalier } from '../support/public.js'
 import { defaultsOf, examplesOf, faceOf, optionsOf, programOf, ROOT, sourcesOf } from './docstrings.js'
 import { placeFiles } from './files.js'
 import { mentioned, PROGRAMS, referredTo, typesByName } from './mentions.js'
+import { promised } from './promised.js'
 
 // The folder that the reader of an example is in: a package that depends on espalier, with a model and data of its own.
 const folder = mkdtempSync(join(tmpdir(), 'espalier-examples-'))
@@ -34,19 +35,6 @@ const pathOfExample = (file: string) => join(folder, `${file}.ts`)
 
 const program = programOf([...examples.map(({ file }) => pathOfExample(file)), ...PROGRAMS])
 const checker = program.getTypeChecker()
-
-/** What an example says that it prints: the comment behind a `console.log`, or the lines of comments below it and its loop. */
-function promised(code: string): string[] {
-  const lines = code.split('\n').map((line) => line.trim())
-  return lines.flatMap((line, i) => {
-    if (!line.includes('console.log(')) return []
-    const behind = /\) \/\/ (.*)$/.exec(line)
-    if (behind) return [behind[1]!]
-    const below = lines.slice(i + 1).filter((next) => next !== '}')
-    const end = below.findIndex((next) => !next.startsWith('//'))
-    return below.slice(0, end < 0 ? undefined : end).map((next) => next.replace(/^\/\/ ?/, ''))
-  })
-}
 
 describe('the example of', () => {
   it.each(examples.map((example) => [example.name, example] as const))('%s', (name, { code, file }) => {

@@ -1,25 +1,22 @@
 /** Which public functions, classes and methods the guides speak of. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import ts from 'typescript'
 import { type Face, pathOf, ROOT } from './docstrings.js'
+import { blocksOf, PAGES, textOf } from './pages/blocks.js'
 
-/** The pages that a reader is sent to; docs/operators.md is a list that is made from the code. */
-const PAGES = [
-  'README.md',
-  ...readdirSync(`${ROOT}docs`)
-    .filter((name) => name.endsWith('.md') && name !== 'operators.md')
-    .map((name) => `docs/${name}`),
-]
+/** Lists that are made from the code. */
+const LISTS = ['docs/operators.md', 'docs/reference/results.md', 'docs/reference/commands.md']
+/** Pages that speak of public names. */
+const NAMING = PAGES.filter((page) => !LISTS.includes(page))
 export const PROGRAMS = readdirSync(`${ROOT}examples`)
   .filter((name) => name.endsWith('.ts'))
   .map((name) => `${ROOT}examples/${name}`)
 
 /** The code of a page: blocks of TypeScript, and what stands between backticks in its text. */
 function codeOf(page: string): { blocks: string[]; pieces: string[] } {
-  const text = readFileSync(ROOT + page, 'utf8')
-  const block = /^ *```(\w*)\n([\s\S]*?)^ *```/gm
-  const blocks = [...text.matchAll(block)].filter(([, language]) => language === 'ts').map(([, , code]) => code!)
-  return { blocks, pieces: [...text.replace(block, '').matchAll(/`([^`]+)`/g)].map(([, code]) => code!) }
+  const blocks = blocksOf(page).filter(({ language }) => language === 'ts')
+  const text = textOf(page).replaceAll(/^ *```[\s\S]*?^ *```$/gm, '')
+  return { blocks: blocks.map(({ code }) => code), pieces: [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!) }
 }
 
 /** What a program refers to, by declaration: `Prunable.plan`, `sgd`. */
@@ -86,7 +83,7 @@ export function mentioned(face: Face, types: ReadonlyMap<string, ReadonlySet<str
     own = variablesOf(piece)
     visit(piece, inText)
   }
-  for (const { blocks, pieces } of PAGES.map(codeOf)) {
+  for (const { blocks, pieces } of NAMING.map(codeOf)) {
     for (const code of blocks) read(code, false)
     for (const code of pieces) read(code, true)
   }

@@ -87,7 +87,9 @@ describe('the tarball', () => {
       'NOTICE',
       'README.md',
       'package.json',
-      ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+      ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => statSync(join(ROOT, 'docs', name)).isFile())
+        .map((name) => `docs/${name}`),
       ...examples,
       'prebuilds/SHA256SUMS',
       ...binaries.map((name) => `prebuilds/linux-x64/${name}`),

@@ -53,7 +53,7 @@ export function familiesTable(rows) {
 }
 
 /** The rows of the README. */
-const README = ['resnet', 'mobilenet', 'vit', 'lstm', 'unet', 'decoder']
+const README = ['resnet', 'vit', 'lstm', 'unet', 'decoder']
 
 /** The default beside the same steps after a cut, by family: means over optimizers and seeds at a quarter of the MACs. @param {readonly Row[]} rows */
 export function shortTable(rows) {

@@ -39,7 +39,10 @@ function doctor(libtorch: string | undefined, print: (text: string) => void): bo
     return false
   }
   print(`loader     ${native.loader}`)
-  for (const [minor, { core }] of native.cores) print(`core ${minor.padEnd(5)} ${core}`)
+  for (const [minor, { core, cuda }] of native.cores) {
+    print(`core ${minor.padEnd(5)} ${core}`)
+    if (cuda !== undefined) print(`CUDA ${minor.padEnd(5)} ${cuda}`)
+  }
   const sums = checkSums(PACKAGE_ROOT, native)
   print(`checksums  ${sums.text}`)
 

@@ -18,8 +18,10 @@ export async function findLibtorch(root) {
   await buildTypescript(root)
   const module = pathToFileURL(join(root, 'dist/libtorch/index.js')).href
   /** @type {typeof import('../../lib/libtorch/index.js')} */
-  const { realHost, tryResolveLibtorch, LIBTORCH_VERSION, minorOf } = await import(module)
-  const found = tryResolveLibtorch(realHost(), { minors: [String(minorOf(LIBTORCH_VERSION))] })
+  const { realHost, tryResolveLibtorch, LIBTORCH_MINORS, LIBTORCH_VERSION, minorOf } = await import(module)
+  // The one that is installed by default; any that the user names.
+  const minors = process.env.LIBTORCH ? LIBTORCH_MINORS : [String(minorOf(LIBTORCH_VERSION))]
+  const found = tryResolveLibtorch(realHost(), { minors })
   if ('error' in found) {
     if (found.error.code === 'ERR_LIBTORCH_NOT_FOUND') return undefined
     throw found.error

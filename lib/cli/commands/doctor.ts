@@ -61,7 +61,10 @@ function examined(libtorch: string | undefined): Findings {
     return failed('', formatError(error))
   }
   add('loader', native.loader)
-  for (const [minor, { core }] of native.cores) add(`core ${minor}`, core)
+  for (const [minor, { core, cuda }] of native.cores) {
+    add(`core ${minor}`, core)
+    if (cuda !== undefined) add(`CUDA ${minor}`, cuda)
+  }
   const sums = checkSums(PACKAGE_ROOT, native)
   add('checksums', sums.text)
 

@@ -39,9 +39,10 @@ export type Sharp = (
  *
  * @throws EspalierError ERR_READ where it is not installed, or doesn't load
  */
-export async function loadSharp(load: () => Promise<unknown> = () => import('sharp')): Promise<Sharp> {
+export async function loadSharp(load?: () => Promise<unknown>): Promise<Sharp> {
   try {
-    return ((await load()) as { default: Sharp }).default
+    // Inside of `try` it is optional for esbuild, too, which else refuses to make a bundle where it isn't installed.
+    return ((await (load === undefined ? import('sharp') : load())) as { default: Sharp }).default
   } catch (cause) {
     const words = cause instanceof Error ? cause.message : String(cause)
     throw new EspalierError('ERR_READ', 'pictures are decoded by the package sharp, which could not be loaded', {

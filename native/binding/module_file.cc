@@ -164,8 +164,8 @@ Napi::Value ModuleLoad(const Napi::CallbackInfo& info) {
   return Addon::Of(info.Env())
       .runner.Submit(info.Env(), JobOptions::From(info[3]),
                      [=, bytes = std::move(bytes)](const JobContext&) mutable -> Runner::Settle {
-                       auto loaded =
-                           Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device, limits, frozen);
+                       auto loaded = Load(from_file ? ReadFile(path, kModelArchive) : std::move(bytes), name, device,
+                                          limits, frozen);
                        return [loaded](Napi::Env env) { return WrapModule(env, loaded.module, loaded.extra_files); };
                      });
 }

@@ -146,14 +146,14 @@ describe('the prebuilt binaries', () => {
     // Set-up has built those before.
     expect(objects.filter((object) => object.startsWith(`${minorOf(LIBTORCH_VERSION)} `))).toEqual([])
   })
-  it.each(Object.entries(SYSTEM_FLOOR))('need %s_%s, as the README states, and nothing newer', (library, floor) => {
+  it.each(Object.entries(SYSTEM_FLOOR))('need %s_%s, as the documents state, and nothing newer', (library, floor) => {
     const versions = binaries.flatMap((name) => [...symbols(name).matchAll(new RegExp(`\\b${library}_([\\d.]+)`, 'g'))])
     const newest = versions
       .map(([, version]) => version!)
       .sort(byVersion)
       .at(-1)
     expect(newest).toBe(floor)
-    expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(
+    expect(readFileSync(join(ROOT, 'docs/reference/install.md'), 'utf8')).toContain(
       library === 'GLIBC' ? `glibc ${floor}` : `${library}_${floor}`,
     )
   })

@@ -42,7 +42,8 @@ export type Sharp = (
 export async function loadSharp(load?: () => Promise<unknown>): Promise<Sharp> {
   try {
     // Inside of `try` it is optional for esbuild, too, which else refuses to make a bundle where it isn't installed.
-    return ((await (load === undefined ? import('sharp') : load())) as { default: Sharp }).default
+    const found = load === undefined ? await import('sharp') : await load()
+    return (found as { default: Sharp }).default
   } catch (cause) {
     const words = cause instanceof Error ? cause.message : String(cause)
     throw new EspalierError('ERR_READ', 'pictures are decoded by the package sharp, which could not be loaded', {

@@ -10,7 +10,7 @@ import { common, PLAN_OPTIONS } from './prune.js'
 
 /** A phase, at `sparse.` or `finetune.`, or by itself. */
 export const phaseOptions = (at: 'sparse.' | 'finetune.' | '', words: string): ConfigOption[] => [
-  { path: `${at}epochs`, value: '<count>', as: 'plain', help: `passes over the data ${words}` },
+  { path: `${at}epochs`, value: '<count>', as: 'plain', help: `passes over the data${words}` },
   {
     path: `${at}optimizer`,
     value: '<name>',
@@ -105,9 +105,9 @@ export const SPARSIFY_OPTIONS: readonly ConfigOption[] = [
     kind: 'regularizer',
     help: 'fading (default), growing:target=plan,strength=8, greg1, …',
   },
-  ...phaseOptions('sparse.', 'under the regularizer; 500 steps or more by default'),
+  ...phaseOptions('sparse.', ' under the regularizer; 500 steps or more by default'),
   { path: 'finetune', flag: '--finetune', value: '<json>', as: 'json', help: 'false for no training after the cut' },
-  ...phaseOptions('finetune.', 'after the cut; two thirds of the others by default'),
+  ...phaseOptions('finetune.', ' after the cut; two thirds of the others by default'),
   { path: 'rounds', value: '<count>', as: 'plain', help: 'in how many rounds it is regularized and cut; 1 by default' },
   {
     path: 'extend',

@@ -147,5 +147,6 @@ function membersInWords(members: readonly Member[]): string {
 
 export function scopesInWords({ scopes }: ChannelGroup, shown = 3): string {
   const more = scopes.length - shown
-  return scopes.slice(0, shown).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  const names = scopes.slice(0, shown).map((scope) => scope || '(root)')
+  return names.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

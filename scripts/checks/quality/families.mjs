@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { FAMILIES } from './families/index.mjs'
+import { METHODS } from './families/methods.mjs'
 import { plot } from './families/plot.mjs'
 import { between, dropOf, familiesTable, shortTable } from './families/table.mjs'
 
@@ -44,14 +45,15 @@ const file = join(values.folder, 'families.jsonl')
 const start = Date.now()
 const chosen = families.filter((family) => values.family === undefined || family === values.family)
 const known = new Set(
-  rowsOf(file).map(({ family, optimizer, factor, seed }) => [family, optimizer, factor, seed].join()),
+  rowsOf(file).map(({ family, optimizer, factor, seed, method }) => [family, optimizer, factor, seed, method].join()),
 )
 const jobs = seeds
   .flatMap((seed) =>
     factors.flatMap((factor) => chosen.flatMap((family) => optimizers.map((o) => [family, o, factor, seed]))),
   )
-  .filter((job) => !known.has(job.join()))
-console.log(`${jobs.length} networks to prune, ${known.size} are there`)
+  .map((job) => [...job, JSON.stringify(METHODS.filter((method) => !known.has([...job, method].join())))])
+  .filter(([, , , , missing]) => missing !== '[]')
+console.log(`${jobs.length} networks to prune, ${known.size} rows are there`)
 const bases = new Map(jobs.map(([family, , , seed]) => [`${family}-${seed}`, [family, 'base', 0, seed]]))
 await inParallel([...bases.values()], child)
 await inParallel(jobs, async (job) => {
@@ -59,7 +61,7 @@ await inParallel(jobs, async (job) => {
   appendFileSync(file, lines.map((line) => `${line}\n`).join(''))
   for (const line of lines) console.log(inWords(JSON.parse(line)))
 })
-const rows = rowsOf(file)
+const rows = inOrder(rowsOf(file))
 console.log(`\n${shortTable(rows)}\n`)
 const lost = rows.filter(({ method, factor, ...row }) => method === 'default' && dropOf(row) > most(factor, row.metric))
 for (const row of lost) console.log(`NOT reached: loses ${dropOf(row).toFixed(2)} at the cut: ${inWords(row)}`)
@@ -91,6 +93,19 @@ function rowsOf(path) {
     .map((line) => JSON.parse(line))
 }
 
+/** By factor, family, optimizer, method and seed, whatever came to its end first. @param {Row[]} rows */
+function inOrder(rows) {
+  /** @type {readonly ((row: Row) => number)[]} */
+  const keys = [
+    ({ factor }) => factor,
+    ({ family }) => Object.keys(FAMILIES).indexOf(family),
+    ({ optimizer }) => optimizers.indexOf(optimizer),
+    ({ method }) => METHODS.findIndex((name) => name === method),
+    ({ seed }) => seed,
+  ]
+  return rows.toSorted((a, b) => keys.reduce((order, key) => order || key(a) - key(b), 0))
+}
+
 /** @template T @param {T[]} items @param {(item: T) => Promise<unknown>} work */
 async function inParallel(items, work) {
   const queue = [...items]
@@ -100,10 +115,12 @@ async function inParallel(items, work) {
   await Promise.all(lanes)
 }
 
-/** The lines that a run prints. @param {unknown[]} job @returns {Promise<string[]>} */
+/** The lines that a run prints. @param {unknown[]} job family, optimizer, factor, seed, methods @returns {Promise<string[]>} */
 function child(job) {
   const script = fileURLToPath(new URL('families/run.mjs', import.meta.url))
-  const process_ = spawn(process.execPath, [script, ...job.map(String), values.folder], {
+  const [family, optimizer, factor, seed, ...missing] = job.map(String)
+  const args = [family, optimizer, factor, seed, values.folder, ...missing].map(String)
+  const process_ = spawn(process.execPath, [script, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''

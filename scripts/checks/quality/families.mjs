@@ -100,7 +100,7 @@ function inOrder(rows) {
     ({ factor }) => factor,
     ({ family }) => Object.keys(FAMILIES).indexOf(family),
     ({ optimizer }) => optimizers.indexOf(optimizer),
-    ({ method }) => METHODS.findIndex((name) => name === method),
+    ({ method }) => /** @type {readonly string[]} */ (METHODS).indexOf(method),
     ({ seed }) => seed,
   ]
   return rows.toSorted((a, b) => keys.reduce((order, key) => order || key(a) - key(b), 0))

@@ -32,6 +32,18 @@ export const PLAN_OPTIONS: readonly ConfigOption[] = [
   },
   { path: 'minKeep', value: '<part>', as: 'plain', help: 'part of each group that always stays; 0.1 by default' },
   {
+    path: 'keep',
+    value: '<names>',
+    as: 'names',
+    help: 'modules or parameters that stay exactly as they are: head,layer3.*',
+  },
+  {
+    path: 'ignore',
+    value: '<names>',
+    as: 'names',
+    help: 'modules or parameters that keep what they give; their inputs may become fewer',
+  },
+  {
     path: 'importance',
     value: '<name>',
     as: 'named',

@@ -4,18 +4,17 @@ import type { Scores } from '../importance/index.js'
 import { countSize } from '../measure/count.js'
 import { type Budget, shortestWithin } from './budgets/budget.js'
 import { BUDGETS, type BudgetName } from './budgets/index.js'
-import type { PlanOptions } from './plan.js'
-import { candidatesOf, floorOf, ranked, ratioOf, removable, removalOrder } from './ranking.js'
+import { type ChooseOptions, candidatesOf, floorOf, ranked, ratioOf, removable, removalOrder } from './ranking.js'
 import { unreachable } from './refusals.js'
 
 /** The units to remove: a part of each group, a part of all in one ranking, or as many as a budget asks for. */
-export function chooseUnits(analysis: Analysis, scores: Scores, options: PlanOptions): Removed {
+export function chooseUnits(analysis: Analysis, scores: Scores, options: ChooseOptions): Removed {
   const offsets = unitOffsets(analysis)
   const choose = options.budget ? withinBudget : options.ranking === 'global' ? globalRatio : localRatio
   return keepEveryAxis(analysis, choose(analysis, scores, options, offsets), scores, offsets)
 }
 
-function localRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+function localRatio(analysis: Analysis, scores: Scores, options: ChooseOptions, offsets: readonly number[]): Removed {
   const removed = new Uint8Array(unitCount(analysis))
   for (const group of analysis.groups) {
     const count = Math.min(floorOf(ratioOf(group, options), group.size), removable(group, options))
@@ -24,7 +23,7 @@ function localRatio(analysis: Analysis, scores: Scores, options: PlanOptions, of
   return removed
 }
 
-function globalRatio(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+function globalRatio(analysis: Analysis, scores: Scores, options: ChooseOptions, offsets: readonly number[]): Removed {
   const open = analysis.groups.filter((group) => ratioOf(group, options) > 0)
   const total = open.reduce((n, group) => n + group.size * ratioOf(group, options), 0)
   const order = removalOrder(open, scores, options, offsets)
@@ -34,7 +33,7 @@ function globalRatio(analysis: Analysis, scores: Scores, options: PlanOptions, o
 }
 
 /** The shortest prefix of the global ranking that meets the target. */
-function withinBudget(analysis: Analysis, scores: Scores, options: PlanOptions, offsets: readonly number[]): Removed {
+function withinBudget(analysis: Analysis, scores: Scores, options: ChooseOptions, offsets: readonly number[]): Removed {
   const [name, fraction] = Object.entries(options.budget ?? {}).find(([, part]) => part !== undefined) as [
     BudgetName,
     number,

@@ -7,11 +7,12 @@ import { countSize } from '../measure/count.js'
 import { type Approximation, approximations } from './approximate.js'
 import type { BudgetOption } from './budgets/index.js'
 import { chooseUnits } from './choose.js'
+import { type LeaveOptions, leftAlone } from './leave.js'
 import { nothingPrunable, refuseBesideBudget } from './refusals.js'
 import { DESCRIBE_PLAN, MAKE_PLAN, UNITS_OF_PLAN } from './schemas.js'
 
 /** How many units go, and of which groups: see {@link makePlan}. */
-export interface PlanOptions {
+export interface PlanOptions extends LeaveOptions {
   /**
    * Fraction of units to remove, in [0, 1): `floor(ratio * n)` of each group (`ranking: 'local'`) or of all units in one
    * ranking (`'global'`). A function gives each group its own; `undefined` leaves the group alone. Outer units (heads,
@@ -54,7 +55,7 @@ export interface Plan {
  *
  * @param scores by group id, a number for each unit: those with the smallest go first
  * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget outside (0, 1], both
- *   of them), ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
+ *   of them, a name in `keep` or `ignore` that nothing has), ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
  * @example
  * ```ts
  * import { load, Tensor } from 'espalier'
@@ -69,7 +70,7 @@ export function makePlan(analysis: Analysis, scores: Scores, options: PlanOption
   MAKE_PLAN.check(analysis, scores, options)
   refuseBesideBudget(options)
   if (analysis.groups.length === 0) throw nothingPrunable(analysis)
-  return describePlan(analysis, chooseUnits(analysis, scores, options))
+  return describePlan(analysis, chooseUnits(analysis, scores, { ...options, left: leftAlone(analysis, options) }))
 }
 
 /**

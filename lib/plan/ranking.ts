@@ -5,6 +5,11 @@ import type { ChannelGroup } from '../groups/index.js'
 import type { Scores } from '../importance/index.js'
 import type { PlanOptions } from './plan.js'
 
+/** Options of a plan, with the groups that they leave alone. */
+export interface ChooseOptions extends PlanOptions {
+  left: ReadonlySet<number>
+}
+
 export interface Candidate {
   unit: number
   group: number
@@ -15,7 +20,7 @@ export interface Candidate {
 export function removalOrder(
   groups: readonly ChannelGroup[],
   scores: Scores,
-  options: PlanOptions,
+  options: ChooseOptions,
   offsets: readonly number[],
 ): Candidate[] {
   return ranked(
@@ -48,9 +53,9 @@ export function ranked(candidates: readonly Candidate[]): Candidate[] {
   return [...candidates].sort((a, b) => a.score - b.score || a.unit - b.unit)
 }
 
-export function ratioOf(group: ChannelGroup, options: PlanOptions): number {
-  const { ratio = 0.5, exact = false } = options
-  if (exact && !group.exact) return 0
+export function ratioOf(group: ChannelGroup, options: ChooseOptions): number {
+  const { ratio = 0.5, exact = false, left } = options
+  if (left.has(group.id) || (exact && !group.exact)) return 0
   const outer = group.kind === 'heads' || group.kind === 'conv-groups'
   const own = typeof ratio === 'function' ? (ratio(group) ?? 0) : outer ? 0 : ratio
   if (typeof own === 'number' && own >= 0 && own < 1) return own
@@ -62,7 +67,7 @@ export function ratioOf(group: ChannelGroup, options: PlanOptions): number {
 export const MIN_KEEP = 0.1
 
 /** How many units of a group may go at most. */
-export function removable(group: ChannelGroup, options: PlanOptions): number {
+export function removable(group: ChannelGroup, options: ChooseOptions): number {
   const { minKeep = MIN_KEEP } = options
   return group.size - Math.max(1, Math.ceil(minKeep * group.size - 1e-9))
 }

@@ -7,6 +7,7 @@ import {
   flag,
   func,
   like,
+  list,
   maybe,
   number,
   object,
@@ -14,12 +15,14 @@ import {
   refined,
   type Schema,
   signature,
+  text,
   thing,
 } from '../base/schema/index.js'
 import type { ChannelGroup } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
 import { SCORES } from '../importance/types.js'
 import { BUDGET_NAMES, type BudgetName, type BudgetOption } from './budgets/index.js'
+import type { LeaveOptions } from './leave.js'
 import type { Plan, PlanOptions } from './plan.js'
 
 const PART = number({ above: 0, max: 1 })
@@ -35,6 +38,11 @@ export const BUDGET = refined(
   (budget) => Object.values(budget).filter((part) => part !== undefined).length === 1,
 ) as unknown as Schema<BudgetOption>
 
+const NAMES = list(text(), 'a list of names, in which * stands for a part')
+
+/** @internal */
+export const LEAVE_ENTRIES: Entries<LeaveOptions> = { keep: maybe(NAMES), ignore: maybe(NAMES) }
+
 /** @internal */
 export const PLAN_ENTRIES: Entries<PlanOptions> = {
   ratio: maybe(
@@ -48,6 +56,7 @@ export const PLAN_ENTRIES: Entries<PlanOptions> = {
   budget: maybe(BUDGET),
   minKeep: maybe(PART),
   exact: maybe(flag),
+  ...LEAVE_ENTRIES,
 }
 
 const isRemoval = ({ group, units }: Plan['removed'][number]): boolean =>

@@ -18,7 +18,16 @@ type Job = Readonly<Record<string, Description>>
 
 /** Of the options that may be left out. A checkpoint that lacks one was written before there was such an option. */
 const DEFAULTS = {
-  ...{ methods: [], dropMethods: [], dropUnreached: false, classAxis: null, minKeep: MIN_KEEP, finetune: null },
+  ...{
+    methods: [],
+    dropMethods: [],
+    dropUnreached: false,
+    classAxis: null,
+    minKeep: MIN_KEEP,
+    keep: [],
+    ignore: [],
+    finetune: null,
+  },
   ...{ norms: 'exact', output: null, metrics: [], teacher: null, rounds: 1, extend: 0, maxDrop: null },
   ...{ importance: descriptionOf(groupL2()), compensate: false, augment: null, seed: 0 },
 } as const
@@ -53,6 +62,8 @@ export function jobOf(model: ScriptModule, options: SparsifyOptions): Job {
       dropUnreached: options.dropUnreached,
       classAxis: options.classAxis,
       minKeep: options.minKeep,
+      keep: options.keep && [...options.keep],
+      ignore: options.ignore && [...options.ignore],
       norms: options.norms,
       output: options.output,
       rounds: options.rounds,

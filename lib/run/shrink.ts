@@ -173,11 +173,11 @@ function replace(work: Work, small: ScriptModule, prunable: Prunable): void {
 
 /** For a round: what is cut already goes first. */
 async function planOf(work: Work, prunable: Prunable, network: Shrinking, round: number): Promise<Plan> {
-  const { importance, budget, minKeep, rounds = 1, signal } = work.options
+  const { importance, budget, minKeep, keep, ignore, rounds = 1, signal } = work.options
   if (work.model !== prunable.model) network.carryBack(work.model)
   const data = work.calibration(CALIBRATION_BATCHES)
   const scores = await prunable.score(importance, { data, signal })
-  return prunable.plan(network.withCut(scores), { budget: budgetOf(budget, round, rounds), minKeep })
+  return prunable.plan(network.withCut(scores), { budget: budgetOf(budget, round, rounds), minKeep, keep, ignore })
 }
 
 function attach(

@@ -3,7 +3,8 @@ import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } fro
 import { ANALYSE_ENTRIES } from '../groups/analyse.js'
 import type { AnalyseOptions, Analysis } from '../groups/index.js'
 import { IMPORTANCE, type Importance } from '../importance/types.js'
-import { BUDGET, PLAN_ENTRIES } from '../plan/schemas.js'
+import type { LeaveOptions } from '../plan/leave.js'
+import { BUDGET, LEAVE_ENTRIES, PLAN_ENTRIES } from '../plan/schemas.js'
 import type { RegularizerEvent, RegularizerFactory, RegularizerState } from '../regularize/index.js'
 import { REGULARIZER_FACTORY } from '../regularize/types.js'
 import type { InterfaceOptions, InterfaceReport, MethodOptions, ModuleInput, ScriptModule } from '../torch/index.js'
@@ -22,6 +23,7 @@ import { PHASE_OPTIONS, type PhaseOptions, type Settings, type TrialEvent } from
 export interface SparsifyOptions
   extends AnalyseOptions,
     InterfaceOptions,
+    LeaveOptions,
     MethodOptions,
     Omit<ObjectiveOptions, 'teacher'> {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
@@ -97,6 +99,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   teacher: maybe(TEACHER_OR_TRUE),
   budget: BUDGET,
   minKeep: PLAN_ENTRIES.minKeep,
+  ...LEAVE_ENTRIES,
   importance: maybe(IMPORTANCE),
   regularizer: maybe(REGULARIZER_FACTORY),
   sparse: maybe(PHASE_OPTIONS),

@@ -4,8 +4,8 @@ import { EspalierError } from '../base/errors.js'
 import { becomes } from '../report/plan.js'
 
 /** `model.pt` becomes `model-small.pt` with `-small`. */
-export const nameWith = (path: string, word: string): string =>
-  `${path.slice(0, path.length - extname(path).length)}${word}${extname(path) || '.pt'}`
+export const nameWith = (path: string, word: string, ending = extname(path) || '.pt'): string =>
+  `${path.slice(0, path.length - extname(path).length)}${word}${ending}`
 
 export const smallName = (path: string): string => nameWith(path, '-small')
 

@@ -5,8 +5,8 @@ import type { SaveOptions, ScriptModule } from '../torch/index.js'
 
 /** Beside the program, where `_extra_files` of torch.jit.save and load are. */
 const FILE = 'espalier-inputs.json'
-/** Elements of a tensor that a file may ask for. */
-const MOST = 1e8
+/** What a file may ask for: elements of all tensors together, letters, and brackets in brackets. */
+const MOST = { elements: 1e8, letters: 4096, depth: 16 }
 
 /** A config with the inputs that the model's file has, where it names none itself. */
 export function withKeptInputs(config: Config, model: ScriptModule): Config {
@@ -25,16 +25,19 @@ export function keepingInputs(model: ScriptModule, { inputs }: Config): SaveOpti
 function textsOf(bytes: Uint8Array): readonly string[] | undefined {
   try {
     const texts: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return isTexts(texts) && texts.every(isModest) ? texts : undefined
+    return isTexts(texts) && isModest(texts.join(';')) ? texts : undefined
   } catch {
     return undefined
   }
 }
 
-const isModest = (text: string): boolean =>
-  (text.match(/\d+(?:[,x]\d+)*/g) ?? []).every(
-    (shape) => shape.split(/[,x]/).reduce((product, size) => product * Number(size), 1) <= MOST,
-  )
+function isModest(text: string): boolean {
+  const shapes = text.match(/\d+(?:[,x]\d+)*/g) ?? []
+  const sizes = shapes.map((shape) => shape.split(/[,x]/).reduce((product, size) => product * Number(size), 1))
+  const opened = text.match(/[[{]/g)?.length ?? 0
+  const elements = sizes.reduce((sum, size) => sum + size, 0)
+  return text.length <= MOST.letters && opened <= MOST.depth && elements <= MOST.elements
+}
 
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')

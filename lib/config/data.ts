@@ -4,6 +4,7 @@ import { given } from '../base/given.js'
 import { shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
 import { type ModuleInput, Tensor } from '../torch/index.js'
+import { isLabelled } from '../train/data/labelled.js'
 import { type Dataset, type ImageFolder, imageFolder, split } from '../train/index.js'
 import { ENDINGS, readerOf } from './files.js'
 import type { Config } from './option.js'
@@ -82,9 +83,4 @@ async function pictures(
     context.onWarning(`${folder}: ${names.length} broken pictures are left out: ${names.join(', ')}`)
   }
   return images
-}
-
-async function isLabelled(dataset: Dataset): Promise<boolean> {
-  if (dataset.size === 0) return true
-  return (await dataset.batch(Int32Array.of(0))).targets !== undefined
 }

@@ -2,8 +2,8 @@ import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import type { Dataset, EvaluateOptions } from '../train/index.js'
 import { type DataContext, datasetOf } from './data.js'
-import { inputOf } from './inputs.js'
 import type { Config, ConfigOption } from './option.js'
+import { inputsOf } from './prune.js'
 import { LABELS, labelsOf, objectiveOf, SPARSIFY_OPTIONS } from './sparsify.js'
 
 const SHARED = ['inputs', 'loss', 'output', 'classAxis', 'metrics', 'teacher']
@@ -39,7 +39,7 @@ export async function evaluateOptions(
       hint: 'Name it: --data photos/',
     })
   }
-  const examples = (inputs as readonly string[]).map(inputOf)
+  const examples = inputsOf(inputs, "'inputs'")
   const dataset = await datasetOf(data, 'eval', { ...context, labels: labelsOf(labels), inputs: examples, seed: 0 })
   const objective = await objectiveOf(config, true)
   const options = given({ ...rest, ...objective.options }) as unknown as EvaluateOptions

@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { count, func, like, list, maybe, number, object, signature } from '../base/schema/index.js'
+import { count, func, like, list, maybe, number, object, signature, thing } from '../base/schema/index.js'
 import type { Analysis, ChannelGroup } from '../groups/index.js'
 import { groupL2, type Importance } from '../importance/index.js'
 import { IMPORTANCE } from '../importance/types.js'
@@ -9,6 +9,7 @@ import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS } from '../torch/module-calls.js'
 import { DATASET, type Dataset } from '../train/data/dataset.js'
+import { isLabelled } from '../train/data/labelled.js'
 import { type EvaluateOptions, type Evaluation, evaluate } from '../train/evaluate.js'
 import { dropBetween, OBJECTIVE_ENTRIES } from '../train/objective.js'
 import { Prunable } from './prunable.js'
@@ -52,6 +53,9 @@ export interface SensitivityOptions extends EvaluateOptions {
   onPoint?: ((point: SensitivityPoint, of: number) => void) | undefined
 }
 
+/** A loss may be infinite where a group was needed. */
+const ANY_NUMBER = thing<number>('a number', (value) => typeof value === 'number')
+
 /** @internal */
 export const SENSITIVITY = signature(
   'sensitivity',
@@ -69,8 +73,8 @@ export const SENSITIVITY = signature(
       known: maybe(
         list(
           like<SensitivityPoint>('a point', {
-            ...{ group: count(0), ratio: number(), units: count(0), drop: number() },
-            evaluation: like<Evaluation>('an evaluation', { loss: number() }),
+            ...{ group: count(0), ratio: number(), units: count(0), drop: ANY_NUMBER },
+            evaluation: like<Evaluation>('an evaluation', { loss: ANY_NUMBER }),
           }),
           'a list of points',
         ),
@@ -185,7 +189,7 @@ async function judgedBy(
   whole: ScriptModule,
 ): Promise<EvaluateOptions> {
   const shared = { loss, output, classAxis, batchSize, signal }
-  const labelled = data.size === 0 || (await data.batch(Int32Array.of(0))).targets !== undefined
+  const labelled = await isLabelled(data, signal)
   if (labelled || teacher !== undefined) return { ...shared, metrics, teacher }
   return { ...shared, metrics: metrics ?? ['agreement'], teacher: whole }
 }

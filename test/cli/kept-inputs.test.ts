@@ -37,6 +37,8 @@ describe('the example inputs of a model', () => {
     ['no texts', '[1,2]'],
     ['no list', '{"a":"1,3,32,32"}'],
     ['far too many numbers', '["1,3,100000,100000"]'],
+    ['too many tensors', JSON.stringify([`[${Array(100).fill('1,100000000').join('; ')}]`])],
+    ['too many brackets', JSON.stringify(['['.repeat(2000)])],
   ])('are none where the file has %s', async (_, text) => {
     using model = await load(join(folder, 'model.pt'))
     await model.save(join(folder, 'odd.pt'), { extraFiles: { 'espalier-inputs.json': text } })

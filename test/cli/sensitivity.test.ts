@@ -60,12 +60,54 @@ describe('espalier sensitivity', () => {
     expect(whole.slice(1).map((line) => JSON.parse(line))).toEqual(points)
   })
 
-  it('begins anew with other options, and replaces nothing else', () => {
-    const { status, stderr } = espalier(...ASKED, '--ratios', '[0.5]')
-    expect([status, stderr]).toEqual([0, expect.not.stringContaining('measured before')])
-    writeFileSync(join(folder, 'notes.jsonl'), 'my own notes\n')
-    const refused = espalier(...ASKED, '--log', 'notes.jsonl')
-    expect([refused.status !== 0, refused.stderr]).toEqual([true, expect.stringContaining('holds something else')])
-    expect(readFileSync(join(folder, 'notes.jsonl'), 'utf8')).toBe('my own notes\n')
+  it('keeps what it has when other ratios are asked for', () => {
+    const more = espalier(...ASKED, '--ratios', '[0.5]')
+    expect([more.status, more.stderr]).toEqual([0, expect.stringContaining('4 measured before')])
+    const log = readFileSync(join(folder, 'model-sensitivity.jsonl'), 'utf8').trim().split('\n')
+    expect(log.slice(1).map((line) => JSON.parse(line).ratio)).toEqual([0.25, 0.75, 0.25, 0.75, 0.5, 0.5])
+  })
+
+  it('drops a line that was broken off, wherever it was', () => {
+    const log = join(folder, 'model-sensitivity.jsonl')
+    const whole = readFileSync(log, 'utf8')
+    for (const bytes of [1, 2, 3]) {
+      writeFileSync(log, whole.slice(0, -bytes))
+      const again = espalier(...ASKED, '--ratios', '[0.5]')
+      expect([again.status, readFileSync(log, 'utf8')]).toEqual([0, whole])
+    }
+  })
+
+  it('reads points that are infinite', () => {
+    const log = join(folder, 'model-sensitivity.jsonl')
+    const lines = readFileSync(log, 'utf8').split('\n')
+    const point = { ...JSON.parse(lines[5]!), drop: { $number: 'Infinity' } }
+    writeFileSync(log, [...lines.slice(0, 5), JSON.stringify(point), ...lines.slice(6)].join('\n'))
+    const { status, stdout } = espalier(...ASKED, '--ratios', '[0.5]')
+    expect([status, stdout]).toEqual([0, expect.stringContaining('Infinity')])
+  })
+
+  it('of other data or options it has nothing, and replaces nothing', () => {
+    const others = pictures()
+    others.writeFloatLE(0.5, others.length - 4)
+    writeFileSync(join(folder, 'others.safetensors'), others)
+    const log = readFileSync(join(folder, 'model-sensitivity.jsonl'), 'utf8')
+    const refused = espalier(...ASKED.map((word) => word.replace('x.saf', 'others.saf')))
+    expect([refused.status !== 0, refused.stderr]).toEqual([
+      true,
+      expect.stringContaining('other data or other options'),
+    ])
+    expect(espalier(...ASKED, '--importance', 'groupL1').status).not.toBe(0)
+    expect(readFileSync(join(folder, 'model-sensitivity.jsonl'), 'utf8')).toBe(log)
+    for (const text of ['my own notes\n', '\nnotes', '{"model":"model.pt","loss":1}\n']) {
+      writeFileSync(join(folder, 'notes.jsonl'), text)
+      const { status, stderr } = espalier(...ASKED, '--log', 'notes.jsonl')
+      expect([status !== 0, stderr]).toEqual([true, expect.stringContaining('holds something else')])
+      expect(readFileSync(join(folder, 'notes.jsonl'), 'utf8')).toBe(text)
+    }
+  })
+
+  it('says that a log can not be written, with a code', () => {
+    const { status, stderr } = espalier(...ASKED, '--log', 'nowhere/log.jsonl')
+    expect([status, stderr]).toEqual([5, expect.stringContaining('ERR_WRITE')])
   })
 })

@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto'
-import { appendFileSync, createReadStream, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { EspalierError } from '../../base/errors.js'
 import type { Config } from '../../config/option.js'
 import { SENSITIVITY_OPTIONS, sensitivityOptions } from '../../config/sensitivity.js'
 import { formatTable } from '../../report/index.js'
@@ -10,6 +7,7 @@ import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, nameWith } from '../files.js'
 import { withKeptInputs } from '../kept-inputs.js'
+import { jobOf, SensitivityLog } from '../sensitivity-log.js'
 
 interface Given {
   log?: string
@@ -33,49 +31,28 @@ export function sensitivityCommand(): Command {
   )
 }
 
-async function measured(path: string, asked: Config, { log }: Given, work: Work): Promise<Result> {
+async function measured(path: string, asked: Config, { log: file }: Given, work: Work): Promise<Result> {
   const { say, status, signal } = work
-  const file = log ?? nameWith(path, '-sensitivity').replace(/\.\w+$/, '.jsonl')
-  await mustBeApart(path, file)
+  const name = file ?? nameWith(path, '-sensitivity', '.jsonl')
+  await mustBeApart(path, name)
   using model = await load(path, { signal })
   const config = withKeptInputs(asked, model)
-  const { options, dispose } = await sensitivityOptions(config, {
-    inputNames: model.inputNames(),
-    onWarning: say,
-  })
+  const { options, dispose } = await sensitivityOptions(config, { inputNames: model.inputNames(), onWarning: say })
   try {
-    const known = knownOf(file, JSON.stringify({ model: await hashOf(path), config }))
-    if (known.length > 0) say(`${known.length} measured before, in ${file}`)
-    let done = known.length
+    const log = await SensitivityLog.open(name, await jobOf(path, config, options))
+    const { known } = log
+    if (known.length > 0) say(`${known.length} measured before, in ${name}`)
+    let done = 0
     const onPoint = (point: SensitivityPoint, of: number): void => {
-      appendFileSync(file, `${JSON.stringify(point)}\n`)
-      status(`${++done} of ${of} measured`)
+      log.add(point)
+      status(`${++done} measured, of ${of} in all`)
     }
     const found = await sensitivity(model, { ...options, known, onPoint, signal })
     const { before, points } = found
-    return { text: tableOf(found), data: { model: path, log: file, before, points } }
+    return { text: tableOf(found), data: { model: path, log: name, before, points } }
   } finally {
     dispose()
   }
-}
-
-/** What the file has of the same model and options; else it is begun anew. A line that was broken off is dropped. */
-function knownOf(file: string, title: string): SensitivityPoint[] {
-  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
-  if (lines[0] !== undefined && lines[0] !== '' && !lines[0].startsWith('{"model":')) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `${file} holds something else, and would be replaced`, {
-      hint: 'Name another file: --log file.jsonl',
-    })
-  }
-  const whole = lines[0] === title ? lines.slice(1).filter((line) => line.endsWith('}')) : []
-  writeFileSync(file, `${[title, ...whole].join('\n')}\n`)
-  return whole.map((line) => JSON.parse(line) as SensitivityPoint)
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }
 
 /** A line for each group, what is lost at each ratio. */

@@ -45,7 +45,7 @@ export interface Told {
   /** Mean sizes of the units that stay and that go, after each epoch of the regularized phase. */
   sizes: readonly { epoch: number; kept: number; chosen: number }[]
   seconds: number | undefined
-  /** Whether the plan was carried out. */
+  /** Whether the plan was carried out, and the cut not withheld. */
   isCut: boolean
   /** What the cut would have lost, where it was withheld. */
   withheld: number | undefined
@@ -123,6 +123,7 @@ const KINDS: Kinds = {
   withheld: ({ withheld }, told) => {
     told.withheld = (withheld as { drop: number }).drop
     told.plan = undefined
+    told.isCut = false
   },
 }
 

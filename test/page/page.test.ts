@@ -36,6 +36,12 @@ const RECORDS: PageRecord[] = [
   { ...evaluation('finetuned', 0.91), seconds: 12.25 },
 ]
 
+/** The figures of the page: title, value and note of each. */
+const figuresOf = (page: string) =>
+  [...page.matchAll(/<div class="figure"><span>(.*?)<\/span><b>(.*?)<\/b><span>(.*?)<\/span>/g)].map((figure) =>
+    figure.slice(1),
+  )
+
 /** What the page gives to its script. */
 const dataOf = (page: string) =>
   JSON.parse(/<script type="application\/json" id="data">(.*?)<\/script>/.exec(page)![1]!) as Data
@@ -81,6 +87,17 @@ describe('the page of a run', () => {
         { epoch: 2, kept: 2, chosen: expect.closeTo(0.0002, 12) },
       ],
     })
+  })
+
+  it('shows the model as trained where the cut was withheld', () => {
+    const withheld = { kind: 'withheld', withheld: { drop: 0.57, maxDrop: 0.05 } }
+    const stages = [evaluation('before', 0.99), evaluation('regularized', 0.98), evaluation('cut', 0.41)]
+    const page = pageOf({ title: 'net', records: [epoch('sparse', 1), ...stages, withheld] })
+    expect(figuresOf(page)).toEqual([
+      ['the cut', 'withheld', 'it would lose 0.570'],
+      ['accuracy', '98.00 %', '99.00 % before'],
+    ])
+    expect(page).toContain('<td class="number">0.4100</td>')
   })
 
   it('needs nothing else, and stays below 2 MB', () => {

@@ -1,9 +1,8 @@
 /** What the page does in a browser: draws the curves, anew where the size or the colours change. Plain JavaScript, as it is put into the page. */
 export const CLIENT = `
-const { epochs, sizes } = JSON.parse(document.getElementById('data').textContent)
+const { epochs, sizes, isCut } = JSON.parse(document.getElementById('data').textContent)
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()
 const cut = epochs.filter(({ phase }) => phase === 'sparse').length
-const isCut = epochs.some(({ phase }) => phase === 'finetune')
 
 const marks = { hooks: { draw: [({ ctx, bbox, valToPos }) => {
   if (!isCut) return

@@ -77,6 +77,12 @@ afterAll(async () => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
 })
 
+/** Has a page note what its charts write. */
+const NOTED = `<script>
+const written = [], { fillText } = CanvasRenderingContext2D.prototype
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) { written.push(text); return fillText.call(this, text, ...rest) }
+</script>`
+
 describe.skipIf(CHROMIUM === undefined)('in a browser', () => {
   describe.each(['small', 'large', 'running', 'draw'])('the page %s', (name) => {
     it.each(WINDOWS)('is whole at $width pixels, $colorScheme', async (window) => {
@@ -126,6 +132,29 @@ describe.skipIf(CHROMIUM === undefined)('in a browser', () => {
     expect(widths.slice(0, (groups as object[]).length)).toEqual(
       (groups as { id: number; size: number }[]).map(({ id, size }) => [id, size, size - (gone.get(id) ?? 0)]),
     )
+  })
+
+  it.each([
+    ['is cut and fine-tuned', [], true],
+    ['is cut and not fine-tuned', ['finetune', 'finetuned'], true],
+    ['goes on before its cut', ['cut', 'finetune', 'finetuned'], false],
+    ['has its cut withheld', ['finetune', 'finetuned', 'withheld'], false],
+  ])('a run that %s shows the cut in its charts where its words say so', async (_, without, isCut) => {
+    const withheld = { kind: 'withheld', withheld: { drop: 0.5, maxDrop: 0.05 } }
+    const records = linesOf('run.jsonl').filter(
+      ({ kind, phase, stage }) => ![kind, phase, stage].some((name) => without.includes(name as string)),
+    )
+    const all = without.includes('withheld') ? [...records, withheld] : records
+    const path = join(folder, 'cut.html')
+    writeFileSync(path, pageOf({ title: 'model.pt', records: all }).replace('<head>', `<head>${NOTED}`))
+    const { page, errors } = await opened(browser, path, WINDOWS[0])
+    const words = await page.locator('section', { hasText: 'Over the run' }).textContent()
+    expect([words!.includes('the dashed line is the cut'), await page.evaluate(`written.includes('cut')`)]).toEqual([
+      ...[isCut, isCut],
+    ])
+    expect(await page.evaluate('written.length')).toBeGreaterThan(0)
+    expect(errors).toEqual([])
+    await page.close()
   })
 
   it('a network folds and unfolds, is searched, moved and made larger, and fits again', async () => {

@@ -48,6 +48,7 @@ const dataOf = (page: string) =>
 interface Data {
   epochs: { phase: string; loss: number; accuracy: number }[]
   sizes: object[]
+  isCut: boolean
 }
 
 describe('the page of a run', () => {
@@ -86,6 +87,7 @@ describe('the page of a run', () => {
         { epoch: 1, kept: 2, chosen: expect.closeTo(0.02, 12) },
         { epoch: 2, kept: 2, chosen: expect.closeTo(0.0002, 12) },
       ],
+      isCut: true,
     })
   })
 

@@ -48,7 +48,7 @@ function charts() {
   plots = []
   const numbers = epochs.map((_, k) => k + 1)
   const accuracies = epochs.map(({ accuracy }) => accuracy ?? null)
-  chart('loss', [numbers, epochs.map(({ loss }) => loss)], [['training loss', 'accent']])
+  chart('loss', [numbers, epochs.map(({ loss }) => loss ?? null)], [['training loss', 'accent']])
   if (accuracies.some((value) => value !== null)) chart('accuracy', [numbers, accuracies], [['accuracy', 'accent']], { percent: true })
   chart('sizes', [sizes.map(({ epoch }) => epoch), sizes.map(({ kept }) => kept), sizes.map(({ chosen }) => chosen)],
     [['units that stay', 'accent'], ['units that go', 'soft', [6, 4]]], { log: true })

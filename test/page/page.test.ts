@@ -143,6 +143,39 @@ describe('the page of a run', () => {
     expect(page).toContain('a&lt;b&gt;')
   })
 
+  it.each(['report', 'run'])('takes no text for a number, in the page of a %s', (of) => {
+    const text = '"></script><img src=x onerror=alert(1)>' as never
+    const analysis = { kind: 'analysis', coverage: text, groups: [{ id: text, kind: text, size: 8, scopes: [text] }] }
+    const stages = [text, 'before', 'finetuned'].map((stage) => ({
+      ...{ kind: 'evaluation', stage, evaluation: { loss: text, accuracy: text, [text]: 1 } },
+    }))
+    const regularizer = { kind: 'regularizer', groups: [{ group: text, kept: text, chosen: text, ratio: text }] }
+    const epochs = [{ ...epoch('sparse', 1), phase: text, loss: text, lr: text, validation: { accuracy: text } }]
+    const withheld = { kind: 'withheld', withheld: { drop: text } }
+    const run = {
+      frozen: [{ name: text, dim: text, size: text, why: text }],
+      network: { boxes: [], arrows: [], root: { name: text, lines: [text], parts: [] } },
+      ...{ files: { model: text, small: text }, inputs: [text], versions: { [text]: text }, stopped: text },
+    }
+    const records = [analysis, ...stages, regularizer, ...epochs, withheld, { kind: text }, { kind: '__proto__' }]
+    const page = pageOf({ title: text, records, ...(of === 'run' ? run : {}) })
+    expect(page).not.toContain('<img')
+    expect(page).toContain('&lt;img')
+  })
+
+  it('leaves empty what was not measured', () => {
+    const records = [
+      { kind: 'evaluation', stage: 'before', evaluation: { loss: null, accuracy: 0.5 } },
+      { kind: 'evaluation', stage: 'cut', evaluation: null },
+      { ...epoch('sparse', 1), loss: null },
+      { kind: 'regularizer', groups: [{ group: 0, kept: null, chosen: null, ratio: null }] },
+    ]
+    const page = pageOf({ title: 'net', records })
+    expect(page).toContain('<tr><td>before</td><td class="number">0.5000</td><td class="number"></td></tr>')
+    expect(page).toContain('<tr><td>at the cut</td><td class="number"></td><td class="number"></td></tr>')
+    expect(dataOf(page).epochs).toEqual([{ phase: 'sparse', lr: 0.1, accuracy: 0.6 }])
+  })
+
   it('tells how the small model is used, in three languages', () => {
     const uses = usesOf('out/small.pt', ['1,3,8,8', 'int64:1,16'])
     expect(uses.map(({ code }) => code.split('\n').at(-1))).toEqual([

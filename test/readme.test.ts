@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { ERROR_CODES } from 'espalier'
 import { describe, expect, it } from 'vitest'
 import { EXIT } from '../lib/cli/exit.js'
@@ -44,6 +45,13 @@ describe('the documents', () => {
       ([, code, when]) => [code, when],
     )
     expect(Object.fromEntries(rows)).toEqual(ERROR_CODES)
+  })
+
+  it('tell what every command does', async () => {
+    const { commandNames } = await import('../scripts/docs/commands.mjs')
+    const rows = [...read('docs/reference/command-line.md').matchAll(/^\| (`[a-z][\w-]*`(?:, `[a-z][\w-]*`)*) \|/gm)]
+    const told = rows.flatMap(([, names]) => names!.replaceAll('`', '').split(', '))
+    expect(told.sort()).toEqual(commandNames(fileURLToPath(new URL('..', import.meta.url))).sort())
   })
 
   it('list what a command ends with', () => {

@@ -3,12 +3,12 @@ import { writeFileAtomic } from '../base/files.js'
 import type { Config } from '../config/option.js'
 import { networkOf } from '../draw/network/data.js'
 import type { Analysis } from '../groups/index.js'
-import { LIBTORCH_VERSION } from '../libtorch/version.js'
 import type { PageInput, PageRecord } from '../page/input.js'
 import { pageOf } from '../page/page.js'
 import { reasonInWords } from '../report/index.js'
 import type { RunEvent, SparsifyResult } from '../run/index.js'
 import { lineOf } from '../run/jsonl.js'
+import { torchVersion } from '../torch/settings.js'
 import { VERSION } from './version.js'
 
 /** Events after which the page is written anew. */
@@ -28,7 +28,7 @@ export class RunPage {
   constructor(path: string, { model, small, config }: { model: string; small: string; config: Config }) {
     this.path = path
     const inputs = (config.inputs as readonly unknown[] | undefined)?.filter((each) => typeof each === 'string')
-    const versions = { Espalier: VERSION, LibTorch: LIBTORCH_VERSION, Node: process.version }
+    const versions = { Espalier: VERSION, LibTorch: torchVersion(), Node: process.version }
     this.#known = { title: `${basename(model)}, made smaller`, files: { model, small }, inputs, config, versions }
   }
 

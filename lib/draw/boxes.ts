@@ -25,6 +25,8 @@ export interface Box {
   module: string
   /** Names of its operators. */
   operators: readonly string[]
+  /** All that its operators run in, each once: paths, as the model has them. */
+  scopes: readonly string[]
   /** The shape of its value, in words: `[1, 64 → 32, 56, 56]`. */
   shape: string
   before: Size
@@ -98,7 +100,8 @@ export function pictureOf(analysis: Analysis, removed: Removed): Picture {
     const isEnd = ops.length === 0
     const shape = shapeOf(analysis, output, removed)
     const groups = output === undefined ? (group === undefined ? [] : [group]) : groupsOf(analysis, output)
-    const lines = isEnd ? [`input ${id}`, shape] : linesOf(analysis, run, shape, groups)
+    const scopes = [...new Set(ops.map(({ scope }) => scope).filter(Boolean))]
+    const lines = isEnd ? [`input ${id}`, shape] : linesOf(analysis, run, scopes, shape, groups)
     const operators = ops.map(({ name }) => shortName(name))
     return {
       id,
@@ -108,6 +111,7 @@ export function pictureOf(analysis: Analysis, removed: Removed): Picture {
       isEnd,
       module,
       operators,
+      scopes,
       shape,
       before,
       after,
@@ -131,6 +135,7 @@ const END: Omit<Box, 'id' | 'lines'> = {
     isEnd: true,
     module: '',
     operators: [],
+    scopes: [],
     shape: '',
     before: NOTHING,
     after: NOTHING,
@@ -183,9 +188,14 @@ const MOST_GROUPS = 3
 
 const shortName = (operator: string): string => operator.replace(/^\w+::/, '')
 
-function linesOf(analysis: Analysis, { ops }: Run, shape: string, groups: readonly number[]): string[] {
+function linesOf(
+  analysis: Analysis,
+  { ops }: Run,
+  scopes: readonly string[],
+  shape: string,
+  groups: readonly number[],
+): string[] {
   const names = wrap(ops.map(({ name }) => shortName(name)))
-  const scopes = [...new Set(ops.map(({ scope }) => scope).filter(Boolean))]
   const [first = '', ...others] = scopes
   const rest = others.slice(-1).map((scope) => scope.slice(shared(first, scope)))
   const where = atMost([first, ...(others.length > 1 ? ['…'] : []), ...rest].join(' '))

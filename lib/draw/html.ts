@@ -13,7 +13,7 @@ export function htmlOf(analysis: Analysis, plan: Plan | undefined, title: string
     const left = size - (gone.get(id) ?? 0)
     const more = scopes.length > 4 ? ` and ${scopes.length - 4} more` : ''
     return (
-      `<li><button data-group="${id}" style="--hue:${hue(id)}"><b>${id}</b> ${left === size ? size : `${size} → ${left}`} ${kind}` +
+      `<li><button data-group="${id}" style="--hue:${hue(id)}"><b>${id}</b> ${left === size ? size : `${size} → ${left}`} ${escapeXml(kind)}` +
       `<small>${escapeXml(scopes.slice(0, 4).join(', '))}${more}</small></button></li>`
     )
   })

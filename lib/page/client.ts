@@ -1,9 +1,8 @@
 /** What the page does in a browser: draws the curves, anew where the size or the colours change. Plain JavaScript, as it is put into the page. */
 export const CLIENT = `
-const { epochs, sizes } = JSON.parse(document.getElementById('data').textContent)
+const { epochs, sizes, isCut } = JSON.parse(document.getElementById('data').textContent)
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()
 const cut = epochs.filter(({ phase }) => phase === 'sparse').length
-const isCut = epochs.some(({ phase }) => phase === 'finetune')
 
 const marks = { hooks: { draw: [({ ctx, bbox, valToPos }) => {
   if (!isCut) return
@@ -49,7 +48,7 @@ function charts() {
   plots = []
   const numbers = epochs.map((_, k) => k + 1)
   const accuracies = epochs.map(({ accuracy }) => accuracy ?? null)
-  chart('loss', [numbers, epochs.map(({ loss }) => loss)], [['training loss', 'accent']])
+  chart('loss', [numbers, epochs.map(({ loss }) => loss ?? null)], [['training loss', 'accent']])
   if (accuracies.some((value) => value !== null)) chart('accuracy', [numbers, accuracies], [['accuracy', 'accent']], { percent: true })
   chart('sizes', [sizes.map(({ epoch }) => epoch), sizes.map(({ kept }) => kept), sizes.map(({ chosen }) => chosen)],
     [['units that stay', 'accent'], ['units that go', 'soft', [6, 4]]], { log: true })

@@ -21,13 +21,14 @@ function sizeFigure(title: string, pair: Pair | undefined, shown: (value: number
 }
 
 /** What became of the model, in a few numbers. */
-export function figures({ evaluations, plan, withheld, seconds, isCut }: Told, { files, ms }: PageInput): string {
+export function figures(told: Told, { files, ms }: PageInput): string {
+  const { plan, withheld, seconds, isCut } = told
   const withoutCut =
     withheld === undefined ? [] : [figure('the cut', 'withheld', `it would lose ${withheld.toPrecision(3)}`)]
   const how = isCut ? '' : 'planned: '
   return `<div class="figures">${[
     ...withoutCut,
-    ...metricFigures(evaluations),
+    ...metricFigures(told),
     ...sizeFigure('parameters', plan?.params, integer, how),
     ...sizeFigure('MACs', plan?.macs, integer, how),
     ...sizeFigure('bytes', files?.bytes, integer),
@@ -37,9 +38,11 @@ export function figures({ evaluations, plan, withheld, seconds, isCut }: Told, {
 }
 
 /** Two at most: what tells most of how good it is. The loss alone where nothing else was measured. */
-function metricFigures(evaluations: Told['evaluations']): string[] {
+function metricFigures({ evaluations, withheld }: Told): string[] {
   const { before, finetuned, compensated, cut, regularized } = evaluations
-  const last = finetuned ?? compensated ?? cut ?? regularized ?? before
+  // A cut that was withheld is not in the model that was saved.
+  const ofCut = withheld === undefined ? (finetuned ?? compensated ?? cut) : undefined
+  const last = ofCut ?? regularized ?? before
   if (last === undefined) return []
   const names = Object.keys(last).filter((name) => name !== 'loss' && last[name] !== undefined)
   const first = ['accuracy', 'agreement'].filter((name) => names.includes(name))

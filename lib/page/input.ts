@@ -45,7 +45,7 @@ export interface Told {
   /** Mean sizes of the units that stay and that go, after each epoch of the regularized phase. */
   sizes: readonly { epoch: number; kept: number; chosen: number }[]
   seconds: number | undefined
-  /** Whether the plan was carried out. */
+  /** Whether the plan was carried out, and the cut not withheld. */
   isCut: boolean
   /** What the cut would have lost, where it was withheld. */
   withheld: number | undefined
@@ -55,7 +55,7 @@ export type Pair = readonly [number, number]
 
 export interface Epoch {
   phase: 'sparse' | 'finetune'
-  loss: number
+  loss: number | undefined
   lr: number
   accuracy?: number | undefined
 }
@@ -87,10 +87,18 @@ function forgetFrom({ epochs, iterations, sizes }: Telling, phase: Epoch['phase'
   while ((sizes.at(-1)?.epoch ?? 0) > epochs.length) sizes.pop()
 }
 
+/** What is no number in a file, as NaN written by others is null, counts as not known. */
+const numberOf = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
+
+const measuredOf = (evaluation: unknown): Evaluation =>
+  Object.fromEntries(
+    Object.entries(evaluation ?? {}).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])),
+  ) as unknown as Evaluation
+
 const KINDS: Kinds = {
   analysis: ({ groups, coverage }, told) => {
     told.groups = groups as Told['groups']
-    told.coverage = coverage as number
+    told.coverage = numberOf(coverage)
   },
   plan: ({ removed, params, macs }, told) => {
     told.plan = { removed, params, macs } as NonNullable<Told['plan']>
@@ -101,19 +109,19 @@ const KINDS: Kinds = {
   },
   evaluation: ({ stage, evaluation }, told) => {
     if (stage === 'cut' || stage === 'finetuned') told.isCut = true
-    told.evaluations = { ...told.evaluations, [stage as string]: evaluation as Evaluation }
+    told.evaluations = { ...told.evaluations, [stage as string]: measuredOf(evaluation) }
   },
   epoch: ({ phase, loss, lr, iteration, validation }, told) => {
-    const { accuracy } = (validation ?? {}) as Evaluation
+    const { accuracy } = measuredOf(validation)
     if (told.begun > told.seen) forgetFrom(told, phase as Epoch['phase'], iteration as number)
     told.seen = told.begun
-    told.epochs.push({ phase, loss, lr, accuracy } as Epoch)
+    told.epochs.push({ phase, loss: numberOf(loss), lr, accuracy } as Epoch)
     told.iterations.push(iteration as number)
     if (phase === 'finetune') told.isCut = true
   },
   regularizer: ({ groups }, told) => {
     const all = groups as { group: number; ratio?: number; kept?: number; chosen?: number }[]
-    told.apart = new Map(all.flatMap(({ group, ratio }) => (ratio === undefined ? [] : [[group, ratio]])))
+    told.apart = new Map(all.flatMap(({ group, ratio }) => (typeof ratio === 'number' ? [[group, ratio]] : [])))
     const parting = partingOf(all)
     if (parting !== undefined) told.sizes.push({ epoch: told.epochs.length, ...parting })
   },
@@ -121,8 +129,9 @@ const KINDS: Kinds = {
     told.isCut = true
   },
   withheld: ({ withheld }, told) => {
-    told.withheld = (withheld as { drop: number }).drop
+    told.withheld = numberOf((withheld as { drop: number }).drop) ?? Number.NaN
     told.plan = undefined
+    told.isCut = false
   },
 }
 
@@ -145,7 +154,7 @@ export function toldBy(records: readonly PageRecord[]): Told {
     ...{ epochs: [], sizes: [], seconds: undefined, withheld: undefined, apart: new Map<number, number>() },
   }
   for (const record of records) {
-    KINDS[record.kind]?.(record, told)
+    if (Object.hasOwn(KINDS, record.kind)) KINDS[record.kind]?.(record, told)
     if (typeof record.seconds === 'number') told.seconds = record.seconds
   }
   return told

@@ -22,7 +22,7 @@ export function pageOf(input: PageInput): string {
     const inner = make(told, input)
     return inner === undefined ? [] : [`<section>${title === '' ? '' : `<h2>${title}</h2>\n`}${inner}</section>`]
   })
-  const { epochs, sizes } = told
+  const { epochs, sizes, isCut } = told
   const title = escapeXml(input.title)
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -34,7 +34,7 @@ ${STYLE}${input.network ? NETWORK_STYLE : ''}</style></head>
 <main>
 ${sections.join('\n')}
 </main>
-<script type="application/json" id="data">${embedded({ epochs, sizes })}</script>
+<script type="application/json" id="data">${embedded({ epochs, sizes, isCut })}</script>
 <script>${chartFile('uPlot.iife.min.js')}</script>
 <script>${CLIENT}</script>
 ${input.network ? scripts(input.network) : ''}

@@ -15,6 +15,10 @@ export interface Section {
   make(told: Told, input: PageInput): string | undefined
 }
 
+/** A trajectory is a file: what should be a number there may be any text. */
+const shown = (value: unknown): string => escapeXml(String(value))
+const numberCell = (value: unknown): string => `<td class="number">${shown(value)}</td>`
+
 function stages({ evaluations }: Told): string | undefined {
   const rows = Object.entries(evaluations)
   if (rows.length === 0) return undefined
@@ -24,9 +28,9 @@ function stages({ evaluations }: Told): string | undefined {
   const body = rows.map(([stage, evaluation]) => {
     const cells = names.map((name) => {
       const value = evaluation[name]
-      return `<td class="number">${value === undefined ? '' : metricInWords(name, value)}</td>`
+      return numberCell(value === undefined ? '' : metricInWords(name, value))
     })
-    return `<tr><td>${STAGES[stage as Stage] ?? escapeXml(stage)}</td>${cells.join('')}</tr>`
+    return `<tr><td>${escapeXml(Object.hasOwn(STAGES, stage) ? STAGES[stage as Stage] : stage)}</td>${cells.join('')}</tr>`
   })
   return `<div class="scroll"><table><tr><th></th>${head}</tr>${body.join('')}</table></div>`
 }
@@ -51,11 +55,13 @@ function widths({ groups, plan, apart }: Told, { network: drawn }: PageInput): s
   const rows = groups.map(({ id, kind, size, scopes }) => {
     const ratio = apart.get(id)
     const name =
-      drawn === undefined ? `${id}` : `<button data-group="${id}" title="show it in the network">${id}</button>`
+      drawn === undefined
+        ? shown(id)
+        : `<button data-group="${shown(id)}" title="show it in the network">${shown(id)}</button>`
     const more = scopes.length > 4 ? ` and ${scopes.length - 4} more` : ''
     const cells = [
-      `<td class="number">${name}</td><td class="kind">${escapeXml(kind)}</td>`,
-      `<td class="number">${size}</td><td class="number">${left(id, size)}</td><td class="part">${barOf(left(id, size) / size)}</td>`,
+      `<td class="number">${name}</td><td class="kind">${shown(kind)}</td>`,
+      `${numberCell(size)}${numberCell(left(id, size))}<td class="part">${barOf(left(id, size) / size)}</td>`,
       apart.size === 0 ? '' : `<td class="number kind">${ratio === undefined ? '' : `${shortRatio(ratio)} ×`}</td>`,
       `<td class="in">${escapeXml(scopes.slice(0, 4).join(', '))}${more}</td>`,
     ]
@@ -93,7 +99,7 @@ function frozenParts({ coverage }: Told, { frozen = [] }: PageInput): string | u
   if (frozen.length === 0) return words
   const rows = frozen.map(
     ({ name, dim, size, why }) =>
-      `<tr><td class="in">${escapeXml(name)}</td><td class="number">${dim}</td><td class="number">${size}</td><td class="in">${escapeXml(why)}</td></tr>`,
+      `<tr><td class="in">${escapeXml(name)}</td>${numberCell(dim)}${numberCell(size)}<td class="in">${escapeXml(why)}</td></tr>`,
   )
   return `${words}<details><summary>What stays as it is, and why</summary><div class="scroll"><table class="wide"><thead><tr><th>parameter</th><th class="number">dim</th><th class="number">size</th><th>why</th></tr></thead><tbody>${rows.join('')}</tbody></table></div></details>`
 }

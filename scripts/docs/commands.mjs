@@ -9,16 +9,25 @@ output, exit status.
 This page is made by \`npm run docs\` from \`lib/cli\`.
 `
 
+/**
+ * What `--help` prints, in lines as long as where there is no terminal.
+ *
+ * @param {string} root
+ * @param {string[]} args
+ */
+const help = (root, ...args) =>
+  execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args, '--help'], { encoding: 'utf8' })
+    .replaceAll(/[ \t]+$/gm, '')
+    .trim()
+
+/** @param {string} root */
+export const commandNames = (root) =>
+  [...help(root).matchAll(/^ {2}([\w-]+) \[options\]/gm)].map(([, name = '']) => name)
+
 /** @param {string} root */
 export function commandsPage(root) {
-  // Lines are as long as where there is no terminal.
-  const help = (/** @type {string[]} */ ...args) =>
-    execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args, '--help'], { encoding: 'utf8' })
-      .replaceAll(/[ \t]+$/gm, '')
-      .trim()
-  const names = [...help().matchAll(/^ {2}([\w-]+) \[options\]/gm)].map(([, name = '']) => name)
-  const sections = names.map(
-    (name) => `## ${name}\n\n\`\`\`sh\nnpx espalier ${name} --help\n\`\`\`\n\n\`\`\`text\n${help(name)}\n\`\`\``,
+  const sections = commandNames(root).map(
+    (name) => `## ${name}\n\n\`\`\`sh\nnpx espalier ${name} --help\n\`\`\`\n\n\`\`\`text\n${help(root, name)}\n\`\`\``,
   )
   return `${[INTRODUCTION, ...sections].join('\n')}\n`.replaceAll('```\n## ', '```\n\n## ')
 }

@@ -7,6 +7,12 @@ import { PAGES, textOf } from './pages/blocks.js'
 
 const ALL = [...PAGES, 'CONTRIBUTING.md', 'CHANGELOG.md']
 
+/** Whether a path is in a package that has these `files`; the last one that fits decides. */
+function ships(files: readonly string[], path: string): boolean {
+  const fits = (file: string) => path === file || path.startsWith(`${file}/`)
+  return files.findLast((file) => fits(file.replace(/^!/, '')))?.startsWith('!') === false
+}
+
 describe('the links of', () => {
   it.each(ALL)('%s lead somewhere', (page) => {
     expect(brokenLinks(page, textOf(page))).toEqual([])
@@ -28,13 +34,11 @@ describe('the links of', () => {
 
   it('all pages lead to what the package ships', () => {
     const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: string[] }
-    // Another place than the package has them, or soon will.
-    const shipped = [...files, 'examples']
     const outside = ALL.flatMap((page) =>
       targetsOf(textOf(page))
         .filter((target) => !/^(https:|#)/.test(target))
         .map((target) => join(page, '..', target.split('#')[0]!))
-        .filter((path) => !shipped.some((file) => path === file || path.startsWith(`${file}/`)))
+        .filter((path) => !ships(files, path))
         .map((path) => `${page}: ${path}`),
     )
     expect(outside).toEqual([])
@@ -64,6 +68,12 @@ describe('the check of links', () => {
     ['[a](../../elsewhere.md)', 'outside of the repository'],
   ])('notices %s', (link, reason) => {
     expect(broken(link)).toEqual([reason])
+  })
+
+  it('knows what a package ships, and what it leaves out of that', () => {
+    const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: string[] }
+    const paths = ['examples', 'examples/own-loop.ts', 'examples/demo.ts', 'lib/index.ts', 'docs/quality.md']
+    expect(paths.filter((path) => ships(files, path))).toEqual(['examples', 'examples/own-loop.ts', 'docs/quality.md'])
   })
 
   it('names headings as GitHub does', () => {

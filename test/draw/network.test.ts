@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url'
+import { load, Prunable, Tensor } from 'espalier'
 import { analyse, describePlan, unitCount } from 'espalier/analysis'
 import { describe, expect, it } from 'vitest'
 import { pictureOf } from '../../lib/draw/boxes.js'
@@ -13,6 +15,14 @@ function residual(blocks: number) {
     x = b.binary('add', b.conv(`layer.${k}.conv2`, b.unary('relu', b.conv(`layer.${k}.conv1`, x, 6)), 8), x)
   }
   return analyse(b.record(b.conv('head', x, 4)))
+}
+
+/** Of a model of the examples, which takes pictures of 8 x 8. */
+async function analysisOf(name: string) {
+  const model = await load(fileURLToPath(new URL(`../../examples/data/${name}`, import.meta.url)))
+  const { analysis } = await Prunable.of(model, { inputs: [Tensor.zeros([1, 1, 8, 8])] })
+  model.dispose()
+  return analysis
 }
 
 const named = (part: Part): unknown => (typeof part === 'number' ? part : [part.name, part.alike, part.parts.length])
@@ -60,5 +70,25 @@ describe('the network as data', () => {
     expect(block(root).lines.slice(0, 2)).toEqual(['layer.0 … layer.1', '2 alike, 2 operators each'])
     expect(boxes.some(({ lines }) => lines.includes('[2, 8 → 4, 4, 4]'))).toBe(true)
     expect(arrows.every(([from, to]) => from < to && to < boxes.length)).toBe(true)
+  })
+
+  it('has every group of a model, also those that share boxes with others', async () => {
+    const analysis = await analysisOf('vit.script.pt')
+    const heads = analysis.groups.filter(({ kind }) => kind === 'heads').map(({ id }) => id)
+    const { boxes, root } = networkOf(analysis)
+    const known = new Set(boxes.flatMap(({ groups }) => groups))
+    expect(heads).toHaveLength(3)
+    expect([...known].sort((a, b) => a - b)).toEqual(analysis.groups.map(({ id }) => id))
+    const units = analysis.groups.reduce((all, { size }) => all + size, 0)
+    expect(root.lines).toContain(`${analysis.groups.length} groups: ${units} units`)
+  })
+
+  it('has every module that runs, by its whole name', async () => {
+    const analysis = await analysisOf('resnet8.script.pt')
+    const found = new Set(networkOf(analysis).boxes.flatMap(({ scopes }) => scopes))
+    const run = new Set(analysis.record.ops.filter((op) => analysis.live.has(op)).map(({ scope }) => scope))
+    run.delete('')
+    expect(['layer1.0.bn1', 'layer3.0.bn2', 'layer2.0.shortcut.1'].filter((name) => !found.has(name))).toEqual([])
+    expect([...run].filter((name) => !found.has(name))).toEqual([])
   })
 })

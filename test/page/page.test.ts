@@ -36,12 +36,19 @@ const RECORDS: PageRecord[] = [
   { ...evaluation('finetuned', 0.91), seconds: 12.25 },
 ]
 
+/** The figures of the page: title, value and note of each. */
+const figuresOf = (page: string) =>
+  [...page.matchAll(/<div class="figure"><span>(.*?)<\/span><b>(.*?)<\/b><span>(.*?)<\/span>/g)].map((figure) =>
+    figure.slice(1),
+  )
+
 /** What the page gives to its script. */
 const dataOf = (page: string) =>
   JSON.parse(/<script type="application\/json" id="data">(.*?)<\/script>/.exec(page)![1]!) as Data
 interface Data {
   epochs: { phase: string; loss: number; accuracy: number }[]
   sizes: object[]
+  isCut: boolean
 }
 
 describe('the page of a run', () => {
@@ -80,7 +87,19 @@ describe('the page of a run', () => {
         { epoch: 1, kept: 2, chosen: expect.closeTo(0.02, 12) },
         { epoch: 2, kept: 2, chosen: expect.closeTo(0.0002, 12) },
       ],
+      isCut: true,
     })
+  })
+
+  it('shows the model as trained where the cut was withheld', () => {
+    const withheld = { kind: 'withheld', withheld: { drop: 0.57, maxDrop: 0.05 } }
+    const stages = [evaluation('before', 0.99), evaluation('regularized', 0.98), evaluation('cut', 0.41)]
+    const page = pageOf({ title: 'net', records: [epoch('sparse', 1), ...stages, withheld] })
+    expect(figuresOf(page)).toEqual([
+      ['the cut', 'withheld', 'it would lose 0.570'],
+      ['accuracy', '98.00 %', '99.00 % before'],
+    ])
+    expect(page).toContain('<td class="number">0.4100</td>')
   })
 
   it('needs nothing else, and stays below 2 MB', () => {
@@ -122,6 +141,39 @@ describe('the page of a run', () => {
     })
     expect(page).not.toContain('<img')
     expect(page).toContain('a&lt;b&gt;')
+  })
+
+  it.each(['report', 'run'])('takes no text for a number, in the page of a %s', (of) => {
+    const text = '"></script><img src=x onerror=alert(1)>' as never
+    const analysis = { kind: 'analysis', coverage: text, groups: [{ id: text, kind: text, size: 8, scopes: [text] }] }
+    const stages = [text, 'before', 'finetuned'].map((stage) => ({
+      ...{ kind: 'evaluation', stage, evaluation: { loss: text, accuracy: text, [text]: 1 } },
+    }))
+    const regularizer = { kind: 'regularizer', groups: [{ group: text, kept: text, chosen: text, ratio: text }] }
+    const epochs = [{ ...epoch('sparse', 1), phase: text, loss: text, lr: text, validation: { accuracy: text } }]
+    const withheld = { kind: 'withheld', withheld: { drop: text } }
+    const run = {
+      frozen: [{ name: text, dim: text, size: text, why: text }],
+      network: { boxes: [], arrows: [], root: { name: text, lines: [text], parts: [] } },
+      ...{ files: { model: text, small: text }, inputs: [text], versions: { [text]: text }, stopped: text },
+    }
+    const records = [analysis, ...stages, regularizer, ...epochs, withheld, { kind: text }, { kind: '__proto__' }]
+    const page = pageOf({ title: text, records, ...(of === 'run' ? run : {}) })
+    expect(page).not.toContain('<img')
+    expect(page).toContain('&lt;img')
+  })
+
+  it('leaves empty what was not measured', () => {
+    const records = [
+      { kind: 'evaluation', stage: 'before', evaluation: { loss: null, accuracy: 0.5 } },
+      { kind: 'evaluation', stage: 'cut', evaluation: null },
+      { ...epoch('sparse', 1), loss: null },
+      { kind: 'regularizer', groups: [{ group: 0, kept: null, chosen: null, ratio: null }] },
+    ]
+    const page = pageOf({ title: 'net', records })
+    expect(page).toContain('<tr><td>before</td><td class="number">0.5000</td><td class="number"></td></tr>')
+    expect(page).toContain('<tr><td>at the cut</td><td class="number"></td><td class="number"></td></tr>')
+    expect(dataOf(page).epochs).toEqual([{ phase: 'sparse', lr: 0.1, accuracy: 0.6 }])
   })
 
   it('tells how the small model is used, in three languages', () => {

@@ -5,13 +5,20 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 
-/** A Chromium that is installed; `CHROMIUM` names another. */
+/** A Chromium that is installed; `CHROMIUM` names another. Without one the checks are skipped and the reason is printed; in CI there must be one. */
 export const CHROMIUM =
   process.env.CHROMIUM ??
   (process.env.PATH ?? '')
     .split(delimiter)
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
     .find((path) => existsSync(path))
+
+/** Why there is nothing to look at pages with. */
+const NONE = 'there is no Chromium (apt-get install chromium, or CHROMIUM names one)'
+if (CHROMIUM === undefined) {
+  if (process.env.CI) throw new Error(NONE)
+  console.warn(`pages in a browser are skipped: ${NONE}`)
+}
 
 /** The pages are our own, and root has no sandbox. */
 export const openBrowser = (): Promise<Browser> =>

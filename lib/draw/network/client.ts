@@ -45,8 +45,8 @@ function drawNetwork(pane, { boxes, arrows, root }) {
     if (text !== undefined) element.textContent = text
     return element
   }
-  const groupsOf = (item) => new Set(inside(item).flatMap((id) => boxes[id].group ?? []))
-  const textOf = (item) => inside(item).map((id) => boxes[id].lines.join(' ')).join(' ').toLowerCase()
+  const groupsOf = (item) => new Set(inside(item).flatMap((id) => boxes[id].groups))
+  const textOf = (item) => inside(item).map((id) => [...boxes[id].lines, ...boxes[id].scopes].join(' ')).join(' ').toLowerCase()
 
   function boxOf(item, { x, y, width, height }) {
     const folded = typeof item !== 'number'
@@ -226,7 +226,7 @@ function drawNetwork(pane, { boxes, arrows, root }) {
     link.addEventListener('mouseleave', () => light(undefined))
     link.addEventListener('click', () => {
       pane.scrollIntoView({ block: 'nearest' })
-      const hit = inside(root).find((id) => boxes[id].group === group)
+      const hit = inside(root).find((id) => boxes[id].groups.includes(group))
       if (hit === undefined) return
       reveal(hit)
       pinned = group

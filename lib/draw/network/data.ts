@@ -5,10 +5,21 @@ import { boxesOf, type Fold, foldsOf, type Part } from '../fold.js'
 
 /** A network as a page draws it, as plain JSON. */
 export interface Network {
-  boxes: readonly { lines: readonly string[]; group: number | undefined; end: boolean }[]
+  boxes: readonly NetworkBox[]
   /** From which box to which, by their positions in `boxes`. */
   arrows: readonly (readonly [number, number])[]
   root: NetworkPart
+}
+
+export interface NetworkBox {
+  lines: readonly string[]
+  /** The one that it is coloured by. */
+  group: number | undefined
+  /** All whose units it has. */
+  groups: readonly number[]
+  /** What it is found by beside its lines, which may be shortened: paths. */
+  scopes: readonly string[]
+  end: boolean
 }
 
 /** Boxes that fold into one, which has these lines. */
@@ -28,7 +39,7 @@ export function networkOf(analysis: Analysis, plan?: Plan): Network {
   const partOf = (part: Part): number | NetworkPart => (typeof part === 'number' ? part : foldOf(part))
   const foldOf = (fold: Fold): NetworkPart => {
     const own = boxesOf(fold).map((id) => boxes[id] as Box)
-    const groups = [...new Set(own.flatMap(({ group }) => group ?? []))]
+    const groups = [...new Set(own.flatMap((box) => box.groups))]
     const operators = own.flatMap((box) => box.operators).length
     const before = groups.reduce((all, group) => all + width(group), 0)
     const after = groups.reduce((all, group) => all - (gone.get(group) ?? 0), before)
@@ -47,6 +58,8 @@ export function networkOf(analysis: Analysis, plan?: Plan): Network {
     boxes: boxes.map((box) => ({
       lines: [...box.lines, ...costLines([box])],
       group: box.group,
+      groups: box.groups,
+      scopes: box.scopes,
       end: box.isEnd,
     })),
     arrows: arrows.map(({ from, to }) => [from, to]),

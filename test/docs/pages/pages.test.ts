@@ -24,7 +24,7 @@ function shown(output: string, similar: boolean): string {
   const text = output.replaceAll(/[ \t]+$/gm, '').trimEnd()
   if (!similar) return text
   return text
-    .replaceAll(/\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
+    .replaceAll(/((?<!\S)-)?\d[\d,]*(\.\d+)?(e[+-]?\d+)?/g, '#')
     .replaceAll(/-{2,}/g, '--')
     .replaceAll(/ {2,}/g, ' ')
 }
@@ -125,6 +125,9 @@ describe('the way pages are tested', () => {
     expect(() => runBlock(folder, planted('```json\n{,}\n```\n'))).toThrow(SyntaxError)
     expect(shown('1.5 ms\n', true)).toBe(shown('12.25  ms', true))
     expect(shown('1.5 ms\n', true)).not.toBe(shown('1.5 s', true))
+    // A difference that is hardly any may be of either sign.
+    expect(shown('0  0.0028 0.1\n0.5', true)).toBe(shown('0 -0.0014 -0.1\n-0.5', true))
+    expect(shown('layer-1', true)).not.toBe(shown('layer1', true))
     expect(shown('1.5 ms', false)).not.toBe(shown('1.6 ms', false))
   })
 })

@@ -152,6 +152,10 @@ describe('a file whose checksum is not known', () => {
     const root = await install({ from: wheel(wheelEntries()), trust: true })
     expect(trustedFiles(host(), root)).toEqual(['torch.whl'])
   })
+  it('may be that of another patch release, as the documents state', async () => {
+    await install({ from: wheel(wheelEntries('2.13.7+cpu')), trust: true })
+    expect(tryResolveLibtorch(host(), { minors: ['2.13'] })).toMatchObject({ libtorch: { version: '2.13.7+cpu' } })
+  })
   it('is not fetched when no file of the variant has a known one', async () => {
     const run: Run = () => Promise.reject(new Error('pip was asked'))
     const error = await failure(install({ variant: 'cu130', trust: false, run, files: cpuFiles }))

@@ -11,10 +11,11 @@ import { existsSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
+import { CUDA_MINOR, hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
 import { printScriptError } from '../setup/libtorch.mjs'
 import { nativeHash } from '../setup/native-hash.mjs'
 import { run } from '../setup/run.mjs'
+import { isStep } from '../setup/steps.mjs'
 import { findLibtorchs } from './libtorchs.mjs'
 import { describePrebuilds } from './prebuilt.mjs'
 
@@ -49,7 +50,7 @@ async function prebuild() {
     {
       cwd: root,
       env: { ...process.env, ...nodeHeaders(), ESPALIER_BUILD_FOR: folders.join(':') },
-      show: (line) => /^(\[\s*\d+\/\d+\]|LibTorch )/.test(line),
+      show: (line) => isStep(line) || line.startsWith('LibTorch '),
     },
   )
   for (const name of describePrebuilds(root, { hash, complete: missing.length === 0 })) {
@@ -57,16 +58,14 @@ async function prebuild() {
   }
   // node-gyp has emptied build/, and prebuildify has moved the loader away: the clone is made ready again.
   const setup = [join(root, 'scripts/setup/setup.mjs')]
-  const show = (/** @type {string} */ line) => /^\s*\[\s*\d+\/\d+\]/.test(line)
-  await run('making the clone ready again', process.execPath, setup, { cwd: root, show })
+  await run('making the clone ready again', process.execPath, setup, { cwd: root, show: isStep })
   console.log(`prebuilt in ${Math.round((Date.now() - start) / 1000)} s`)
 }
 
 /** @param {string} minor @param {string | undefined} libtorch @param {string | undefined} reason @returns {string[]} */
 function whatLacks(minor, libtorch, reason) {
   if (libtorch === undefined) return [`all for LibTorch ${minor}: ${reason}`]
-  // Only CUDA builds of the newest minor are served: see the README.
-  if (minor !== '2.14') return []
+  if (minor !== CUDA_MINOR) return []
   if (!isCudaLibtorch(libtorch)) return [`the CUDA library for ${minor}: ${libtorch} is no CUDA build`]
   return hasNvcc() ? [] : [`the CUDA library for ${minor}: nvcc isn't on the PATH`]
 }

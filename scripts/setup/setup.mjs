@@ -8,6 +8,7 @@ import { nativeHash } from './native-hash.mjs'
 import { findMissing, formatMissing, missingPackages, thisMachine } from './prerequisites.mjs'
 import { run } from './run.mjs'
 import { isCurrent, writeStamp } from './stamp.mjs'
+import { isStep } from './steps.mjs'
 import { buildExamples } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -32,7 +33,7 @@ async function buildNative(libtorch) {
         `building the native part against LibTorch ${libtorch.version}`,
         process.execPath,
         [join(root, 'scripts/build/build.mjs'), '--libtorch', libtorch.root],
-        { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
+        { cwd: root, show: isStep },
       )
       writeStamp(stamp, hash)
     },

@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LIBTORCH_MINORS, LIBTORCH_VERSION, minorOf, SYSTEM_FLOOR } from '../../lib/libtorch/version.js'
 import { fetchRuntime, tryRuntime } from '../../scripts/checks/runtimes.mjs'
 import { ALLOW_INCOMPLETE } from '../../scripts/release/prebuilt.mjs'
-import { nodeOnlyPath, npmCli, ROOT } from './tools.js'
+import { compiledIn, nodeOnlyPath, npmCli, ROOT } from './tools.js'
 
 /** Of these minors the machine has a LibTorch to build for: of the default one always. */
 let minors: string[]
@@ -142,13 +142,7 @@ describe('the prebuilt binaries', () => {
     expect(binaries.filter((name) => name.includes('_cuda-') && !name.endsWith('-2.14.so'))).toEqual([])
   })
   it('are made without compiling anything twice', () => {
-    const objects: string[] = []
-    let minor = ''
-    for (const line of told.split('\n')) {
-      minor = /LibTorch (\d+\.\d+)[^:]*: /.exec(line)?.[1] ?? minor
-      const object = /Building \w+ object (\S+)/.exec(line)?.[1]
-      if (object !== undefined) objects.push(`${minor} ${object}`)
-    }
+    const objects = compiledIn(told)
     expect(objects).toEqual([...new Set(objects)])
     // Set-up has built those before.
     expect(objects.filter((object) => object.startsWith(`${minorOf(LIBTORCH_VERSION)} `))).toEqual([])

@@ -15,7 +15,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { libtorchToBuildWith, printScriptError } from '../setup/libtorch.mjs'
-import { hasNvcc, isCudaLibtorch, minorOfHeaders } from '../setup/headers.mjs'
+import { CUDA_MINOR, hasNvcc, isCudaLibtorch, minorOfHeaders } from '../setup/headers.mjs'
 
 /** What the largest translation unit takes, bytes. */
 const UNIT_MEMORY = 1.5e9
@@ -38,9 +38,11 @@ try {
   const folders = values.libtorch ?? several ?? [values.cuda ? cudaLibtorch() : (await libtorchToBuildWith(root)).root]
   for (const [i, libtorch] of folders.entries()) {
     if (values.cuda) mustBeCuda(libtorch)
-    const cuda = values.cuda || (several !== undefined && isCudaLibtorch(libtorch) && hasNvcc())
-    const tree = `.cmake/${values.sanitize ? 'sanitize' : minorOfHeaders(libtorch)}`
-    console.log(`LibTorch ${minorOfHeaders(libtorch)}${cuda ? ' with CUDA' : ''}: ${libtorch}`)
+    const minor = minorOfHeaders(libtorch)
+    const ships = several !== undefined && minor === CUDA_MINOR && isCudaLibtorch(libtorch)
+    const cuda = values.cuda || (ships && hasNvcc())
+    const tree = `.cmake/${values.sanitize ? 'sanitize' : minor}`
+    console.log(`LibTorch ${minor}${cuda ? ' with CUDA' : ''}: ${libtorch}`)
     // One loader serves all.
     compile(resolve(libtorch), tree, { cuda, loader: i === 0 })
     if (cuda) mustNeedCuda(tree)

@@ -10,6 +10,8 @@ import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { ALLOW_INCOMPLETE } from '../release/prebuilt.mjs'
+import { isCurrent, writeStamp } from '../setup/stamp.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -42,13 +44,19 @@ export function fetchRuntime(name) {
   if (runtime === undefined) throw new Error(`'${name}' is none of ${Object.keys(RUNTIMES).join(', ')}`)
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier', 'runtimes', name)
   const binary = join(cache, 'node_modules', runtime.package.replace(/@\d+$/, ''), runtime.binary)
-  if (existsSync(binary)) return { binary }
+  // An npm that was ended while it unpacked leaves a piece of the binary.
+  const stamp = join(cache, '.complete')
+  if (isCurrent(stamp, runtime.package, [binary])) return { binary }
+  rmSync(cache, { recursive: true, force: true })
   mkdirSync(cache, { recursive: true })
   // Nothing else of the folder counts: npm would look for a package.json above it.
   writeFileSync(join(cache, 'package.json'), '{"private":true}')
   const args = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', runtime.package]
   const { status, stderr, error } = spawnSync('npm', args, { cwd: cache, encoding: 'utf8' })
-  if (status === 0 && existsSync(binary)) return { binary }
+  if (status === 0 && existsSync(binary)) {
+    writeStamp(stamp, runtime.package)
+    return { binary }
+  }
   return { reason: `npm install ${runtime.package} failed: ${error?.message ?? stderr.trim().split('\n')[0]}` }
 }
 
@@ -89,7 +97,8 @@ function main() {
 /** @param {string} folder @returns {string} */
 function pack(folder) {
   const args = ['pack', '--json', '--silent', '--pack-destination', folder]
-  const [{ filename }] = JSON.parse(execFileSync('npm', args, { cwd: root, encoding: 'utf8' }))
+  const env = { ...process.env, [ALLOW_INCOMPLETE]: '1' }
+  const [{ filename }] = JSON.parse(execFileSync('npm', args, { cwd: root, env, encoding: 'utf8' }))
   return join(folder, filename)
 }
 

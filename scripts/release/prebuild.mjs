@@ -7,15 +7,17 @@
 // --libtorch names a LibTorch to build for; the others are those that the resolver finds. --complete: a release, in which nothing
 // may be missing.
 
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
+import { CUDA_MINOR, hasNvcc, isCudaLibtorch } from '../setup/headers.mjs'
 import { printScriptError } from '../setup/libtorch.mjs'
+import { nativeHash } from '../setup/native-hash.mjs'
 import { run } from '../setup/run.mjs'
+import { isStep } from '../setup/steps.mjs'
 import { findLibtorchs } from './libtorchs.mjs'
+import { describePrebuilds } from './prebuilt.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const prebuilds = join(root, 'prebuilds')
@@ -39,6 +41,7 @@ async function prebuild() {
   if (folders.length === 0) throw new Error('There is no LibTorch here to build with: npx espalier install-libtorch')
   if (values.complete && missing.length > 0) throw new Error('--complete: something is missing, and nothing was made')
 
+  const hash = nativeHash(root)
   rmSync(prebuilds, { recursive: true, force: true })
   await run(
     'making the prebuilt binaries',
@@ -47,22 +50,22 @@ async function prebuild() {
     {
       cwd: root,
       env: { ...process.env, ...nodeHeaders(), ESPALIER_BUILD_FOR: folders.join(':') },
-      show: (line) => /^(\[\s*\d+\/\d+\]|LibTorch )/.test(line),
+      show: (line) => isStep(line) || line.startsWith('LibTorch '),
     },
   )
-  writeSums()
+  for (const name of describePrebuilds(root, { hash, complete: missing.length === 0 })) {
+    console.log(`${name}: ${Math.round(statSync(join(prebuilds, name)).size / 1e3)} kB`)
+  }
   // node-gyp has emptied build/, and prebuildify has moved the loader away: the clone is made ready again.
   const setup = [join(root, 'scripts/setup/setup.mjs')]
-  const show = (/** @type {string} */ line) => /^\s*\[\s*\d+\/\d+\]/.test(line)
-  await run('making the clone ready again', process.execPath, setup, { cwd: root, show })
+  await run('making the clone ready again', process.execPath, setup, { cwd: root, show: isStep })
   console.log(`prebuilt in ${Math.round((Date.now() - start) / 1000)} s`)
 }
 
 /** @param {string} minor @param {string | undefined} libtorch @param {string | undefined} reason @returns {string[]} */
 function whatLacks(minor, libtorch, reason) {
   if (libtorch === undefined) return [`all for LibTorch ${minor}: ${reason}`]
-  // Only CUDA builds of the newest minor are served: see the README.
-  if (minor !== '2.14') return []
+  if (minor !== CUDA_MINOR) return []
   if (!isCudaLibtorch(libtorch)) return [`the CUDA library for ${minor}: ${libtorch} is no CUDA build`]
   return hasNvcc() ? [] : [`the CUDA library for ${minor}: nvcc isn't on the PATH`]
 }
@@ -71,17 +74,4 @@ function whatLacks(minor, libtorch, reason) {
 function nodeHeaders() {
   const prefix = dirname(dirname(process.execPath))
   return existsSync(join(prefix, 'include/node/node_api.h')) ? { npm_config_nodedir: prefix } : {}
-}
-
-function writeSums() {
-  const sums = []
-  for (const platform of readdirSync(prebuilds)) {
-    for (const name of readdirSync(join(prebuilds, platform)).sort()) {
-      const path = join(prebuilds, platform, name)
-      const sum = createHash('sha256').update(readFileSync(path)).digest('hex')
-      sums.push(`${sum}  ${platform}/${name}`)
-      console.log(`${platform}/${name}: ${Math.round(statSync(path).size / 1e3)} kB`)
-    }
-  }
-  writeFileSync(join(prebuilds, 'SHA256SUMS'), `${sums.join('\n')}\n`)
 }

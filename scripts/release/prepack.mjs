@@ -1,14 +1,17 @@
-// Before a package is packed: a fresh dist (no product of a source that is gone) and prebuilt binaries with their sums.
+// Before a package is packed: a fresh dist (no product of a source that is gone), and prebuilt binaries, all of them, that were made
+// from these sources and have their sums.
 // Says nothing on standard output, which belongs to `npm pack --json`.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { whyNotToPack } from './prebuilt.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-if (!existsSync(join(root, 'prebuilds/SHA256SUMS'))) {
-  console.error('There are no prebuilt binaries: npm run prebuild')
+const fault = whyNotToPack(root, process.env)
+if (fault !== undefined) {
+  console.error(fault)
   process.exit(1)
 }
 rmSync(join(root, 'dist'), { recursive: true, force: true })

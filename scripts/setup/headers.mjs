@@ -17,6 +17,9 @@ export function minorOfHeaders(libtorch) {
   return `${major}.${minor}`
 }
 
+/** Only CUDA builds of the newest minor are served: see the README. */
+export const CUDA_MINOR = '2.14'
+
 /** @param {string} libtorch */
 export const isCudaLibtorch = (libtorch) => existsSync(join(libtorch, 'lib/libtorch_cuda.so'))
 

@@ -4,23 +4,18 @@
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { findLibtorch, libtorchToBuildWith, printScriptError } from './libtorch.mjs'
+import { nativeHash } from './native-hash.mjs'
 import { findMissing, formatMissing, missingPackages, thisMachine } from './prerequisites.mjs'
 import { run } from './run.mjs'
-import { hashOf, isCurrent, writeStamp } from './stamp.mjs'
+import { isCurrent, writeStamp } from './stamp.mjs'
+import { isStep } from './steps.mjs'
 import { buildExamples } from './typescript.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** @param {import('../../lib/libtorch/index.js').Libtorch} libtorch */
 async function buildNative(libtorch) {
-  const sources = [
-    'native',
-    'CMakeLists.txt',
-    'scripts/build/build.mjs',
-    'scripts/setup/headers.mjs',
-    'node_modules/node-addon-api/package.json',
-  ]
-  const hash = hashOf(root, sources, [libtorch.version])
+  const hash = nativeHash(root, [libtorch.version])
   const stamp = join(root, 'build/Release/.stamp')
   const isDone = () => isCurrent(stamp, hash, [join(root, 'build/Release/espalier.node')])
   if (isDone()) return
@@ -38,7 +33,7 @@ async function buildNative(libtorch) {
         `building the native part against LibTorch ${libtorch.version}`,
         process.execPath,
         [join(root, 'scripts/build/build.mjs'), '--libtorch', libtorch.root],
-        { cwd: root, show: (line) => /^\[\s*\d+(\/\d+|%)\]/.test(line) },
+        { cwd: root, show: isStep },
       )
       writeStamp(stamp, hash)
     },

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { realHost } from '../../lib/libtorch/host.js'
 import { type InstallOptions, installLibtorch } from '../../lib/libtorch/install/index.js'
-import type { KnownFile } from '../../lib/libtorch/install/known.js'
+import { KNOWN_FILES, type KnownFile, projectOf } from '../../lib/libtorch/install/known.js'
 import type { Run } from '../../lib/libtorch/install/pip.js'
 import { trustedFiles } from '../../lib/libtorch/resolve.js'
 import { type Handler, type Loopback, loopback, serving, status } from './loopback.js'
@@ -141,6 +141,68 @@ describe('without an index', () => {
       detail: expect.stringMatching(/upstream.*HTTP 404\n.*simple\/torch\/: HTTP 404\npython3 -m pip/),
       hint: expect.stringContaining('install-libtorch --from FILE'),
     })
+  })
+})
+
+describe('a variant of several files', () => {
+  const torch = makeZip(wheelEntries('2.14.1+cu130', ['libtorch_cuda.so']))
+  const nvidia = (...libraries: string[]) =>
+    makeZip(libraries.map((name) => ({ name: `nvidia/cu13/lib/${name}`, data: 'x' })))
+  const bytesOf: Record<string, Buffer> = {
+    torch,
+    nvidia_cublas: nvidia('libcublas.so.13'),
+    nvidia_cuda_runtime: nvidia('libcudart.so.13'),
+  }
+  /** Those of the CUDA build, by name, with other content. */
+  const files = (url: string): KnownFile[] =>
+    KNOWN_FILES.filter(({ variant }) => variant === 'cu130').flatMap((file) => {
+      const bytes = bytesOf[file.name.split('-')[0]!]
+      if (bytes === undefined) return []
+      pages[`/files/${file.name}`] = serving(bytes)
+      return [{ ...file, url: `${url}/${file.name}`, sha256: sumOf(bytes), bytes: bytes.length }]
+    })
+  const nobody = 'http://127.0.0.1:1'
+
+  it('asks a publisher that gives no answer for the first file only', async () => {
+    const wanted = files(nobody)
+    for (const { name } of wanted)
+      pages[`/simple/${projectOf(name)}/`] = asJson([entry(`/files/${name}`, undefined, name)])
+    const env = { PIP_INDEX_URL: `${server.url}/simple` }
+    await install({ variant: 'cu130', files: wanted, env })
+    expect(said.filter((line) => line.endsWith('from 127.0.0.1:1'))).toEqual([
+      `fetching ${wanted[0]!.name} from 127.0.0.1:1`,
+    ])
+  })
+  it('asks one that answers, though without the file, for the next one', async () => {
+    const wanted = files(`${server.url}/files`)
+    const first = wanted[0]!
+    delete pages[`/files/${first.name}`]
+    pages[`/simple/${projectOf(first.name)}/`] = asJson([entry('/elsewhere', undefined, first.name)])
+    pages['/elsewhere'] = serving(bytesOf.torch!)
+    await install({ variant: 'cu130', files: wanted, env: { PIP_INDEX_URL: `${server.url}/simple` } })
+    expect(said.filter((line) => line.startsWith('fetching ') && !line.includes('PIP_INDEX_URL'))).toHaveLength(
+      wanted.length,
+    )
+  })
+  it('asks pip for those that are missing, and keeps what pip fetched before', async () => {
+    const wanted = files(`${server.url}/files`)
+    const [first, second, last] = wanted as [KnownFile, KnownFile, KnownFile]
+    const before = cache('2.14.1-cu130.download', 'pip')
+    mkdirSync(before, { recursive: true })
+    writeFileSync(join(before, first.name), bytesOf.torch!)
+    delete pages[`/files/${last.name}`]
+    const asked: (readonly string[])[] = []
+    const run: Run = async (_command, args) => {
+      asked.push(args)
+      writeFileSync(join(args[args.indexOf('--dest') + 1]!, last.name), bytesOf.nvidia_cuda_runtime!)
+      return { status: 0, output: '' }
+    }
+    const root = await install({ variant: 'cu130', files: wanted, run })
+    const requirements = asked[0]!.filter((arg) => arg.includes('=='))
+    for (const { name } of [first, second]) expect(requirements.join(' ')).not.toContain(`${projectOf(name)}==`)
+    expect(requirements).toContain(`${projectOf(last.name)}==${last.name.split('-')[1]}`)
+    expect(asked[0]!.filter((arg) => arg.startsWith('--abi'))).toEqual(['--abi=none'])
+    expect(readdirSync(join(root, 'nvidia/cu13/lib')).sort()).toEqual(['libcublas.so.13', 'libcudart.so.13'])
   })
 })
 

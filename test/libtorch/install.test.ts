@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -125,6 +126,18 @@ describe('a bad file is refused, and nothing stays behind', () => {
     refused(wheel(wheelEntries('2.13.0', ['libtorch_cuda.so'])), /CUDA build, not cpu/))
   it('that is a CPU build where a CUDA one is wanted', () =>
     refused(wheel(wheelEntries()), /CPU build, not cu130/, 'cu130'))
+  it("that is a CUDA build without NVIDIA's libraries, though its sum is known", async () => {
+    const from = wheel(wheelEntries('2.14.1+cu130', ['libtorch_cuda.so']))
+    const sha256 = createHash('sha256').update(readFileSync(from)).digest('hex')
+    const known = [{ ...files[0]!, variant: 'cu130' as const, name: 'torch.whl', sha256 }]
+    const error = await failure(install({ from, variant: 'cu130', trust: false, files: known }))
+    expect(error).toEqual(failsWith('ERR_INSTALL', /has no libcudart and no libcublas/))
+    expect(readdirSync(cache())).toEqual([])
+  })
+  it("that is a CUDA build with one of NVIDIA's libraries only", () => {
+    const entries = wheelEntries('2.14.1+cu130', ['libtorch_cuda.so', 'libcudart.so.13', 'libcublasLt.so.13'])
+    return refused(wheel(entries), /has no libcublas$/m, 'cu130')
+  })
   it('whose sum is not that of the file of this name', () =>
     refused(wheel(wheelEntries(), 'torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl'), /expected 6746dbcb/))
 })
@@ -138,6 +151,10 @@ describe('a file whose checksum is not known', () => {
   it('is installed on trust, which the stamp remembers', async () => {
     const root = await install({ from: wheel(wheelEntries()), trust: true })
     expect(trustedFiles(host(), root)).toEqual(['torch.whl'])
+  })
+  it('may be that of another patch release, as the documents state', async () => {
+    await install({ from: wheel(wheelEntries('2.13.7+cpu')), trust: true })
+    expect(tryResolveLibtorch(host(), { minors: ['2.13'] })).toMatchObject({ libtorch: { version: '2.13.7+cpu' } })
   })
   it('is not fetched when no file of the variant has a known one', async () => {
     const run: Run = () => Promise.reject(new Error('pip was asked'))
@@ -161,6 +178,10 @@ it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', a
       join(to, 'nvidia_cublas.whl'),
       makeZip([{ name: 'nvidia/cu13/lib/libcublas.so.13', data: 'x' }, { name: 'nvidia/cu13/include/cublas.h' }]),
     )
+    writeFileSync(
+      join(to, 'nvidia_cuda_runtime.whl'),
+      makeZip([{ name: 'nvidia/cu13/lib/libcudart.so.13', data: 'x' }]),
+    )
     return { status: 0, output: '' }
   }
   const root = await install({ variant: 'cu130', run })
@@ -169,6 +190,16 @@ it('a CUDA build goes one folder deeper, with the nvidia libraries beside it', a
   expect(existsSync(join(root, 'nvidia/cu13/include'))).toBe(false)
   const found = tryResolveLibtorch(host(), { minors: ['2.13', '2.14'] })
   expect(found).toMatchObject({ libtorch: { root: join(root, 'torch'), variant: 'cu130' } })
+})
+
+it('a CUDA build may be an official zip, which has the libraries in its own folder', async () => {
+  const libraries = ['libtorch_cuda.so', 'libcudart-1a2b3c4d.so.13', 'libcublas.so.13']
+  const entries = wheelEntries('2.14.1+cu130', libraries).map((entry) => ({
+    ...entry,
+    name: entry.name.replace('torch/', 'libtorch/'),
+  }))
+  const root = await install({ variant: 'cu130', from: wheel(entries, 'libtorch.zip') })
+  expect(existsSync(join(root, 'torch/lib/libcublas.so.13'))).toBe(true)
 })
 
 describe('the download with pip, where the direct one fails', () => {

@@ -17,12 +17,16 @@ const PROGRAM = `import(${entry}).then((e) => e.loadLibtorch()).catch((e) => con
 const env = () => ({ PATH: dirname(process.execPath), XDG_CACHE_HOME: cache, ESPALIER_INDEX: 'http://127.0.0.1:1/' })
 const QUESTION = /Fetch LibTorch 2\.13\.0 \(192 MB\) into the cache\? \[y\/N\]/
 
+const RUN = `'${process.execPath}' -e "$PROGRAM"`
+
 /** The program at a terminal, which `script` makes, and what is typed there. */
-function atTerminal(typed: string, more: NodeJS.ProcessEnv = {}): string {
-  const { stdout, error } = spawnSync('/usr/bin/script', ['-qec', `'${process.execPath}' -e "$PROGRAM"`, '/dev/null'], {
+function atTerminal(typed: string, more: NodeJS.ProcessEnv = {}, command = RUN): string {
+  const { stdout, error } = spawnSync('/usr/bin/script', ['-qec', command, '/dev/null'], {
     input: typed,
     encoding: 'utf8',
     env: { ...env(), PATH: cache, PROGRAM, ...more },
+    // A process that is stopped never ends.
+    timeout: 30_000,
   })
   expect(error).toBe(undefined)
   return stdout
@@ -39,6 +43,18 @@ it('in CI nobody is asked', () => {
   const shown = atTerminal('y\n', { CI: 'true' })
   expect(shown).not.toMatch(QUESTION)
   expect(shown).toContain('code ERR_LIBTORCH_NOT_FOUND')
+})
+
+it('in the background nobody is asked, and the program is not stopped', () => {
+  const shown = atTerminal('', {}, `set -m; ${RUN} & wait`)
+  expect(shown).not.toMatch(QUESTION)
+  expect(shown).toContain('code ERR_LIBTORCH_NOT_FOUND')
+})
+
+it('a program that tries again is not asked again', () => {
+  const shown = atTerminal('n\nn\n', { PROGRAM: `${PROGRAM}.then(() => ${PROGRAM})` })
+  expect(shown.match(new RegExp(QUESTION, 'g'))).toHaveLength(1)
+  expect(shown.match(/code ERR_LIBTORCH_NOT_FOUND/g)).toHaveLength(2)
 })
 
 it('without a terminal nobody is asked', () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isStep } from '../../scripts/setup/steps.mjs'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -20,4 +21,16 @@ export function nodeOnlyPath(folder: string): string {
   mkdirSync(bin)
   symlinkSync(process.execPath, join(bin, 'node'))
   return bin
+}
+
+/** What the output of a build says that it has compiled: `<minor of LibTorch> <object>`, each as often as it was compiled. */
+export function compiledIn(told: string): string[] {
+  const objects: string[] = []
+  let minor = ''
+  for (const line of told.split('\n')) {
+    minor = /LibTorch (\d+\.\d+)[^:]*: /.exec(line)?.[1] ?? minor
+    const object = isStep(line) ? /Building \w+ object (\S+)/.exec(line)?.[1] : undefined
+    if (object !== undefined) objects.push(`${minor} ${object}`)
+  }
+  return objects
 }

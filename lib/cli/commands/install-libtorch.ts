@@ -1,7 +1,8 @@
-import { createInterface } from 'node:readline/promises'
 import { Command, Option } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { installLibtorch, sizeOf, VARIANTS, type Variant, VERSIONS } from '../../libtorch/install/index.js'
+import { canAsk } from '../../libtorch/terminal.js'
+import { saysYes } from '../ask.js'
 import { EXIT } from '../exit.js'
 import { showProgress } from '../progress.js'
 
@@ -32,7 +33,7 @@ export function installLibtorchCommand(): Command {
     .option('--from <file>', 'a torch wheel or an official LibTorch zip, on disk or by its https address')
     .option('--index <url>', 'a mirror: the root of a simple index; ESPALIER_INDEX unless given')
     .option('--trust', 'install files whose SHA-256 is not known, too')
-    .option('--ask', 'ask first, and do nothing without a yes')
+    .option('--ask', 'ask first, and do nothing without a yes within a minute')
     .addHelpText('after', EXAMPLES)
     .action(install)
 }
@@ -63,12 +64,7 @@ async function install(options: InstallCommandOptions): Promise<void> {
 
 /** Only a person at a terminal can say yes. */
 async function isWanted(variant: Variant): Promise<boolean> {
-  if (!process.stdin.isTTY) return false
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // Ctrl-C and the end of the input are no.
-  const closed = new Promise<string>((done) => terminal.once('close', () => done('')))
-  const question = `LibTorch is not here. Fetch LibTorch ${VERSIONS[variant]} (${sizeOf(variant)}) into the cache? [y/N] `
-  const answer = await Promise.race([terminal.question(question), closed])
-  terminal.close()
-  return /^y(es)?$/i.test(answer.trim())
+  if (!canAsk()) return false
+  const question = `LibTorch is not here. Fetch LibTorch ${VERSIONS[variant]} (${sizeOf(variant)}) into the cache?`
+  return await saysYes(question, { input: process.stdin, output: process.stderr })
 }

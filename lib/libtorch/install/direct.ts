@@ -17,6 +17,8 @@ export interface DirectOptions {
   readonly fallback: Mirror | undefined
   /** Also takes another wheel of the same build, whose sum is not known. */
   readonly trust: boolean
+  /** Places that gave no answer, and what was said of each: they are not asked again. More are added. */
+  readonly silent: Map<string, string>
   readonly network: Network
   readonly progress: Progress
 }
@@ -32,10 +34,15 @@ export type Fetched = { readonly path: string } | { readonly failures: readonly 
 
 /** Fetches the wanted file into `folder` from the first place that gives it. */
 export async function fetchDirectly(folder: string, options: DirectOptions): Promise<Fetched> {
-  const { network, progress } = options
+  const { network, progress, silent } = options
   const places = placesOf(options)
   const failures: string[] = []
   for (const [i, place] of places.entries()) {
+    const before = silent.get(place.name)
+    if (before !== undefined) {
+      failures.push(before)
+      continue
+    }
     // A place that can't be reached must not hold up the next one.
     const tries = i < places.length - 1 ? Math.min(network.tries, 2) : network.tries
     try {
@@ -48,6 +55,7 @@ export async function fetchDirectly(folder: string, options: DirectOptions): Pro
       if (!(error instanceof NetworkFailure)) throw error
       progress.say(`  not there: ${error.message}`)
       failures.push(error.message)
+      if (error.unanswered) silent.set(place.name, error.message)
     }
   }
   return { failures }

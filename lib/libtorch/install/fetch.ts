@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EspalierError } from '../../base/errors.js'
 import type { Host } from '../host.js'
@@ -34,30 +34,32 @@ export async function fetchWheels(folder: string, options: FetchOptions): Promis
   const named = namedMirror(options.index, host.env)
   await mkdir(folder, { recursive: true })
   const failures: string[] = []
+  const silent = new Map<string, string>()
+  /** The path of each known file that is there, by its name. */
+  const paths = new Map<string, string>()
   if (known.length > 0) {
-    const paths: string[] = []
+    const fallback = pipMirror(host)
     for (const file of known) {
       const there = await fetchedBefore(folder, file, progress)
-      const fetched =
-        there ?? (await fetchDirectly(folder, { ...options, known: file, named, fallback: pipMirror(host) }))
+      const fetched = there ?? (await fetchDirectly(folder, { ...options, known: file, named, fallback, silent }))
       // Where one can't be had the next ones can't either: pip asks in its own ways.
       if ('failures' in fetched) failures.push(...fetched.failures)
       if ('failures' in fetched) break
-      paths.push(fetched.path)
+      paths.set(file.name, fetched.path)
     }
-    if (failures.length === 0) return paths
+    if (failures.length === 0) return [...paths.values()]
     progress.say('trying pip instead')
   } else {
     progress.say(`the files of the ${variant} build are not known; pip finds them`)
   }
   const { run } = options
-  const result = await downloadWheels(wheelsOf(variant), join(folder, 'pip'), {
+  const result = await downloadWheels(wheelsOf(variant, new Set(paths.keys())), join(folder, 'pip'), {
     named,
     progress,
     run,
     signal: network.signal,
   })
-  if ('paths' in result) return result.paths
+  if ('paths' in result) return [...paths.values(), ...result.paths]
   if (result.hasPip) throw cannotFetch(variant, [...failures, ...result.failures])
   if (known.length === 0) throw noPip(variant, result.failures)
   progress.say('  pip is not there')
@@ -76,10 +78,13 @@ async function fetchedBefore(
   known: KnownFile,
   progress: Progress,
 ): Promise<{ path: string } | undefined> {
-  for (const path of [join(folder, known.name), join(folder, 'pip', known.name)]) {
+  const own = join(folder, known.name)
+  for (const path of [own, join(folder, 'pip', known.name)]) {
     if (!existsSync(path) || (await sha256(path, progress)) !== known.sha256) continue
     progress.say(`using ${known.name}, fetched before`)
-    return { path }
+    // What is in pip's folder goes when pip is asked for others.
+    if (path !== own) await rename(path, own)
+    return { path: own }
   }
   return undefined
 }

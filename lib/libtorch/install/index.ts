@@ -9,6 +9,7 @@ import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
 import { minorOf } from '../version.js'
 import { fetchAddress, isAddress } from './address.js'
 import { sha256 } from './checksum.js'
+import { needCudaLibraries } from './cuda-libraries.js'
 import { fetchWheels, knownFiles } from './fetch.js'
 import { KNOWN_FILES, type KnownFile, type Variant, VERSIONS } from './known.js'
 import { withLock } from './lock.js'
@@ -138,6 +139,7 @@ async function assemble(wheels: readonly string[], part: string, options: Instal
   if (minorOf(found.version) !== minorOf(VERSIONS[variant])) {
     throw new EspalierError('ERR_INSTALL', `That is LibTorch ${found.version}; ${variant} is ${VERSIONS[variant]}`)
   }
+  if (variant !== 'cpu') needCudaLibraries(host, part)
   const stamp: Stamp = { version: found.version, variant, files, trusted }
   await writeFile(join(part, STAMP), `${JSON.stringify(stamp, null, 2)}\n`)
 }

@@ -41,8 +41,9 @@ export const projectOf = (file: string): string => file.split('-')[0]!.replaceAl
 export interface Wheels {
   /** `project==version`, all that a variant consists of: nothing depends on more. */
   readonly requirements: readonly string[]
-  /** The platforms of these files. */
+  /** The platforms and the ABIs of these files. */
   readonly platforms: readonly string[]
+  readonly abis: readonly string[]
   /** The publisher's own index, tried before the user's pip configuration. */
   readonly index: string | undefined
 }
@@ -52,11 +53,13 @@ const INDEX: Readonly<Record<Variant, string | undefined>> = {
   cu130: undefined,
 }
 
-export function wheelsOf(variant: Variant): Wheels {
-  const names = KNOWN_FILES.filter((file) => file.variant === variant).map(({ name }) => name)
+/** The wheels of a variant, without those that are there already. */
+export function wheelsOf(variant: Variant, there: ReadonlySet<string>): Wheels {
+  const names = KNOWN_FILES.filter((file) => file.variant === variant && !there.has(file.name)).map(({ name }) => name)
   return {
     requirements: names.map((name) => `${projectOf(name)}==${name.split('-')[1]}`),
     platforms: [...new Set(names.flatMap((name) => name.replace(/^.*-(.*)\.whl$/, '$1').split('.')))],
+    abis: [...new Set(names.map((name) => name.split('-').at(-2)!))],
     index: INDEX[variant],
   }
 }

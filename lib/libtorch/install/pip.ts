@@ -121,7 +121,7 @@ function lastLines(text: string, count: number): string {
  * The arguments of `python3 -m pip` for one try. Platform, Python and ABI are fixed, so that everyone gets the same file,
  * whatever Python runs pip.
  */
-function pipArguments({ requirements, platforms }: Wheels, folder: string, index: string | undefined): string[] {
+function pipArguments({ requirements, platforms, abis }: Wheels, folder: string, index: string | undefined): string[] {
   return [
     '-m',
     'pip',
@@ -133,7 +133,7 @@ function pipArguments({ requirements, platforms }: Wheels, folder: string, index
     '--python-version=3.11',
     '--implementation=cp',
     // NVIDIA's wheels are for no Python in particular.
-    ...(requirements.length > 1 ? ['--abi=cp311', '--abi=none'] : ['--abi=cp311']),
+    ...abis.map((abi) => `--abi=${abi}`),
     '--disable-pip-version-check',
     '--progress-bar=off',
     '--dest',

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -91,6 +91,18 @@ describe('the code of', () => {
       for (const [from] of changes) expect(textOf(page)).toContain(from)
     }
   })
+})
+
+it('a tool that a page runs is a dependency of its own, not one that another happens to bring', () => {
+  const { name, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    name: string
+    devDependencies: Record<string, string>
+  }
+  const lines = pages.flatMap(({ blocks }) => blocks.flatMap(({ code }) => code.split('\n')))
+  const run = lines.filter((line) => !NOT_RUN.has(line.trim())).join('\n')
+  const tools = new Set([...run.matchAll(/\bnpx ([\w@/-]+)/g)].map(([, tool]) => tool!))
+  expect([...tools]).toContain(name)
+  expect([...tools].filter((tool) => tool !== name && devDependencies[tool] === undefined)).toEqual([])
 })
 
 describe('the way pages are tested', () => {

@@ -6,12 +6,22 @@ export class NetworkFailure extends Error {
   readonly passes: boolean
   /** How long the server wants us to wait, ms. */
   readonly wait: number | undefined
+  /** No answer came: what the server has nobody knows, and its other files can't be had either. */
+  readonly unanswered: boolean
 
-  constructor(message: string, options: { passes?: boolean; wait?: number | undefined; cause?: unknown } = {}) {
+  constructor(message: string, options: FailureOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.passes = options.passes ?? false
     this.wait = options.wait
+    this.unanswered = options.unanswered ?? false
   }
+}
+
+interface FailureOptions {
+  readonly passes?: boolean
+  readonly wait?: number | undefined
+  readonly unanswered?: boolean
+  readonly cause?: unknown
 }
 
 /** What the system says of connections that another try may bring up. A name or a certificate that is wrong stays wrong. */
@@ -27,14 +37,15 @@ const PASSING = new Set([
   'EAI_AGAIN',
 ])
 
-/** An error of a socket or of Node's HTTP parser. */
-export function connectionFailure(url: URL, cause: unknown): NetworkFailure {
+/** An error of a socket or of Node's HTTP parser, before an answer came (`unanswered`) or in its midst. */
+export function connectionFailure(url: URL, cause: unknown, unanswered = false): NetworkFailure {
   if (cause instanceof NetworkFailure) return cause
   const code = String((cause as NodeJS.ErrnoException).code ?? '')
   // Of a host with several addresses, each one's own error; the sum of them has no words.
   const first = cause instanceof AggregateError ? (cause.errors[0] as unknown) : cause
   const words = first instanceof Error ? first.message : String(first)
-  return new NetworkFailure(`${url.host}: ${words}`, { passes: PASSING.has(code) || code.startsWith('HPE_'), cause })
+  const passes = PASSING.has(code) || code.startsWith('HPE_')
+  return new NetworkFailure(`${url.host}: ${words}`, { passes, unanswered, cause })
 }
 
 /** An answer that is no file. */

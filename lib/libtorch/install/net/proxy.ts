@@ -68,6 +68,7 @@ export async function openTunnel(proxy: URL, url: URL, network: Network): Promis
   })
   const late = new NetworkFailure(`the proxy ${proxy.host} says nothing for ${network.quiet / 1000} s`, {
     passes: true,
+    unanswered: true,
   })
   const watch = watchdog(network.quiet, () => request.destroy(late))
   try {
@@ -77,12 +78,13 @@ export async function openTunnel(proxy: URL, url: URL, network: Network): Promis
         if (answer.statusCode === 200) return done(socket)
         socket.destroy()
         const passes = (answer.statusCode ?? 0) >= 500
-        fail(new NetworkFailure(`the proxy ${proxy.host} refuses ${target}: HTTP ${answer.statusCode}`, { passes }))
+        const words = `the proxy ${proxy.host} refuses ${target}: HTTP ${answer.statusCode}`
+        fail(new NetworkFailure(words, { passes, unanswered: true }))
       })
       request.end()
     })
   } catch (error) {
-    throw connectionFailure(proxy, error)
+    throw connectionFailure(proxy, error, true)
   } finally {
     watch.stop()
   }

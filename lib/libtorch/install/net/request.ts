@@ -62,7 +62,10 @@ async function ask(url: URL, headers: http.OutgoingHttpHeaders, network: Network
     ...(network.ca === undefined ? {} : { ca: network.ca }),
     ...(network.signal === undefined ? {} : { signal: network.signal }),
   })
-  const late = new NetworkFailure(`${url.host} says nothing for ${network.quiet / 1000} s`, { passes: true })
+  const late = new NetworkFailure(`${url.host} says nothing for ${network.quiet / 1000} s`, {
+    passes: true,
+    unanswered: true,
+  })
   const watch = watchdog(network.quiet, () => request.destroy(late))
   try {
     return await new Promise((done, fail) => {
@@ -71,7 +74,7 @@ async function ask(url: URL, headers: http.OutgoingHttpHeaders, network: Network
       request.end()
     })
   } catch (error) {
-    throw connectionFailure(url, error)
+    throw connectionFailure(url, error, true)
   } finally {
     watch.stop()
     // What goes wrong from now on reaches the reader of the message; unheard it would end the process.

@@ -3,7 +3,7 @@
 import { extname } from 'node:path'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
-import { faultOf, type Schema } from '../base/schema/index.js'
+import { faultOf, maybe, object, type Schema, text } from '../base/schema/index.js'
 import { Tensor } from '../torch/index.js'
 import {
   type ArrayData,
@@ -61,9 +61,21 @@ function mustFit<T>(schema: Schema<T>, options: T, path: string): void {
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `${path}: ${fault.words}`)
 }
 
+interface NpyChoice {
+  /** The file of what is to be learnt. */
+  target?: string | undefined
+}
+
+const NPY_CHOICE = object<NpyChoice>({ target: maybe(text('the name of a .npy file')) })
+
 /** One array of inputs; another file has what is to be learnt: `--data x.npy --labels y.npy`. */
 async function npy(path: string, options: Config, context: DataContext): Promise<Dataset> {
-  mustFit(ARRAY_CHOICE, options as ArrayChoice, path)
+  mustFit(NPY_CHOICE, options as NpyChoice, path)
+  if (options.target === undefined && context.labelled === true) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path}: which file says what is to be learnt from it?`, {
+      hint: 'That of the training data has their labels alone: --validation xv.npy:target=yv.npy',
+    })
+  }
   const { target = context.labels } = options
   const x = await readNpy(path)
   if (typeof target !== 'string') return datasetOfArrays(path, { x }, {}, context)

@@ -124,6 +124,24 @@ describe('arrays of a file', () => {
     const labels = write('y.npy', fileOf(ints('(2,)', 1, 0)))
     expect(await read(x, ['1,1'], { labels })).toEqual(both)
     expect((await read(x, ['1,1'])).targets).toBeUndefined()
+    expect(await refusal({ name: x, inputs: 'foo' }, ['1,1'])).toMatch(/x\.npy: 'inputs' is unknown/)
+  })
+
+  it('of a .npy file to measure on have a file of labels of their own', async () => {
+    const labels = write('yt.npy', fileOf(ints('(2,)', 1, 0)))
+    const own = write('yv.npy', fileOf(ints('(2,)', 0, 1)))
+    const train = write('xt.npy', fileOf(float('(2, 1)', 3, 4)))
+    const name = write('xv.npy', fileOf(float('(2, 1)', 5, 6)))
+    const validated = async (validation: unknown, told: DataContext['labels']) => {
+      const { data } = await dataOf({ train, validation }, contextOf(['1,1'], { labels: told }))
+      return (await data.validation!.batch(Int32Array.of(0, 1))).targets?.data
+    }
+    expect(await validated({ name, target: own }, labels)).toEqual(BigInt64Array.of(0n, 1n))
+    expect(await validated(name, false)).toBeUndefined()
+    expect(await failure(() => validated(name, labels))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      hint: expect.stringContaining('--validation xv.npy:target=yv.npy'),
+    })
   })
 })
 

@@ -1,9 +1,10 @@
 /** Datasets of files, by how their names end. */
 
 import { extname } from 'node:path'
+import { describes, descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
-import { faultOf, maybe, object, type Schema, text } from '../base/schema/index.js'
+import { faultOf, maybe, object, type Schema, shown, text } from '../base/schema/index.js'
 import { Tensor } from '../torch/index.js'
 import {
   type ArrayData,
@@ -108,8 +109,25 @@ async function table(path: string, options: Config, context: DataContext): Promi
 }
 
 /** A text, or ids of tokens, in windows as long as the model's example input. */
-async function tokens(path: string, options: Config, { inputs }: DataContext): Promise<Dataset> {
+async function tokens(path: string, options: Config, { inputs, labels }: DataContext): Promise<Dataset> {
   const [first] = inputs
   const length = first instanceof Tensor && first.shape.length === 2 ? first.shape[1] : undefined
-  return await tokenFile(path, given({ length, ...options }) as object)
+  if (labels !== undefined && labels !== false) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} has no ${shown(labels)}: of tokens the next one is learnt`, {
+      hint: 'Leave out --labels. If nothing is to be learnt from the tokens: --no-labels.',
+    })
+  }
+  const dataset = await tokenFile(path, given({ length, ...options }) as object)
+  return labels === false ? withoutTargets(dataset) : dataset
+}
+
+function withoutTargets(dataset: Dataset): Dataset {
+  const bare: Dataset = {
+    size: dataset.size,
+    async batch(indices, draw) {
+      const { inputs } = await dataset.batch(indices, draw)
+      return { inputs }
+    },
+  }
+  return describes(bare, () => ({ name: 'withoutTargets', of: descriptionOf(dataset) }))
 }

@@ -198,6 +198,13 @@ describe('a folder of pictures', () => {
 })
 
 describe('a file of tokens', () => {
+  it('has no labels where none are wanted, and none of another name', async () => {
+    const file = write('l.txt', 'abcdefg')
+    const { inputs, targets } = await read(file, ['int64:1,3'], { labels: false })
+    expect([inputs, targets]).toEqual([[BigInt64Array.from([...Buffer.from('abcdef')], BigInt)], undefined])
+    expect(await refusal(file, ['int64:1,3'], { labels: 'kind' })).toMatch(/l\.txt has no 'kind'.*--no-labels/)
+  })
+
   it('is cut into windows as long as the input of the model', async () => {
     const { size, inputs, targets } = await read(write('t.txt', 'abcdefg'), ['int64:1,3'])
     expect([size, inputs, targets]).toEqual([

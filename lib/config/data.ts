@@ -40,7 +40,7 @@ export async function dataOf({ train, validation }: Config, context: DataContext
     return { data: { train: ofWhole!.train, validation: ofPlain!.validation }, labelled }
   }
   const { classes } = whole as Partial<ImageFolder>
-  const ofOther = { ...context, classes, labelled }
+  const ofOther = { ...context, labelled, ...(classes !== undefined && classes.length > 0 && { classes }) }
   const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', ofOther)
   return { data: other === undefined ? { train: whole } : { train: whole, validation: other }, labelled }
 }

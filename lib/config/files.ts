@@ -96,7 +96,7 @@ async function table(path: string, options: Config, context: DataContext): Promi
     ...options,
     columns: listOf(options.columns),
     target: labels === false ? undefined : target,
-    classes: options.targets === 'values' ? undefined : classes,
+    classes: options.targets === 'values' ? undefined : listOf(options.classes ?? classes),
   })
   const { inputs, targets, columns, classes: found } = await readTable(path, wanted as ReadTableOptions)
   const [example] = context.inputs

@@ -170,6 +170,18 @@ describe('a table', () => {
     expect(message).toMatch(/v\.csv: 'lily' is none of 'classes'/)
   })
 
+  it('has the classes that its options name', async () => {
+    const named = { name: flowers(), classes: ['lily', 'rose', 'iris'] }
+    expect((await read(named, ['1,2'], { labels: 'kind' })).targets).toEqual(BigInt64Array.of(1n, 2n, 1n))
+  })
+
+  it('of values to train on leaves the classes of another open', async () => {
+    const train = { name: flowers(), columns: 'length', target: 'width', targets: 'values' }
+    const validation = { name: flowers(), columns: 'length', target: 'kind' }
+    const { data } = await dataOf({ train, validation }, contextOf(['1,1']))
+    expect((await data.validation!.batch(Int32Array.of(0))).targets!.data).toEqual(BigInt64Array.of(1n))
+  })
+
   it('without a word about the column, or with other columns than the model takes, is refused', async () => {
     expect(await refusal(flowers(), ['1,2'])).toMatch(/f\.csv: which column is to be learnt\? Name it: --labels kind/)
     expect(await refusal(flowers(), ['1,2'], { labels: 'kinds' })).toMatch(

@@ -113,9 +113,13 @@ async function tokens(path: string, options: Config, { inputs, labels }: DataCon
   const [first] = inputs
   const length = first instanceof Tensor && first.shape.length === 2 ? first.shape[1] : undefined
   if (labels !== undefined && labels !== false) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} has no ${shown(labels)}: of tokens the next one is learnt`, {
-      hint: 'Leave out --labels. If nothing is to be learnt from the tokens: --no-labels.',
-    })
+    throw new EspalierError(
+      'ERR_INVALID_ARGUMENT',
+      `${path} has no ${shown(labels)}: of tokens the next one is learnt`,
+      {
+        hint: 'Leave out --labels. If nothing is to be learnt from the tokens: --no-labels.',
+      },
+    )
   }
   const dataset = await tokenFile(path, given({ length, ...options }) as object)
   return labels === false ? withoutTargets(dataset) : dataset

@@ -65,6 +65,14 @@ describe('arrays of a file', () => {
     )
   })
 
+  it('what is called like labels is an input, where another is to be learnt', async () => {
+    const file = npz('e.npz', { label: float('(2, 1)', 1, 2), kind: ints('(2,)', 1, 0) })
+    for (const [what, more] of [[file, { labels: 'kind' }], [{ name: file, target: 'kind' }]] as const) {
+      const { inputs, targets } = await read(what, ['1,1'], more)
+      expect([inputs, targets]).toEqual([[Float32Array.of(1, 2)], BigInt64Array.of(1n, 0n)])
+    }
+  })
+
   it('those to be learnt may have any name', async () => {
     const file = npz('c.npz', { x: float('(2, 1)', 1, 2), kind: ints('(2,)', 1, 0), other: ints('(2,)', 3, 4) })
     const take = { inputs: 'x' }
@@ -106,6 +114,13 @@ describe('arrays of a file', () => {
       ['int64:1,1'],
       /it holds float32, and the model is given int64/,
     ],
+    [
+      'too large for the integers of the model',
+      { x: ints('(2, 1)', 44, 300) },
+      ['uint8:1,1'],
+      /'x': it holds 300, which is no uint8/,
+    ],
+    ['for an input of bool', { x: ints('(2, 1)', 0, 1) }, ['bool:1,1'], /'x': the model is given bool/],
     ['too many', two, ['int64:1,2'], /inputs 'mask', 'ids', and the model is given 1/],
     ['none', { y: ints('(2,)', 1, 0) }, ['1,1'], /it holds no inputs, only 'y'/],
     ['a number', { x: float('()', 1) }, ['1'], /'x' is a number/],

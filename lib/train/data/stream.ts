@@ -1,7 +1,7 @@
 import { describes, descriptionOf } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { count, faultOf, func, list, maybe, object, signature, text } from '../../base/schema/index.js'
-import { type ArrayData, BATCH, type Batch, checkArray, type Dataset, gather } from './dataset.js'
+import { type ArrayData, BATCH, type Batch, checkArray, copied, type Dataset, gather } from './dataset.js'
 import { rowsAt } from './indices.js'
 
 /** Options of {@link fromAsyncIterable}. */
@@ -32,7 +32,7 @@ export const FROM_ASYNC_ITERABLE = signature(
  * They come in the order of the source: nothing is shuffled, and {@link split}, {@link subset} and {@link shuffle} refuse them. Where the order
  * matters the source mixes them itself, by `draw`. A run that goes on from a checkpoint within a pass reads the source from its start, and
  * leaves out what it had: it comes to the same if the source gives the same for the same `draw`. Asked for an example by its number, the
- * dataset reads from the start, too. The source is opened anew for each pass, and when a run looks at the first examples.
+ * dataset reads from the start, too. Arrays are copied when they are read: the source may fill the same ones again. It is opened anew for each pass, and when a run looks at the first examples.
  *
  * @param open opens the source; its iterator's `return()` is called when no more is wanted
  * @throws EspalierError ERR_INVALID_ARGUMENT; later, for what is no batch, or fewer examples than `size`
@@ -138,10 +138,11 @@ export class StreamReader {
     if (done) throw wrong(`the source ended after ${this.#given} examples of ${this.#size}`)
     const fault = faultOf(BATCH, value, '', 'batch')
     if (fault !== undefined) throw wrong(fault.words)
-    const batch = value as Batch
-    const examples = batch.inputs[0]?.shape[0] ?? 0
-    for (const array of arraysOf(batch)) checkArray(array, examples)
+    const { inputs, targets } = value as Batch
+    const examples = inputs[0]?.shape[0] ?? 0
+    for (const array of arraysOf(value as Batch)) checkArray(array, examples)
     if (examples === 0) return
+    const batch = { inputs: inputs.map(copied), targets: targets && copied(targets) }
     this.#pieces.push({ batch, from: 0, to: examples })
     this.#held += examples
     this.#given += examples

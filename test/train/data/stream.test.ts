@@ -83,6 +83,25 @@ describe('a stream of batches', () => {
     expect(seen).toMatchObject({ given: 8, closed: 1 })
   })
 
+  it('is copied: its source may fill one array again, and keeps what it gave', async () => {
+    const data = Float32Array.of(0, 0)
+    async function* open() {
+      for (let k = 0; k < 3; k++) {
+        data.fill(k)
+        yield { inputs: [{ data, shape: [2, 1] }] }
+      }
+    }
+    const read = async (batchSize: number) => {
+      const augment = ({ inputs }: Batch) => void inputs[0]!.data.fill(9 as never)
+      const rows: number[] = []
+      const stream = fromAsyncIterable(open, { size: 6 })
+      for await (const { inputs } of batches(stream, { batchSize })) rows.push(...[...inputs[0]!.data()].map(Number))
+      for await (const _ of batches(stream, { batchSize, random: new Random(1), augment })) expect(data).not.toContain(9)
+      return rows
+    }
+    for (const batchSize of [2, 4]) expect(await read(batchSize)).toEqual([0, 0, 1, 1, 2, 2])
+  })
+
   it('gives examples by their numbers, from the start', async () => {
     const data = fromAsyncIterable(sourceOf(2, 2, 2).open, { size: 6 })
     const { inputs, targets } = await data.batch(Int32Array.of(3, 1))

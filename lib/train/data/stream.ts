@@ -74,7 +74,10 @@ export function fromAsyncIterable(open: OpenStream, options: AsyncIterableOption
       }
     },
   }
-  return describes(dataset, () => ({ name: 'fromAsyncIterable', size, source: descriptionOf(open) }))
+  return describes(dataset, () => ({
+    ...{ name: 'fromAsyncIterable', size, source: descriptionOf(open) },
+    ...(inputNames && { inputs: inputNames }),
+  }))
 }
 
 /** A batch of a source, of which the first examples may be taken already. */
@@ -91,6 +94,7 @@ export class StreamReader {
   #pieces: Piece[] = []
   #held = 0
   #given = 0
+  #first: Batch | undefined
 
   constructor(source: AsyncIterable<Batch>, size: number) {
     const iterator = (source as Partial<AsyncIterable<Batch>> | undefined)?.[Symbol.asyncIterator]?.()
@@ -142,6 +146,8 @@ export class StreamReader {
     const examples = inputs[0]?.shape[0] ?? 0
     for (const array of arraysOf(value as Batch)) checkArray(array, examples)
     if (examples === 0) return
+    this.#first ??= value as Batch
+    if (!haveSameArrays(this.#first, value as Batch)) throw wrong('not all batches have the same inputs and targets')
     const batch = { inputs: inputs.map(copied), targets: targets && copied(targets) }
     this.#pieces.push({ batch, from: 0, to: examples })
     this.#held += examples
@@ -153,12 +159,14 @@ const wrong = (words: string) => new EspalierError('ERR_INVALID_ARGUMENT', `from
 
 const arraysOf = ({ inputs, targets }: Batch): ArrayData[] => [...inputs, ...(targets === undefined ? [] : [targets])]
 
+const haveSameArrays = (a: Batch, b: Batch): boolean =>
+  a.inputs.length === b.inputs.length && (a.targets === undefined) === (b.targets === undefined)
+
 function joined(parts: readonly Piece[]): Batch {
   const [first] = parts as [Piece]
   const isWhole = parts.length === 1 && first.from === 0 && first.to === first.batch.inputs[0]?.shape[0]
   if (isWhole) return first.batch
   const columns = parts.map(({ batch, from, to }) => arraysOf(batch).map((array) => ({ array, from, to })))
-  if (columns.some((column) => column.length !== columns[0]?.length)) throw wrong('not all batches have as many arrays')
   const arrays = (columns[0] ?? []).map((_, k) => column(columns.map((part) => part[k] as Slice)))
   const inputs = arrays.slice(0, first.batch.inputs.length)
   return { inputs, targets: arrays[inputs.length] }

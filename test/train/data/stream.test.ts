@@ -123,11 +123,27 @@ describe('a stream of batches', () => {
       yield { ...numbers(2, 4), inputs: [{ data: new Float32Array(4), shape: [2, 2] }] }
     }
     expect(await messageOf(other)).toMatch(/an example is \[2\], after others of \[1\]/)
+    // As many arrays, but not the same.
+    async function* swapped() {
+      yield numbers(0, 2)
+      const { inputs } = numbers(2, 4)
+      yield { inputs: [...inputs, ...inputs] }
+    }
+    expect(await messageOf(swapped)).toMatch(/not all batches have the same inputs and targets/)
     async function* broken() {
       yield numbers(0, 2)
       throw new Error('the line is dead')
     }
     await expect(passOf(fromAsyncIterable(broken, { size: 4 }), { batchSize: 4 })).rejects.toThrow('the line is dead')
+  })
+
+  it('tells the names of its inputs: with others a run does not go on', () => {
+    const { open } = sourceOf(4)
+    const told = (...inputNames: string[]) => JSON.stringify(fromAsyncIterable(open, { size: 4, inputNames }).description)
+    expect(told('ids', 'mask')).toBe(told('ids', 'mask'))
+    expect(told('ids', 'mask')).not.toBe(told('mask', 'ids'))
+    const without = fromAsyncIterable(open, { size: 4 }).description
+    expect(Object.keys(without as object)).toEqual(['name', 'size', 'source'])
   })
 
   it('has no examples to be chosen from', () => {

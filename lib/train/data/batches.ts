@@ -8,6 +8,7 @@ import {
   list,
   maybe,
   object,
+  shown,
   signal as signalSchema,
   signature,
   text,
@@ -125,7 +126,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
       abortIf(signal)
       const arrays = await untilAborted(asked, signal)
       const examples = examplesOf(k)
-      mustBeBatch(arrays, examples)
+      mustBeBatch(arrays, examples, inputNames)
       if (k + 1 < steps) asked = ask(k + 1)
       if (augment !== undefined && random !== undefined) augment(arrays, random)
       const inputs = places === undefined ? arrays.inputs : inOrder(arrays.inputs, places)
@@ -165,8 +166,11 @@ export function batchCount(dataset: Dataset, batchSize: number, dropLast = false
 }
 
 /** What a dataset gave, which may be the caller's own. */
-function mustBeBatch(batch: Batch, examples: number): void {
+function mustBeBatch(batch: Batch, examples: number, names: Dataset['inputNames']): void {
   const fault = faultOf(BATCH, batch, '', 'batch')
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
   for (const each of [...batch.inputs, ...(batch.targets ? [batch.targets] : [])]) checkArray(each, examples)
+  if (names === undefined || names.length === batch.inputs.length) return
+  const words = `dataset.batch(): it gave ${batch.inputs.length} inputs for the ${names.length} of 'inputNames'`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `${words}: ${names.map(shown).join(', ')}`)
 }

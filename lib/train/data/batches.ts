@@ -118,7 +118,13 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
   const first = resume?.batch ?? 0
   if (first >= steps) return
   const source = sourceOf(dataset, order, batchSize, draw, first)
-  const ask = (k: number) => begun(() => source.get(k, examplesOf(k)))
+  let isOver = false
+  const ask = (k: number) =>
+    begun(() => {
+      // Nobody waits for it any more, and the source is closed.
+      if (isOver) throw new EspalierError('ERR_ABORTED', 'the batches ended early')
+      return source.get(k, examplesOf(k))
+    })
   const examplesOf = (k: number) => Math.min(batchSize, dataset.size - k * batchSize)
   try {
     let asked = ask(first)
@@ -142,6 +148,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
       }
     }
   } finally {
+    isOver = true
     source.close()
   }
 }

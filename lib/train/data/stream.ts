@@ -95,6 +95,7 @@ export class StreamReader {
   #held = 0
   #given = 0
   #first: Batch | undefined
+  #isClosed = false
 
   constructor(source: AsyncIterable<Batch>, size: number) {
     const iterator = (source as Partial<AsyncIterable<Batch>> | undefined)?.[Symbol.asyncIterator]?.()
@@ -131,6 +132,7 @@ export class StreamReader {
   }
 
   close(): void {
+    this.#isClosed = true
     // It may never answer, and what it answers is of no use any more.
     Promise.resolve()
       .then(() => this.#iterator.return?.())
@@ -138,6 +140,7 @@ export class StreamReader {
   }
 
   async #read(): Promise<void> {
+    if (this.#isClosed) throw new EspalierError('ERR_ABORTED', 'the source was closed')
     const { value, done } = await this.#iterator.next()
     if (done) throw wrong(`the source ended after ${this.#given} examples of ${this.#size}`)
     const fault = faultOf(BATCH, value, '', 'batch')

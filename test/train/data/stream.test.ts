@@ -96,7 +96,8 @@ describe('a stream of batches', () => {
       const rows: number[] = []
       const stream = fromAsyncIterable(open, { size: 6 })
       for await (const { inputs } of batches(stream, { batchSize })) rows.push(...[...inputs[0]!.data()].map(Number))
-      for await (const _ of batches(stream, { batchSize, random: new Random(1), augment })) expect(data).not.toContain(9)
+      for await (const _ of batches(stream, { batchSize, random: new Random(1), augment }))
+        expect(data).not.toContain(9)
       return rows
     }
     for (const batchSize of [2, 4]) expect(await read(batchSize)).toEqual([0, 0, 1, 1, 2, 2])
@@ -139,7 +140,8 @@ describe('a stream of batches', () => {
 
   it('tells the names of its inputs: with others a run does not go on', () => {
     const { open } = sourceOf(4)
-    const told = (...inputNames: string[]) => JSON.stringify(fromAsyncIterable(open, { size: 4, inputNames }).description)
+    const told = (...inputNames: string[]) =>
+      JSON.stringify(fromAsyncIterable(open, { size: 4, inputNames }).description)
     expect(told('ids', 'mask')).toBe(told('ids', 'mask'))
     expect(told('ids', 'mask')).not.toBe(told('mask', 'ids'))
     const without = fromAsyncIterable(open, { size: 4 }).description

@@ -16,6 +16,7 @@ import {
 import { type Device, Tensor } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
 import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { allOf } from './indices.js'
 import { begun, inOrder, placesOf, sourceOf } from './source.js'
 
 /** A batch as tensors, valid until the next one is asked for. */
@@ -106,7 +107,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
     })
   }
   const isStream = dataset.stream !== undefined
-  const order = Int32Array.from({ length: isStream ? 0 : dataset.size }, (_, i) => i)
+  const order = allOf(isStream ? 0 : dataset.size)
   if (isStream) random?.next()
   else random?.shuffle(order)
   // Of the pass, not of the batch: a run that goes on within one shuffles anew, and comes to the same.

@@ -2,7 +2,7 @@ import { describes, descriptionOf } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { count, faultOf, func, list, maybe, object, signature, text } from '../../base/schema/index.js'
 import { type ArrayData, BATCH, type Batch, checkArray, copied, type Dataset, gather } from './dataset.js'
-import { rowsAt } from './indices.js'
+import { mustBeThere } from './indices.js'
 
 /** Options of {@link fromAsyncIterable}. */
 export interface AsyncIterableOptions {
@@ -61,10 +61,7 @@ export function fromAsyncIterable(open: OpenStream, options: AsyncIterableOption
     stream: open,
     async batch(indices, draw) {
       const last = indices.reduce((most, index) => Math.max(most, index), -1)
-      rowsAt(
-        Int32Array.from({ length: size }, (_, k) => k),
-        indices,
-      )
+      mustBeThere(indices, size)
       const reader = new StreamReader(open(draw), size)
       try {
         const { inputs, targets } = await reader.take(last + 1)

@@ -30,7 +30,9 @@ const TARGETS = ['targets', 'target', 'labels', 'label', 'y']
 export function datasetOfArrays(path: string, named: Named, choice: ArrayChoice, context: DataContext): Dataset {
   const { labels } = context
   const target = choice.target ?? (labels ? String(labels) : TARGETS.find((name) => Object.hasOwn(named, name)))
-  const isTaken = (name: string) => (choice.inputs === undefined ? !TARGETS.includes(name) && name !== target : false)
+  const isNamed = choice.target !== undefined || Boolean(labels)
+  const isTaken = (name: string) =>
+    choice.inputs === undefined && name !== target && (isNamed || !TARGETS.includes(name))
   const names = choice.inputs ?? inModelsOrder(path, Object.keys(named).filter(isTaken), context)
   if (names.length === 0) throw refused(path, `it holds no inputs, only ${listed(Object.keys(named))}`)
   const inputs = names.map((name) => arrayOf(path, named, name))
@@ -93,6 +95,13 @@ const isOf = (data: TypedArray, types: Readonly<Record<string, unknown>>) =>
 export function asExample(array: ArrayData, example: ModuleInput | undefined, where: string): ArrayData {
   if (!(example instanceof Tensor)) return array
   const { shape, dtype } = example
+  if (dtype === 'bool') {
+    throw refused(
+      where,
+      'the model is given bool (-i), which no array of a file can be here',
+      'Let the model take uint8, and make bool of it itself.',
+    )
+  }
   if (shape.length !== array.shape.length) {
     const words = `it is [${array.shape.join(', ')}], and the model is given [${shape.join(', ')}] (-i), an example in each row`
     throw refused(where, words)
@@ -101,7 +110,11 @@ export function asExample(array: ArrayData, example: ModuleInput | undefined, wh
     const Type = types[dtype]
     if (Type === undefined) continue
     if (array.data.constructor === Type) return array
-    if (isOf(array.data, types)) return { ...array, data: converted(array.data, Type) }
+    if (isOf(array.data, types)) {
+      const data = converted(array.data, Type)
+      if (types === INTEGERS) mustBeSame(array.data, data, where, dtype)
+      return { ...array, data }
+    }
     const held = Object.entries({ ...FLOATS, ...INTEGERS }).find(([, type]) => array.data.constructor === type)?.[0]
     throw refused(
       where,
@@ -117,6 +130,14 @@ const asTargets = (array: ArrayData): ArrayData =>
   isOf(array.data, INTEGERS) ? { ...array, data: converted(array.data, BigInt64Array as TypedArrayType) } : array
 
 type TypedArrayType = new (length: number) => TypedArray
+
+/** Integers that are too large for a type would wrap around. */
+function mustBeSame(before: TypedArray, after: TypedArray, where: string, dtype: string): void {
+  for (let k = 0; k < before.length; k++) {
+    if (Number(before[k]) === Number(after[k])) continue
+    throw refused(where, `it holds ${before[k]}, which is no ${dtype}, as the model is given (-i)`)
+  }
+}
 
 function converted(data: TypedArray, Type: TypedArrayType): TypedArray {
   if (data.constructor === Type) return data

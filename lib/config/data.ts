@@ -21,6 +21,8 @@ export interface DataContext {
   onWarning(message: string): void
   /** Classes that are known already. */
   classes?: readonly string[] | undefined
+  /** Whether other data, with labels, are trained on: a file of labels is then theirs. False by default. */
+  labelled?: boolean | undefined
 }
 
 export interface Read {
@@ -39,7 +41,8 @@ export async function dataOf({ train, validation }: Config, context: DataContext
     return { data: { train: ofWhole!.train, validation: ofPlain!.validation }, labelled }
   }
   const { classes } = whole as Partial<ImageFolder>
-  const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', { ...context, classes })
+  const ofOther = { ...context, labelled, ...(classes !== undefined && classes.length > 0 && { classes }) }
+  const other = validation === undefined ? undefined : await datasetOf(validation, 'eval', ofOther)
   return { data: other === undefined ? { train: whole } : { train: whole, validation: other }, labelled }
 }
 

@@ -1,9 +1,10 @@
 /** Datasets of files, by how their names end. */
 
 import { extname } from 'node:path'
+import { describes, descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
-import { faultOf, type Schema } from '../base/schema/index.js'
+import { faultOf, maybe, object, type Schema, shown, text } from '../base/schema/index.js'
 import { Tensor } from '../torch/index.js'
 import {
   type ArrayData,
@@ -61,9 +62,21 @@ function mustFit<T>(schema: Schema<T>, options: T, path: string): void {
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `${path}: ${fault.words}`)
 }
 
+interface NpyChoice {
+  /** The file of what is to be learnt. */
+  target?: string | undefined
+}
+
+const NPY_CHOICE = object<NpyChoice>({ target: maybe(text('the name of a .npy file')) })
+
 /** One array of inputs; another file has what is to be learnt: `--data x.npy --labels y.npy`. */
 async function npy(path: string, options: Config, context: DataContext): Promise<Dataset> {
-  mustFit(ARRAY_CHOICE, options as ArrayChoice, path)
+  mustFit(NPY_CHOICE, options as NpyChoice, path)
+  if (options.target === undefined && context.labelled === true) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path}: which file says what is to be learnt from it?`, {
+      hint: 'That of the training data has their labels alone: --validation xv.npy:target=yv.npy',
+    })
+  }
   const { target = context.labels } = options
   const x = await readNpy(path)
   if (typeof target !== 'string') return datasetOfArrays(path, { x }, {}, context)
@@ -83,7 +96,7 @@ async function table(path: string, options: Config, context: DataContext): Promi
     ...options,
     columns: listOf(options.columns),
     target: labels === false ? undefined : target,
-    classes: options.targets === 'values' ? undefined : classes,
+    classes: options.targets === 'values' ? undefined : listOf(options.classes ?? classes),
   })
   const { inputs, targets, columns, classes: found } = await readTable(path, wanted as ReadTableOptions)
   const [example] = context.inputs
@@ -96,8 +109,29 @@ async function table(path: string, options: Config, context: DataContext): Promi
 }
 
 /** A text, or ids of tokens, in windows as long as the model's example input. */
-async function tokens(path: string, options: Config, { inputs }: DataContext): Promise<Dataset> {
+async function tokens(path: string, options: Config, { inputs, labels }: DataContext): Promise<Dataset> {
   const [first] = inputs
   const length = first instanceof Tensor && first.shape.length === 2 ? first.shape[1] : undefined
-  return await tokenFile(path, given({ length, ...options }) as object)
+  if (labels !== undefined && labels !== false) {
+    throw new EspalierError(
+      'ERR_INVALID_ARGUMENT',
+      `${path} has no ${shown(labels)}: of tokens the next one is learnt`,
+      {
+        hint: 'Leave out --labels. If nothing is to be learnt from the tokens: --no-labels.',
+      },
+    )
+  }
+  const dataset = await tokenFile(path, given({ length, ...options }) as object)
+  return labels === false ? withoutTargets(dataset) : dataset
+}
+
+function withoutTargets(dataset: Dataset): Dataset {
+  const bare: Dataset = {
+    size: dataset.size,
+    async batch(indices, draw) {
+      const { inputs } = await dataset.batch(indices, draw)
+      return { inputs }
+    },
+  }
+  return describes(bare, () => ({ name: 'withoutTargets', of: descriptionOf(dataset) }))
 }

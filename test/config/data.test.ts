@@ -65,6 +65,14 @@ describe('arrays of a file', () => {
     )
   })
 
+  it('what is called like labels is an input, where another is to be learnt', async () => {
+    const file = npz('e.npz', { label: float('(2, 1)', 1, 2), kind: ints('(2,)', 1, 0) })
+    for (const [what, more] of [[file, { labels: 'kind' }], [{ name: file, target: 'kind' }]] as const) {
+      const { inputs, targets } = await read(what, ['1,1'], more)
+      expect([inputs, targets]).toEqual([[Float32Array.of(1, 2)], BigInt64Array.of(1n, 0n)])
+    }
+  })
+
   it('those to be learnt may have any name', async () => {
     const file = npz('c.npz', { x: float('(2, 1)', 1, 2), kind: ints('(2,)', 1, 0), other: ints('(2,)', 3, 4) })
     const take = { inputs: 'x' }
@@ -106,6 +114,13 @@ describe('arrays of a file', () => {
       ['int64:1,1'],
       /it holds float32, and the model is given int64/,
     ],
+    [
+      'too large for the integers of the model',
+      { x: ints('(2, 1)', 44, 300) },
+      ['uint8:1,1'],
+      /'x': it holds 300, which is no uint8/,
+    ],
+    ['for an input of bool', { x: ints('(2, 1)', 0, 1) }, ['bool:1,1'], /'x': the model is given bool/],
     ['too many', two, ['int64:1,2'], /inputs 'mask', 'ids', and the model is given 1/],
     ['none', { y: ints('(2,)', 1, 0) }, ['1,1'], /it holds no inputs, only 'y'/],
     ['a number', { x: float('()', 1) }, ['1'], /'x' is a number/],
@@ -124,6 +139,24 @@ describe('arrays of a file', () => {
     const labels = write('y.npy', fileOf(ints('(2,)', 1, 0)))
     expect(await read(x, ['1,1'], { labels })).toEqual(both)
     expect((await read(x, ['1,1'])).targets).toBeUndefined()
+    expect(await refusal({ name: x, inputs: 'foo' }, ['1,1'])).toMatch(/x\.npy: 'inputs' is unknown/)
+  })
+
+  it('of a .npy file to measure on have a file of labels of their own', async () => {
+    const labels = write('yt.npy', fileOf(ints('(2,)', 1, 0)))
+    const own = write('yv.npy', fileOf(ints('(2,)', 0, 1)))
+    const train = write('xt.npy', fileOf(float('(2, 1)', 3, 4)))
+    const name = write('xv.npy', fileOf(float('(2, 1)', 5, 6)))
+    const validated = async (validation: unknown, told: DataContext['labels']) => {
+      const { data } = await dataOf({ train, validation }, contextOf(['1,1'], { labels: told }))
+      return (await data.validation!.batch(Int32Array.of(0, 1))).targets?.data
+    }
+    expect(await validated({ name, target: own }, labels)).toEqual(BigInt64Array.of(0n, 1n))
+    expect(await validated(name, false)).toBeUndefined()
+    expect(await failure(() => validated(name, labels))).toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      hint: expect.stringContaining('--validation xv.npy:target=yv.npy'),
+    })
   })
 })
 
@@ -150,6 +183,18 @@ describe('a table', () => {
     write('v.csv', 'length,width,kind\n7,8,lily\n')
     const { message } = await failure(() => dataOf(data, contextOf(['1,2'], { labels: 'kind' })))
     expect(message).toMatch(/v\.csv: 'lily' is none of 'classes'/)
+  })
+
+  it('has the classes that its options name', async () => {
+    const named = { name: flowers(), classes: ['lily', 'rose', 'iris'] }
+    expect((await read(named, ['1,2'], { labels: 'kind' })).targets).toEqual(BigInt64Array.of(1n, 2n, 1n))
+  })
+
+  it('of values to train on leaves the classes of another open', async () => {
+    const train = { name: flowers(), columns: 'length', target: 'width', targets: 'values' }
+    const validation = { name: flowers(), columns: 'length', target: 'kind' }
+    const { data } = await dataOf({ train, validation }, contextOf(['1,1']))
+    expect((await data.validation!.batch(Int32Array.of(0))).targets!.data).toEqual(BigInt64Array.of(1n))
   })
 
   it('without a word about the column, or with other columns than the model takes, is refused', async () => {
@@ -180,6 +225,13 @@ describe('a folder of pictures', () => {
 })
 
 describe('a file of tokens', () => {
+  it('has no labels where none are wanted, and none of another name', async () => {
+    const file = write('l.txt', 'abcdefg')
+    const { inputs, targets } = await read(file, ['int64:1,3'], { labels: false })
+    expect([inputs, targets]).toEqual([[BigInt64Array.from([...Buffer.from('abcdef')], BigInt)], undefined])
+    expect(await refusal(file, ['int64:1,3'], { labels: 'kind' })).toMatch(/l\.txt has no 'kind'.*--no-labels/)
+  })
+
   it('is cut into windows as long as the input of the model', async () => {
     const { size, inputs, targets } = await read(write('t.txt', 'abcdefg'), ['int64:1,3'])
     expect([size, inputs, targets]).toEqual([

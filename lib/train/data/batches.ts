@@ -8,6 +8,7 @@ import {
   list,
   maybe,
   object,
+  shown,
   signal as signalSchema,
   signature,
   text,
@@ -15,6 +16,7 @@ import {
 import { type Device, Tensor } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
 import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { allOf } from './indices.js'
 import { begun, inOrder, placesOf, sourceOf } from './source.js'
 
 /** A batch as tensors, valid until the next one is asked for. */
@@ -105,7 +107,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
     })
   }
   const isStream = dataset.stream !== undefined
-  const order = Int32Array.from({ length: isStream ? 0 : dataset.size }, (_, i) => i)
+  const order = allOf(isStream ? 0 : dataset.size)
   if (isStream) random?.next()
   else random?.shuffle(order)
   // Of the pass, not of the batch: a run that goes on within one shuffles anew, and comes to the same.
@@ -117,7 +119,13 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
   const first = resume?.batch ?? 0
   if (first >= steps) return
   const source = sourceOf(dataset, order, batchSize, draw, first)
-  const ask = (k: number) => begun(() => source.get(k, examplesOf(k)))
+  let isOver = false
+  const ask = (k: number) =>
+    begun(() => {
+      // Nobody waits for it any more, and the source is closed.
+      if (isOver) throw new EspalierError('ERR_ABORTED', 'the batches ended early')
+      return source.get(k, examplesOf(k))
+    })
   const examplesOf = (k: number) => Math.min(batchSize, dataset.size - k * batchSize)
   try {
     let asked = ask(first)
@@ -125,7 +133,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
       abortIf(signal)
       const arrays = await untilAborted(asked, signal)
       const examples = examplesOf(k)
-      mustBeBatch(arrays, examples)
+      mustBeBatch(arrays, examples, inputNames)
       if (k + 1 < steps) asked = ask(k + 1)
       if (augment !== undefined && random !== undefined) augment(arrays, random)
       const inputs = places === undefined ? arrays.inputs : inOrder(arrays.inputs, places)
@@ -141,6 +149,7 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
       }
     }
   } finally {
+    isOver = true
     source.close()
   }
 }
@@ -165,8 +174,11 @@ export function batchCount(dataset: Dataset, batchSize: number, dropLast = false
 }
 
 /** What a dataset gave, which may be the caller's own. */
-function mustBeBatch(batch: Batch, examples: number): void {
+function mustBeBatch(batch: Batch, examples: number, names: Dataset['inputNames']): void {
   const fault = faultOf(BATCH, batch, '', 'batch')
   if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
   for (const each of [...batch.inputs, ...(batch.targets ? [batch.targets] : [])]) checkArray(each, examples)
+  if (names === undefined || names.length === batch.inputs.length) return
+  const words = `dataset.batch(): it gave ${batch.inputs.length} inputs for the ${names.length} of 'inputNames'`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `${words}: ${names.map(shown).join(', ')}`)
 }

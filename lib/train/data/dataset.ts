@@ -97,10 +97,20 @@ export function checkArray({ data, shape }: ArrayData, examples: number): void {
   )
 }
 
+const madeLike = (data: TypedArray, length: number) =>
+  new (data.constructor as new (length: number) => TypedArray)(length)
+
+/** An array of its own. */
+export function copied({ data, shape }: ArrayData): ArrayData {
+  const copy = madeLike(data, data.length)
+  copy.set(data as never)
+  return { data: copy, shape: [...shape] }
+}
+
 /** The rows of an array, copied, in the order asked for. */
 export function gather({ data, shape }: ArrayData, rows: Int32Array): ArrayData {
   const length = data.length / shape[0]!
-  const copy = new (data.constructor as new (length: number) => TypedArray)(rows.length * length)
+  const copy = madeLike(data, rows.length * length)
   rows.forEach((row, i) => {
     copy.set(data.subarray(row * length, (row + 1) * length) as never, i * length)
   })

@@ -3,8 +3,23 @@ import { type Schema, thing } from '../../base/schema/index.js'
 
 /** @internal */
 export const INDICES: Schema<ArrayLike<number>> = thing('an array of numbers of examples', (value) => {
-  return (Array.isArray(value) || ArrayBuffer.isView(value)) && Array.from(value as never).every(Number.isInteger)
+  return (Array.isArray(value) || ArrayBuffer.isView(value)) && placeOf(value as never, isNoInteger) === -1
 })
+
+const isNoInteger = (value: number) => !Number.isInteger(value)
+
+/** The place of the first such number, or -1. Of typed arrays, too, which may be long: nothing is copied. */
+function placeOf(numbers: ArrayLike<number>, isWanted: (value: number) => boolean): number {
+  for (let k = 0; k < numbers.length; k++) if (isWanted(numbers[k] as number)) return k
+  return -1
+}
+
+/** The numbers of all examples. */
+export function allOf(examples: number): Int32Array {
+  const all = new Int32Array(examples)
+  for (let k = 0; k < examples; k++) all[k] = k
+  return all
+}
 
 /**
  * The chosen examples, each one of `examples`; all by default.
@@ -12,11 +27,25 @@ export const INDICES: Schema<ArrayLike<number>> = thing('an array of numbers of 
  * @throws EspalierError ERR_INVALID_ARGUMENT for an index out of range
  */
 export function chosenOf(indices: ArrayLike<number> | undefined, examples: number): Int32Array {
-  const wrong = Array.from(indices ?? []).find((index) => !(index >= 0 && index < examples))
-  if (wrong !== undefined) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `an index is outside of the ${examples} examples: ${wrong}`)
+  if (indices === undefined) return allOf(examples)
+  const wrong = placeOf(indices, (index) => !(index >= 0 && index < examples))
+  if (wrong !== -1) {
+    const words = `an index is outside of the ${examples} examples: ${indices[wrong]}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
   }
-  return Int32Array.from(indices ?? { length: examples }, indices === undefined ? (_, i) => i : Number)
+  return Int32Array.from(indices)
+}
+
+/**
+ * Positions must be such of examples.
+ *
+ * @throws EspalierError ERR_INVALID_ARGUMENT for a position behind the last
+ */
+export function mustBeThere(positions: Int32Array, examples: number): void {
+  const wrong = placeOf(positions, (position) => !(position >= 0 && position < examples))
+  if (wrong === -1) return
+  const words = `there is no example ${positions[wrong]}, only 0 to ${examples - 1}`
+  throw new EspalierError('ERR_INVALID_ARGUMENT', words)
 }
 
 /**
@@ -25,9 +54,6 @@ export function chosenOf(indices: ArrayLike<number> | undefined, examples: numbe
  * @throws EspalierError ERR_INVALID_ARGUMENT for a position behind the last
  */
 export function rowsAt(chosen: Int32Array, positions: Int32Array): Int32Array {
-  const wrong = [...positions].find((position) => !(chosen[position] !== undefined))
-  if (wrong !== undefined) {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no example ${wrong}, only 0 to ${chosen.length - 1}`)
-  }
-  return Int32Array.from(positions, (position) => chosen[position]!)
+  mustBeThere(positions, chosen.length)
+  return positions.map((position) => chosen[position] as number)
 }

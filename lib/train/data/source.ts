@@ -55,6 +55,10 @@ export function begun<T>(work: () => T | Promise<T>): Promise<T> {
  * @throws EspalierError ERR_INVALID_ARGUMENT
  */
 export function placesOf(names: readonly string[], wanted: readonly string[]): number[] {
+  const twice = names.find((name, k) => names.indexOf(name) !== k)
+  if (twice !== undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `the data have two inputs of the name ${shown(twice)}`)
+  }
   const stray = names.find((name) => !wanted.includes(name))
   if (stray !== undefined) {
     const meant = nearest(stray, wanted)

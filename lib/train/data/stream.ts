@@ -1,8 +1,8 @@
 import { describes, descriptionOf } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
 import { count, faultOf, func, list, maybe, object, signature, text } from '../../base/schema/index.js'
-import { type ArrayData, BATCH, type Batch, checkArray, type Dataset, gather } from './dataset.js'
-import { rowsAt } from './indices.js'
+import { type ArrayData, BATCH, type Batch, checkArray, copied, type Dataset, gather } from './dataset.js'
+import { mustBeThere } from './indices.js'
 
 /** Options of {@link fromAsyncIterable}. */
 export interface AsyncIterableOptions {
@@ -32,7 +32,7 @@ export const FROM_ASYNC_ITERABLE = signature(
  * They come in the order of the source: nothing is shuffled, and {@link split}, {@link subset} and {@link shuffle} refuse them. Where the order
  * matters the source mixes them itself, by `draw`. A run that goes on from a checkpoint within a pass reads the source from its start, and
  * leaves out what it had: it comes to the same if the source gives the same for the same `draw`. Asked for an example by its number, the
- * dataset reads from the start, too. The source is opened anew for each pass, and when a run looks at the first examples.
+ * dataset reads from the start, too. Arrays are copied when they are read: the source may fill the same ones again. It is opened anew for each pass, and when a run looks at the first examples.
  *
  * @param open opens the source; its iterator's `return()` is called when no more is wanted
  * @throws EspalierError ERR_INVALID_ARGUMENT; later, for what is no batch, or fewer examples than `size`
@@ -61,10 +61,7 @@ export function fromAsyncIterable(open: OpenStream, options: AsyncIterableOption
     stream: open,
     async batch(indices, draw) {
       const last = indices.reduce((most, index) => Math.max(most, index), -1)
-      rowsAt(
-        Int32Array.from({ length: size }, (_, k) => k),
-        indices,
-      )
+      mustBeThere(indices, size)
       const reader = new StreamReader(open(draw), size)
       try {
         const { inputs, targets } = await reader.take(last + 1)
@@ -74,7 +71,10 @@ export function fromAsyncIterable(open: OpenStream, options: AsyncIterableOption
       }
     },
   }
-  return describes(dataset, () => ({ name: 'fromAsyncIterable', size, source: descriptionOf(open) }))
+  return describes(dataset, () => ({
+    ...{ name: 'fromAsyncIterable', size, source: descriptionOf(open) },
+    ...(inputNames && { inputs: inputNames }),
+  }))
 }
 
 /** A batch of a source, of which the first examples may be taken already. */
@@ -91,6 +91,8 @@ export class StreamReader {
   #pieces: Piece[] = []
   #held = 0
   #given = 0
+  #first: Batch | undefined
+  #isClosed = false
 
   constructor(source: AsyncIterable<Batch>, size: number) {
     const iterator = (source as Partial<AsyncIterable<Batch>> | undefined)?.[Symbol.asyncIterator]?.()
@@ -127,6 +129,7 @@ export class StreamReader {
   }
 
   close(): void {
+    this.#isClosed = true
     // It may never answer, and what it answers is of no use any more.
     Promise.resolve()
       .then(() => this.#iterator.return?.())
@@ -134,14 +137,18 @@ export class StreamReader {
   }
 
   async #read(): Promise<void> {
+    if (this.#isClosed) throw new EspalierError('ERR_ABORTED', 'the source was closed')
     const { value, done } = await this.#iterator.next()
     if (done) throw wrong(`the source ended after ${this.#given} examples of ${this.#size}`)
     const fault = faultOf(BATCH, value, '', 'batch')
     if (fault !== undefined) throw wrong(fault.words)
-    const batch = value as Batch
-    const examples = batch.inputs[0]?.shape[0] ?? 0
-    for (const array of arraysOf(batch)) checkArray(array, examples)
+    const { inputs, targets } = value as Batch
+    const examples = inputs[0]?.shape[0] ?? 0
+    for (const array of arraysOf(value as Batch)) checkArray(array, examples)
     if (examples === 0) return
+    this.#first ??= value as Batch
+    if (!haveSameArrays(this.#first, value as Batch)) throw wrong('not all batches have the same inputs and targets')
+    const batch = { inputs: inputs.map(copied), targets: targets && copied(targets) }
     this.#pieces.push({ batch, from: 0, to: examples })
     this.#held += examples
     this.#given += examples
@@ -152,12 +159,14 @@ const wrong = (words: string) => new EspalierError('ERR_INVALID_ARGUMENT', `from
 
 const arraysOf = ({ inputs, targets }: Batch): ArrayData[] => [...inputs, ...(targets === undefined ? [] : [targets])]
 
+const haveSameArrays = (a: Batch, b: Batch): boolean =>
+  a.inputs.length === b.inputs.length && (a.targets === undefined) === (b.targets === undefined)
+
 function joined(parts: readonly Piece[]): Batch {
   const [first] = parts as [Piece]
   const isWhole = parts.length === 1 && first.from === 0 && first.to === first.batch.inputs[0]?.shape[0]
   if (isWhole) return first.batch
   const columns = parts.map(({ batch, from, to }) => arraysOf(batch).map((array) => ({ array, from, to })))
-  if (columns.some((column) => column.length !== columns[0]?.length)) throw wrong('not all batches have as many arrays')
   const arrays = (columns[0] ?? []).map((_, k) => column(columns.map((part) => part[k] as Slice)))
   const inputs = arrays.slice(0, first.batch.inputs.length)
   return { inputs, targets: arrays[inputs.length] }

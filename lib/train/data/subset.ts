@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type Description, describes, descriptionOf } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
-import { range } from '../../base/numbers.js'
 import { Random } from '../../base/random.js'
 import { count, maybe, number, object, signature } from '../../base/schema/index.js'
 import { DATASET, type Dataset } from './dataset.js'
-import { chosenOf, INDICES, rowsAt } from './indices.js'
+import { allOf, chosenOf, INDICES, rowsAt } from './indices.js'
 
 /** @internal */
 export const SUBSET = signature('subset', ['dataset', DATASET], ['indices', INDICES])
@@ -77,7 +76,7 @@ export function split(dataset: Dataset, options: SplitOptions = {}): { train: Da
     const words = `split: of ${size} examples ${held} would be for validation, and ${size - held} to train on`
     throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: "Give another part: 'validation'." })
   }
-  const order = new Random(seed).shuffle(Int32Array.from(range(size)))
+  const order = new Random(seed).shuffle(allOf(size))
   // Each in the order of the dataset, in which files lie beside each other.
   const [train, rest] = [order.slice(held).sort(), order.slice(0, held).sort()]
   return { train: subset(dataset, train), validation: subset(dataset, rest) }
@@ -113,7 +112,7 @@ export const SHUFFLE = signature(
 export function shuffle(dataset: Dataset, options: ShuffleOptions = {}): Dataset {
   SHUFFLE.check(dataset, options)
   mustHaveNumbers('shuffle', dataset)
-  return subset(dataset, new Random(options.seed ?? 0).shuffle(Int32Array.from(range(dataset.size))))
+  return subset(dataset, new Random(options.seed ?? 0).shuffle(allOf(dataset.size)))
 }
 
 function mustHaveNumbers(call: string, { stream }: Dataset): void {

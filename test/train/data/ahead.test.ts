@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { batches, type Dataset } from 'espalier'
+import { type Batch, batches, type Dataset, fromAsyncIterable } from 'espalier'
 import { describe, expect, it } from 'vitest'
 
 /** Tells when each batch is asked for and there. */
@@ -49,5 +49,56 @@ describe('the next batch', () => {
     expect(used).toEqual([0, 1, 2])
     await read(2)
     await sleep(20)
+  })
+
+  it.each([
+    ['a break', async () => {}],
+    ['an error', async () => Promise.reject(new Error('enough'))],
+  ])('is not asked for after %s', async (_, work) => {
+    const { data, seen } = slow(3, 1)
+    const read = async () => {
+      for await (const _ of batches(data, { batchSize: 1 })) {
+        await work()
+        break
+      }
+    }
+    await read().catch(() => undefined)
+    await sleep(20)
+    expect(seen).toEqual(['asked 0'])
+  })
+
+  it('is not asked for after an abort', async () => {
+    const { data, seen } = slow(3, 1)
+    const controller = new AbortController()
+    const pass = batches(data, { batchSize: 1, signal: controller.signal })
+    await pass.next()
+    controller.abort()
+    await expect(pass.next()).rejects.toMatchObject({ code: 'ERR_ABORTED' })
+    await sleep(20)
+    expect(seen).toEqual(['asked 0'])
+  })
+
+  it('is not asked of a stream that was closed, also in the middle of a batch', async () => {
+    const calls: string[] = []
+    const one = { inputs: [{ data: Float32Array.of(1), shape: [1, 1] }] }
+    const iterator: AsyncIterator<Batch> = {
+      async next() {
+        calls.push('next')
+        await sleep(10)
+        return { done: false, value: one }
+      },
+      async return() {
+        calls.push('return')
+        return { done: true, value: undefined }
+      },
+    }
+    const data = fromAsyncIterable(() => ({ [Symbol.asyncIterator]: () => iterator }), { size: 9 })
+    for await (const _ of batches(data, { batchSize: 3 })) {
+      // The second batch has begun.
+      await sleep(15)
+      break
+    }
+    await sleep(50)
+    expect(calls.slice(calls.indexOf('return'))).toEqual(['return'])
   })
 })

@@ -42,6 +42,16 @@ describe('inputs with names', () => {
     }
   })
 
+  it.each([
+    ['fewer', ['ids', 'mask'], [ids], /1 inputs for the 2 of 'inputNames': 'ids', 'mask'/],
+    ['more', ['ids'], [ids, mask], /2 inputs for the 1 of 'inputNames': 'ids'/],
+    ['the same twice', ['ids', 'ids'], [ids, mask], /two inputs of the name 'ids'/],
+  ])('are as many as the arrays, and each is another: %s', async (_, inputNames, inputs, words) => {
+    const data = { size: 4, inputNames, batch: () => ({ inputs, targets }) }
+    const { code, message } = await failure(async () => evaluate(await modelOf(), data, { loss: 'mse' }))
+    expect([code, message]).toEqual(['ERR_INVALID_ARGUMENT', expect.stringMatching(words)])
+  })
+
   it('that the model does not have are refused, with the nearest; and so are those that are not there', async () => {
     const model = await modelOf()
     const refusal = async (inputs: Record<string, typeof ids>) => {

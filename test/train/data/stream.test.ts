@@ -83,6 +83,26 @@ describe('a stream of batches', () => {
     expect(seen).toMatchObject({ given: 8, closed: 1 })
   })
 
+  it('is copied: its source may fill one array again, and keeps what it gave', async () => {
+    const data = Float32Array.of(0, 0)
+    async function* open() {
+      for (let k = 0; k < 3; k++) {
+        data.fill(k)
+        yield { inputs: [{ data, shape: [2, 1] }] }
+      }
+    }
+    const read = async (batchSize: number) => {
+      const augment = ({ inputs }: Batch) => void inputs[0]!.data.fill(9 as never)
+      const rows: number[] = []
+      const stream = fromAsyncIterable(open, { size: 6 })
+      for await (const { inputs } of batches(stream, { batchSize })) rows.push(...[...inputs[0]!.data()].map(Number))
+      for await (const _ of batches(stream, { batchSize, random: new Random(1), augment }))
+        expect(data).not.toContain(9)
+      return rows
+    }
+    for (const batchSize of [2, 4]) expect(await read(batchSize)).toEqual([0, 0, 1, 1, 2, 2])
+  })
+
   it('gives examples by their numbers, from the start', async () => {
     const data = fromAsyncIterable(sourceOf(2, 2, 2).open, { size: 6 })
     const { inputs, targets } = await data.batch(Int32Array.of(3, 1))
@@ -104,11 +124,28 @@ describe('a stream of batches', () => {
       yield { ...numbers(2, 4), inputs: [{ data: new Float32Array(4), shape: [2, 2] }] }
     }
     expect(await messageOf(other)).toMatch(/an example is \[2\], after others of \[1\]/)
+    // As many arrays, but not the same.
+    async function* swapped() {
+      yield numbers(0, 2)
+      const { inputs } = numbers(2, 4)
+      yield { inputs: [...inputs, ...inputs] }
+    }
+    expect(await messageOf(swapped)).toMatch(/not all batches have the same inputs and targets/)
     async function* broken() {
       yield numbers(0, 2)
       throw new Error('the line is dead')
     }
     await expect(passOf(fromAsyncIterable(broken, { size: 4 }), { batchSize: 4 })).rejects.toThrow('the line is dead')
+  })
+
+  it('tells the names of its inputs: with others a run does not go on', () => {
+    const { open } = sourceOf(4)
+    const told = (...inputNames: string[]) =>
+      JSON.stringify(fromAsyncIterable(open, { size: 4, inputNames }).description)
+    expect(told('ids', 'mask')).toBe(told('ids', 'mask'))
+    expect(told('ids', 'mask')).not.toBe(told('mask', 'ids'))
+    const without = fromAsyncIterable(open, { size: 4 }).description
+    expect(Object.keys(without as object)).toEqual(['name', 'size', 'source'])
   })
 
   it('has no examples to be chosen from', () => {

@@ -24,6 +24,14 @@ describe('readTable', () => {
     expect(table.classes).toHaveLength(11)
   })
 
+  it('numbers classes that are known, each of which is there once', async () => {
+    const path = write('known.csv', 'x,kind\n1,rose\n2,iris\n')
+    const { targets } = await readTable(path, { target: 'kind', classes: ['rose', 'lily', 'iris'] })
+    expect(targets!.data).toEqual(BigInt64Array.of(0n, 2n))
+    const twice = readTable(path, { target: 'kind', classes: ['rose', 'iris', 'rose'] })
+    await expect(twice).rejects.toEqual(refused("'rose' is twice in 'classes'"))
+  })
+
   it('gives amounts as values, of several columns too', async () => {
     const path = write('amounts.csv', 'a,b,c\n1,2,3\n4,5,6.5\n')
     const one = await readTable(path, { target: 'b', targets: 'values' })

@@ -1,3 +1,4 @@
+import { truncateSync } from 'node:fs'
 import { batches, Random, shuffle, tokenFile } from 'espalier'
 import { describe, expect, it } from 'vitest'
 import { descriptionOf } from '../../../lib/base/describe.js'
@@ -30,6 +31,16 @@ describe('tokenFile', () => {
     const file = write(`ids.${type}`, bytesOf(Type.from(ids)))
     const data = await tokenFile(file, { length: 3, type })
     expect([data.size, await rowsOf(data, [0])]).toEqual([1, [ids.slice(0, 3), ids.slice(1)]])
+  })
+
+  it('refuses more windows than numbers of examples can tell apart', async () => {
+    const file = write('huge.bin', '')
+    // It takes no space: there is nothing in it.
+    truncateSync(file, 2 ** 31 + 1)
+    await expect(tokenFile(file, { length: 1 })).rejects.toMatchObject({ code: 'ERR_LIMIT' })
+    const data = await tokenFile(file, { length: 1, step: 2 })
+    expect([data.size, await rowsOf(data, [2 ** 30 - 1])]).toEqual([2 ** 30, [[0], [0]]])
+    await expect(data.batch(Int32Array.of(2 ** 30))).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
   })
 
   it('makes windows that overlap, or lie apart, by the step', async () => {

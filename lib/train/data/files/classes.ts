@@ -14,7 +14,7 @@ export const isNumber = (cell: string): boolean => /^\s*[+-]?(\d+\.?\d*|\.\d+)(e
  * @param labels each label once
  * @param hint what to do about labels that are none
  * @param known the classes, where the caller has them
- * @throws EspalierError ERR_READ for labels that are amounts; ERR_INVALID_ARGUMENT for one that is no known class
+ * @throws EspalierError ERR_READ for labels that are amounts; ERR_INVALID_ARGUMENT for one that is no known class, and for a known class that is there twice
  */
 export function numbered(
   labels: readonly string[],
@@ -23,8 +23,13 @@ export function numbered(
   known?: readonly string[],
 ): { classes: string[]; of: (label: string) => number } {
   if (known !== undefined) {
-    const stray = labels.find((label) => !known.includes(label))
-    if (stray === undefined) return { classes: [...known], of: (label) => known.indexOf(label) }
+    const numbers = new Map(known.map((label, i) => [label, i]))
+    const twice = known.find((label, i) => numbers.get(label) !== i)
+    if (twice !== undefined) {
+      throw new EspalierError('ERR_INVALID_ARGUMENT', `${file}: '${twice}' is twice in 'classes'`)
+    }
+    const stray = labels.find((label) => !numbers.has(label))
+    if (stray === undefined) return { classes: [...known], of: (label) => numbers.get(label)! }
     throw new EspalierError('ERR_INVALID_ARGUMENT', `${file}: '${stray}' is none of 'classes'`)
   }
   if (labels.every((label) => /^\d+$/.test(label))) {

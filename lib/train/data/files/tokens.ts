@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type Description, describes } from '../../../base/describe.js'
+import { EspalierError } from '../../../base/errors.js'
 import { withFile } from '../../../base/files.js'
-import { range } from '../../../base/numbers.js'
 import { count, maybe, object, oneOf, path, signature } from '../../../base/schema/index.js'
 import type { Dataset } from '../dataset.js'
-import { rowsAt } from '../indices.js'
+import { mustBeThere } from '../indices.js'
 import { type Source, withSource } from './source.js'
 import { unreadable } from './unreadable.js'
 
@@ -17,6 +17,9 @@ export interface TokenFileOptions {
   /** What a token is in the file, little-endian; `'uint8'` by default, the bytes of a text. */
   type?: keyof typeof TOKEN_TYPES | undefined
 }
+
+/** Numbers of examples are int32. */
+const MOST_EXAMPLES = 2 ** 31 - 1
 
 const TOKEN_TYPES = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array } as const
 
@@ -39,7 +42,8 @@ export const TOKEN_FILE = signature(
  * header). An example is a window of the file, and its targets are the tokens one further: a batch is two `BigInt64Array` `[n, length]`. What is
  * left at the end, shorter than a window, is left out. Windows are read when they are needed: the file may be larger than the memory.
  *
- * @throws EspalierError ERR_READ for a file that can't be read, has not one window, or not a whole number of tokens
+ * @throws EspalierError ERR_READ for a file that can't be read, has not one window, or not a whole number of tokens; ERR_LIMIT for one of more
+ *   than 2^31 - 1 windows
  * @example
  * ```ts
  * import { split, tokenFile } from 'espalier'
@@ -68,11 +72,16 @@ export async function tokenFile(path: string, options: TokenFileOptions = {}): P
       "Give another 'length'.",
     )
   }
-  const every = Int32Array.from(range(examples))
+  if (examples > MOST_EXAMPLES) {
+    throw new EspalierError('ERR_LIMIT', `${path}: ${examples} windows are more than ${MOST_EXAMPLES}`, {
+      hint: "Take fewer: a larger 'step' or 'length'.",
+    })
+  }
   const dataset: Dataset = {
     size: examples,
     async batch(indices) {
-      const rows = rowsAt(every, indices)
+      mustBeThere(indices, examples)
+      const rows = Int32Array.from(indices)
       const shape = [rows.length, length]
       const [inputs, targets] = [new BigInt64Array(rows.length * length), new BigInt64Array(rows.length * length)]
       await withFile(path, async (file) => {

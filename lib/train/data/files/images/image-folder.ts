@@ -3,10 +3,9 @@ import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { abortIf } from '../../../../base/abort.js'
 import { type Description, describes } from '../../../../base/describe.js'
-import { range } from '../../../../base/numbers.js'
 import { Random } from '../../../../base/random.js'
 import type { Dataset } from '../../dataset.js'
-import { rowsAt } from '../../indices.js'
+import { allOf, rowsAt } from '../../indices.js'
 import { unreadable } from '../unreadable.js'
 import { Broken, type SkippedImage } from './broken.js'
 import { PixelCache } from './cache.js'
@@ -66,7 +65,7 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
 
   const { shape } = plan
   const held = new PixelCache(cache)
-  const every = Int32Array.from(range(files.length))
+  const every = allOf(files.length)
   const length = shape.channels * shape.height * shape.width
   const dataset: ImageFolder = {
     size: files.length,

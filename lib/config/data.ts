@@ -87,7 +87,8 @@ async function pictures(
   return images
 }
 
-async function isLabelled(dataset: Dataset): Promise<boolean> {
+/** Whether there are targets: the first example tells. */
+export async function isLabelled(dataset: Dataset): Promise<boolean> {
   if (dataset.size === 0) return true
   return (await dataset.batch(Int32Array.of(0))).targets !== undefined
 }

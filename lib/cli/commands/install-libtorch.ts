@@ -61,9 +61,13 @@ async function install(options: InstallCommandOptions): Promise<void> {
   }
 }
 
-/** Only a person at a terminal can say yes. */
+/** Only a person at a terminal can say yes. @throws EspalierError ERR_INSTALL without one */
 async function isWanted(variant: Variant): Promise<boolean> {
-  if (!process.stdin.isTTY) return false
+  if (!process.stdin.isTTY) {
+    throw new EspalierError('ERR_INSTALL', 'there is no terminal to ask at: nothing was fetched', {
+      hint: 'Leave out --ask to fetch LibTorch without a question.',
+    })
+  }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   // Ctrl-C and the end of the input are no.
   const closed = new Promise<string>((done) => terminal.once('close', () => done('')))

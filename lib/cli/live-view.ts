@@ -28,7 +28,9 @@ export class LiveView {
 
   take(event: RunEvent): void {
     if (event.kind === 'batch') {
-      if (this.#first.phase !== event.phase) {
+      // Each round begins anew, in the same phase where there is no other.
+      const isNew = this.#first.phase !== event.phase || event.iteration <= (this.#batch?.iteration ?? 0)
+      if (isNew) {
         this.#first = { phase: event.phase, iteration: event.iteration, at: performance.now() }
       }
       this.#batch = event

@@ -21,6 +21,12 @@ export const EVALUATE_OPTIONS: readonly ConfigOption[] = [
   { path: 'batchSize', value: '<count>', as: 'plain', help: 'examples in a batch; 256 by default' },
 ]
 
+/** The same for a command where `right` says what is right of data without labels. */
+export const evaluateOptionsWhere = (right: string): readonly ConfigOption[] =>
+  EVALUATE_OPTIONS.map((option) =>
+    option.path === 'labels' ? { ...option, off: `the data have no labels: ${right} says what is right` } : option,
+  )
+
 /** What `evaluate` takes beside the model. */
 export interface Measured {
   dataset: Dataset

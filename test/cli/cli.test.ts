@@ -31,6 +31,11 @@ it('refuses a command that it does not know', () => {
   expect(stderr).toContain('prnue')
 })
 
+it('does not ask about LibTorch without a terminal, and says so', () => {
+  const { status, stderr } = espalier(['install-libtorch', '--ask'])
+  expect([status, stderr]).toEqual([6, expect.stringMatching(/no terminal to ask at.*\n.*\n.*--ask/)])
+})
+
 describe('doctor', () => {
   it('says what was found, tried and loaded', () => {
     const { status, stdout } = espalier(['doctor'])

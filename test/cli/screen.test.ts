@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LiveView } from '../../lib/cli/live-view.js'
 import { clock } from '../../lib/cli/terminal/clock.js'
 import { Screen } from '../../lib/cli/terminal/screen.js'
@@ -37,6 +37,13 @@ describe('a screen', () => {
     screen.say('second')
     screen.end()
     expect(terminal.text).toBe('first\nsecond')
+  })
+
+  it('takes a usual size where the terminal reports none', () => {
+    const written: string[] = []
+    const screen = new Screen({ isTTY: true, columns: 0, rows: 0, write: (text) => written.push(text) })
+    for (let k = 0; k < 2; k++) screen.show((columns) => [`${columns}`, '-'])
+    expect(written).toEqual(['79\n-\n', '\u001b[2A\r\u001b[J79\n-\n'])
   })
 
   it('draws no more lines than there are rows', () => {
@@ -128,6 +135,26 @@ describe('the view of a training', () => {
       tuned.take(event as RunEvent)
     }
     expect(tuned.panel(100, plain).slice(2)).toEqual([expect.stringMatching(/^loss +2\.000 +▄$/)])
+  })
+
+  it('counts the rate and the time left from the start of a round', () => {
+    vi.useFakeTimers()
+    try {
+      const rounds = new LiveView()
+      for (const [seconds, iteration] of [
+        [0, 1],
+        [1000, 100],
+        [500, 1],
+        [1, 11],
+      ] as const) {
+        vi.advanceTimersByTime(1000 * seconds)
+        rounds.take(batch(iteration, 1))
+      }
+      // 89 steps are left.
+      expect(rounds.text).toMatch(/, 10\.0 steps a second, 0:09 left$/)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('says the same in a line', () => {

@@ -2,13 +2,14 @@ import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { shown } from '../../base/schema/index.js'
-import { EVALUATE_OPTIONS, evaluateOptions } from '../../config/evaluate.js'
+import { evaluateOptions, evaluateOptionsWhere } from '../../config/evaluate.js'
 import { inputOf } from '../../config/inputs.js'
 import type { Config } from '../../config/option.js'
 import { formatTable, integer, measureLatency } from '../../report/index.js'
 import { metricInWords } from '../../report/metrics.js'
 import { Prunable } from '../../run/index.js'
 import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '../../torch/index.js'
+import { isLabelled } from '../../train/data/labelled.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { withKeptInputs } from '../kept-inputs.js'
@@ -21,6 +22,8 @@ interface Conditions {
   printConfig?: boolean
 }
 
+const OPTIONS = evaluateOptionsWhere('the first model')
+
 /** `espalier compare model.pt small.pt -i 1,3,224,224`. */
 export function compareCommand(): Command {
   const command = withConfig(
@@ -30,14 +33,14 @@ export function compareCommand(): Command {
     ])
       .argument('<first>', 'a TorchScript file')
       .argument('<second>', 'another that takes the same inputs'),
-    EVALUATE_OPTIONS.filter(({ path }) => path !== 'teacher'),
+    OPTIONS.filter(({ path }) => path !== 'teacher'),
   )
     .option('--batches <sizes>', 'batch sizes to time', '1,8')
     .option('--threads <counts>', 'threads to time with; as many as there are by default')
     .option('--rounds <count>', 'passes of each model, in turns', '50')
   return command.action((first: string, second: string, conditions: Conditions) =>
     run(command, async (work) => {
-      const config = await configOf(command, EVALUATE_OPTIONS)
+      const config = await configOf(command, OPTIONS)
       return conditions.printConfig ? printed(config) : compared([first, second], config, conditions, work)
     }),
   )
@@ -111,19 +114,21 @@ function textsOf({ inputs = [] }: Config): readonly string[] {
   throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', { hint })
 }
 
-/** The second is also told how often it agrees with the first. */
+/** The second is also told how often it agrees with the first, which says what is right of data without labels. */
 async function evaluated(models: readonly ScriptModule[], config: Config, work: Work): Promise<Evaluation[]> {
   const { say, signal } = work
   const inputNames = models[0]?.inputNames()
   const { dataset, options, dispose } = await evaluateOptions(config, { inputNames, onWarning: say })
   try {
+    const module = models[0] as ScriptModule
+    const teacher = (await isLabelled(dataset)) ? { module, weight: 0 } : { module }
     const evaluations: Evaluation[] = []
     for (const model of models) {
       say(`Measuring on ${dataset.size} examples …`)
       evaluations.push(
         await evaluate(model, watched(dataset, work, 'measured'), {
           ...options,
-          teacher: { module: models[0]!, weight: 0 },
+          teacher,
           signal,
         }),
       )

@@ -62,9 +62,13 @@ async function install(options: InstallCommandOptions): Promise<void> {
   }
 }
 
-/** Only a person at a terminal can say yes. */
+/** Only a person at a terminal can say yes. @throws EspalierError ERR_INSTALL without one */
 async function isWanted(variant: Variant): Promise<boolean> {
-  if (!canAsk()) return false
+  if (!canAsk()) {
+    throw new EspalierError('ERR_INSTALL', 'there is no terminal to ask at: nothing was fetched', {
+      hint: 'Leave out --ask to fetch LibTorch without a question.',
+    })
+  }
   const question = `LibTorch is not here. Fetch LibTorch ${VERSIONS[variant]} (${sizeOf(variant)}) into the cache?`
   return await saysYes(question, { input: process.stdin, output: process.stderr })
 }

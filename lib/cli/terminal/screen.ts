@@ -62,7 +62,8 @@ export class Screen {
 
   /** One write, so that nothing flickers. */
   #draw(above = ''): void {
-    const { columns = 80, rows = 24 } = this.#output
+    // Some report 0 where they don't know.
+    const [columns, rows] = [this.#output.columns || 80, this.#output.rows || 24]
     const width = Math.max(1, columns - 1)
     const lines = (this.#panel?.(width, this.#style) ?? [])
       .slice(0, Math.max(1, rows - 2))

@@ -73,7 +73,7 @@ export const serving =
     response.write(body.subarray(0, end), () => {
       const breaks = how.breakAt !== undefined || (how.length ?? 0) > body.length
       // Not at once: what the other side has not read yet would be lost.
-      if (breaks) setTimeout(() => response.socket?.destroy(), 30)
+      if (breaks) setTimeout(() => response.socket?.destroy(), 150)
       else if (how.stallAt === undefined) response.end()
     })
   }

@@ -40,6 +40,9 @@ function onTerminal(
       OMP_NUM_THREADS: '1',
       TERM: 'xterm-256color',
       NO_COLOR: undefined,
+      FORCE_COLOR: undefined,
+      // Node takes a terminal of a CI for one without colours.
+      CI: undefined,
       SHELL: '/bin/sh',
       ...env,
     },

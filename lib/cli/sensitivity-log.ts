@@ -1,36 +1,37 @@
 /** What `espalier sensitivity` has measured, in a file: a title that says of what, and a line for each point. */
 
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { appendText, readText, writeFileAtomic } from '../base/files.js'
 import { fromJson, toJson } from '../base/json.js'
 import type { Config } from '../config/option.js'
+import { sha256 } from '../libtorch/install/checksum.js'
+import type { Progress } from '../libtorch/install/progress.js'
 import type { SensitivityOptions, SensitivityPoint } from '../run/index.js'
 
 /** Whatever changes what a point says; which points there are is none of it. */
-export async function jobOf(path: string, { teacher }: Config, options: SensitivityOptions): Promise<string> {
+export async function jobOf(
+  path: string,
+  { teacher }: Config,
+  options: SensitivityOptions,
+  progress: Progress,
+): Promise<string> {
   const { data, loss, metrics = [], importance, output, classAxis } = options
   const file = typeof teacher === 'string' ? teacher : (teacher as { module?: unknown } | undefined)?.module
   const said = (value: string | object | undefined) => (typeof value === 'object' ? descriptionOf(value) : value)
   const job = {
-    model: await hashOf(path),
+    model: await sha256(path, progress),
     data: { size: data.size, source: descriptionOf(data) },
     loss: typeof loss === 'function' ? descriptionOf(loss) : said(loss),
     metrics: metrics.map(said),
     importance: importance && descriptionOf(importance),
-    teacher: typeof file === 'string' ? { file: await hashOf(file), options: teacher } : undefined,
+    teacher: typeof file === 'string' ? { file: await sha256(file, progress), options: teacher } : undefined,
     output,
     classAxis,
   }
   return createHash('sha256').update(JSON.stringify(job)).digest('hex')
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }
 
 /** A log that is there, or begun. */

@@ -39,7 +39,7 @@ async function measured(path: string, asked: Config, { log: file }: Given, work:
   const config = withKeptInputs(asked, model)
   const { options, dispose } = await sensitivityOptions(config, { inputNames: model.inputNames(), onWarning: say })
   try {
-    const log = await SensitivityLog.open(name, await jobOf(path, config, options))
+    const log = await SensitivityLog.open(name, await jobOf(path, config, options, work))
     const { known } = log
     if (known.length > 0) say(`${known.length} measured before, in ${name}`)
     let done = 0

@@ -112,7 +112,7 @@ export function asExample(array: ArrayData, example: ModuleInput | undefined, wh
     if (array.data.constructor === Type) return array
     if (isOf(array.data, types)) {
       const data = converted(array.data, Type)
-      if (types === INTEGERS) mustBeSame(array.data, data, where, dtype)
+      mustBeHeld(array.data, data, where, dtype)
       return { ...array, data }
     }
     const held = Object.entries({ ...FLOATS, ...INTEGERS }).find(([, type]) => array.data.constructor === type)?.[0]
@@ -131,10 +131,12 @@ const asTargets = (array: ArrayData): ArrayData =>
 
 type TypedArrayType = new (length: number) => TypedArray
 
-/** Integers that are too large for a type would wrap around. */
-function mustBeSame(before: TypedArray, after: TypedArray, where: string, dtype: string): void {
+/** Integers that are too large for a type would wrap around, floats become infinite; that floats are rounded is no fault. */
+function mustBeHeld(before: TypedArray, after: TypedArray, where: string, dtype: string): void {
+  const isInteger = after.constructor !== Float32Array && after.constructor !== Float64Array
   for (let k = 0; k < before.length; k++) {
-    if (Number(before[k]) === Number(after[k])) continue
+    const [value, held] = [Number(before[k]), Number(after[k])]
+    if (isInteger ? value === held : Number.isFinite(held) || !Number.isFinite(value)) continue
     throw refused(where, `it holds ${before[k]}, which is no ${dtype}, as the model is given (-i)`)
   }
 }

@@ -1,13 +1,15 @@
 import { stat } from 'node:fs/promises'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
-import { shown } from '../base/schema/index.js'
+import { faultOf, shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
 import { type ModuleInput, Tensor } from '../torch/index.js'
+import { DATASET } from '../train/data/dataset.js'
 import { isLabelled } from '../train/data/labelled.js'
 import { type Dataset, type ImageFolder, imageFolder, split } from '../train/index.js'
 import { ENDINGS, readerOf } from './files.js'
 import type { Config } from './option.js'
+import { withoutTargets } from './unlabelled.js'
 
 /** What the data are for. */
 export interface DataContext {
@@ -48,10 +50,19 @@ export async function dataOf({ train, validation }: Config, context: DataContext
 
 /** One dataset: pictures as they are trained on, or as they are measured. */
 export async function datasetOf(what: unknown, transform: 'train' | 'eval', context: DataContext): Promise<Dataset> {
-  if (typeof what === 'object' && what !== null && 'batch' in what) return what as Dataset
-  const { name, ...options } = typeof what === 'string' ? { name: what } : (what as { name: string })
+  if (typeof what === 'object' && what !== null && 'batch' in what) {
+    const fault = faultOf(DATASET, what as Dataset, '', 'data')
+    if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', fault.words)
+    const { labels } = context
+    if (labels === undefined) return what as Dataset
+    if (labels === false) return withoutTargets(what as Dataset)
+    const words = `a dataset of a program says itself what is to be learnt, and not ${shown(labels)}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: "Leave 'labels' out, or give false for none." })
+  }
+  const { name, ...options } = typeof what === 'string' ? { name: what } : ((what ?? {}) as { name: string })
   if (typeof name !== 'string') {
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `data must be a path, or { name: path, … }, not ${shown(what)}`)
+    const words = `data must be a path, { name: path, … } or a dataset, not ${shown(what)}`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
   }
   const info = await stat(name).catch((error: NodeJS.ErrnoException) => {
     throw new EspalierError('ERR_READ', `${name} could not be read: ${error.code ?? error.message}`, { cause: error })

@@ -1,7 +1,6 @@
 /** Datasets of files, by how their names end. */
 
 import { extname } from 'node:path'
-import { describes, descriptionOf } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { faultOf, maybe, object, type Schema, shown, text } from '../base/schema/index.js'
@@ -20,6 +19,7 @@ import {
 import { ARRAY_CHOICE, type ArrayChoice, asExample, datasetOfArrays } from './arrays.js'
 import type { DataContext } from './data.js'
 import type { Config } from './option.js'
+import { withoutTargets } from './unlabelled.js'
 
 type Reader = (path: string, options: Config, context: DataContext) => Promise<Dataset>
 
@@ -78,6 +78,11 @@ async function npy(path: string, options: Config, context: DataContext): Promise
     })
   }
   const { target = context.labels } = options
+  if (typeof target === 'number') {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${path}: ${target} is no file of what is to be learnt from it`, {
+      hint: 'Name a .npy file with a target for each row: --labels y.npy. If there is none: --no-labels.',
+    })
+  }
   const x = await readNpy(path)
   if (typeof target !== 'string') return datasetOfArrays(path, { x }, {}, context)
   return datasetOfArrays(path, { x, y: await readNpy(target) }, { target: 'y' }, context)
@@ -123,15 +128,4 @@ async function tokens(path: string, options: Config, { inputs, labels }: DataCon
   }
   const dataset = await tokenFile(path, given({ length, ...options }) as object)
   return labels === false ? withoutTargets(dataset) : dataset
-}
-
-function withoutTargets(dataset: Dataset): Dataset {
-  const bare: Dataset = {
-    size: dataset.size,
-    async batch(indices, draw) {
-      const { inputs } = await dataset.batch(indices, draw)
-      return { inputs }
-    },
-  }
-  return describes(bare, () => ({ name: 'withoutTargets', of: descriptionOf(dataset) }))
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { define, Tensor } from 'espalier'
+import { batches, define, fromAsyncIterable, inMemory, Tensor } from 'espalier'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { type DataContext, dataOf, datasetOf } from '../../lib/config/data.js'
@@ -120,12 +120,24 @@ describe('arrays of a file', () => {
       ['uint8:1,1'],
       /'x': it holds 300, which is no uint8/,
     ],
+    [
+      'too large for the floats of the model',
+      { x: { descr: "'<f8'", shape: '(2, 1)', data: bytesOf(Float64Array.of(1, 1e300)) } },
+      ['float32:1,1'],
+      /'x': it holds 1e\+300, which is no float32/,
+    ],
     ['for an input of bool', { x: ints('(2, 1)', 0, 1) }, ['bool:1,1'], /'x': the model is given bool/],
     ['too many', two, ['int64:1,2'], /inputs 'mask', 'ids', and the model is given 1/],
     ['none', { y: ints('(2,)', 1, 0) }, ['1,1'], /it holds no inputs, only 'y'/],
     ['a number', { x: float('()', 1) }, ['1'], /'x' is a number/],
   ])('that are %s are refused', async (_, arrays, inputs, words) => {
     expect(await refusal(npz('wrong.npz', arrays), inputs)).toMatch(words)
+  })
+
+  it('of float64 are rounded to float32, and stay infinite where they are', async () => {
+    const data = bytesOf(Float64Array.of(0.1, Number.NEGATIVE_INFINITY, 1e-300))
+    const file = npz('wide.npz', { x: { descr: "'<f8'", shape: '(3, 1)', data } })
+    expect((await read(file, ['1,1'])).inputs).toEqual([Float32Array.of(0.1, Number.NEGATIVE_INFINITY, 0)])
   })
 
   it('of safetensors, and of two .npy files', async () => {
@@ -139,6 +151,9 @@ describe('arrays of a file', () => {
     const labels = write('y.npy', fileOf(ints('(2,)', 1, 0)))
     expect(await read(x, ['1,1'], { labels })).toEqual(both)
     expect((await read(x, ['1,1'])).targets).toBeUndefined()
+    expect(await refusal(x, ['1,1'], { labels: 2 })).toMatch(
+      /x\.npy: 2 is no file of what is to be learnt .*--labels y\.npy/,
+    )
     expect(await refusal({ name: x, inputs: 'foo' }, ['1,1'])).toMatch(/x\.npy: 'inputs' is unknown/)
   })
 
@@ -275,4 +290,36 @@ it('the command line takes a table, and inputs by their names', async () => {
   }
   expect(evaluated('one.pt', '-i', '1,2', '--data', 'pairs.csv')).toBe(0.75)
   expect(evaluated('two.pt', '-i', '1,1', '-i', '1,1', '--data', 'pairs.npz')).toBe(0.75)
+})
+
+describe('a dataset of a program', () => {
+  const column = (...values: number[]) => ({ data: Float32Array.from(values), shape: [values.length, 1] })
+  const own = inMemory(column(1, 2), column(3, 4))
+
+  it('has its targets, or none where none are wanted; another name for them is refused', async () => {
+    expect((await read(own, ['1,1'])).targets).toEqual(Float32Array.of(3, 4))
+    expect(await read(own, ['1,1'], { labels: false })).toMatchObject({
+      inputs: [Float32Array.of(1, 2)],
+      targets: undefined,
+    })
+    expect(await refusal(own, ['1,1'], { labels: 'kind' })).toMatch(/says itself what is to be learnt, and not 'kind'/)
+  })
+
+  it('may be a stream, with and without its targets', async () => {
+    const stream = fromAsyncIterable(
+      async function* () {
+        yield { inputs: [column(1, 2)], targets: column(3, 4) }
+      },
+      { size: 2 },
+    )
+    for (const [labels, targets] of [
+      [undefined, 2],
+      [false, undefined],
+    ] as const) {
+      const dataset = await datasetOf(stream, 'eval', contextOf(['1,1'], { labels }))
+      const seen: (number | undefined)[] = []
+      for await (const batch of batches(dataset, { batchSize: 2 })) seen.push(batch.targets?.numel)
+      expect(seen).toEqual([targets])
+    }
+  })
 })

@@ -1,21 +1,11 @@
 import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
-import {
-  count,
-  faultOf,
-  flag,
-  list,
-  maybe,
-  object,
-  shown,
-  signal as signalSchema,
-  signature,
-  text,
-} from '../../base/schema/index.js'
+import { count, flag, list, maybe, object, signal as signalSchema, signature, text } from '../../base/schema/index.js'
 import { type Device, Tensor } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
-import { AUGMENT, type Augment, BATCH, type Batch, checkArray, DATASET, type Dataset } from './dataset.js'
+import { mustBeBatch } from './batch-check.js'
+import { AUGMENT, type Augment, DATASET, type Dataset } from './dataset.js'
 import { allOf } from './indices.js'
 import { begun, inOrder, placesOf, sourceOf } from './source.js'
 
@@ -171,14 +161,4 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
 export function batchCount(dataset: Dataset, batchSize: number, dropLast = false): number {
   BATCH_COUNT.check(dataset, batchSize, dropLast)
   return dropLast ? Math.floor(dataset.size / batchSize) : Math.ceil(dataset.size / batchSize)
-}
-
-/** What a dataset gave, which may be the caller's own. */
-function mustBeBatch(batch: Batch, examples: number, names: Dataset['inputNames']): void {
-  const fault = faultOf(BATCH, batch, '', 'batch')
-  if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `dataset.batch(): ${fault.words}`)
-  for (const each of [...batch.inputs, ...(batch.targets ? [batch.targets] : [])]) checkArray(each, examples)
-  if (names === undefined || names.length === batch.inputs.length) return
-  const words = `dataset.batch(): it gave ${batch.inputs.length} inputs for the ${names.length} of 'inputNames'`
-  throw new EspalierError('ERR_INVALID_ARGUMENT', `${words}: ${names.map(shown).join(', ')}`)
 }

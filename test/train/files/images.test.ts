@@ -58,6 +58,9 @@ describe('imageFolder', () => {
     const pets = await imageFolder(at('pets'), { size: 4, classes })
     expect([pets.classes, (await first(pets)).targets]).toEqual([classes, BigInt64Array.of(2n, 1n, 0n)])
     await expect(imageFolder(at('pets'), { classes: ['cats'] })).rejects.toEqual(refused)
+    await expect(imageFolder(at('pets'), { classes: [...classes, 'cats'] })).rejects.toThrow(
+      /'cats' is twice in 'classes'/,
+    )
   })
 
   it('reads labels from a table and from JSON, with names or numbers of classes', async () => {
@@ -150,6 +153,10 @@ describe('the values of images', () => {
   it('need as many means as channels', async () => {
     await expect(imageFolder(at('pets'), { mean: [0.5] })).rejects.toEqual(refused)
     await expect(imageFolder(at('pets'), { channels: 1, std: [1, 1, 1] })).rejects.toEqual(refused)
+  })
+
+  it('can not be larger than float32 holds', async () => {
+    await expect(imageFolder(at('pets'), { std: 1e-300 })).rejects.toEqual(refused)
   })
 
   it('are of gray, transparent and 16-bit pictures, too', async () => {

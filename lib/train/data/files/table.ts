@@ -57,6 +57,9 @@ export interface Table {
   readonly classes: readonly string[]
 }
 
+/** The largest of float32. */
+const MOST_FLOAT = (2 - 2 ** -23) * 2 ** 127
+
 const FOR_AMOUNTS = "For amounts: targets: 'values'."
 
 const COLUMN: Schema<TableColumn> = either('the name of a column, or its number from 0', text(), count(0))
@@ -74,7 +77,7 @@ export const READ_TABLE = signature(
       target: maybe(either('a column, or a list of columns', COLUMN, list(COLUMN, 'a list of columns'))),
       targets: maybe(oneOf('classes', 'values')),
       classes: maybe(list(text(), 'a list of names')),
-      missing: maybe(number()),
+      missing: maybe(number({ min: -MOST_FLOAT, max: MOST_FLOAT })),
     }),
   ],
 )
@@ -175,7 +178,9 @@ function numberOf(cell: string, missing: number | undefined, where: () => string
     throw unreadable(where(), 'its cell is empty', 'Give what stands for it: missing: 0.')
   }
   const value = isNumber(cell) ? Number(cell) : Number.NaN
-  if (Number.isFinite(value)) return value
+  // Tables are float32.
+  if (Number.isFinite(Math.fround(value))) return value
+  if (!Number.isNaN(value)) throw unreadable(where(), `'${cell}' is too large for float32`)
   throw unreadable(where(), `'${cell}' is no number`, "Name the columns of numbers: 'columns'.")
 }
 

@@ -73,6 +73,10 @@ export async function listLabelled(path: string, known: readonly string[] | unde
 
 function numberOf(classes: readonly string[]): (name: string) => number {
   const numbers = new Map(classes.map((name, i) => [name, i]))
+  const twice = classes.find((name, i) => numbers.get(name) !== i)
+  if (twice !== undefined) {
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `imageFolder: '${twice}' is twice in 'classes'`)
+  }
   return (name) => {
     const number = numbers.get(name)
     if (number !== undefined) return number

@@ -16,7 +16,7 @@ export interface Plan {
   write(sharp: Sharp, held: PixelCache, index: number, path: string, random: Random, out: Float32Array): Promise<void>
 }
 
-/** @throws EspalierError ERR_INVALID_ARGUMENT for values of other channels */
+/** @throws EspalierError ERR_INVALID_ARGUMENT for values of other channels, and such that float32 does not hold */
 export function planOf(options: ImageFolderOptions): Plan {
   const { size = 224, channels = 3, normalize = 'imagenet', transform = 'eval', seed = 0 } = options
   const { crop = 0.875, scale = 0.08, flip = true, jitter = 0 } = options
@@ -25,6 +25,10 @@ export function planOf(options: ImageFolderOptions): Plan {
   const mean = perChannel('mean', options.mean ?? NORMALIZATIONS[normalize].mean, channels, options.mean !== undefined)
   const std = perChannel('std', options.std ?? NORMALIZATIONS[normalize].std, channels, options.std !== undefined)
   const tables = valueTables(mean, std)
+  if (!tables.every((table) => table.every(Number.isFinite))) {
+    const words = `imageFolder: with 'mean' [${mean.join(', ')}] and 'std' [${std.join(', ')}] values are too large for float32`
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words)
+  }
   const common = { size: [height, width], channels, mean, std, transform }
   if (transform === 'eval') {
     return {

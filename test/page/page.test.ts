@@ -200,6 +200,20 @@ describe('espalier report', () => {
   it.each([
     ['{"kind":"epoch"\n', /line 1: no JSON/],
     ['{"kind":"early"}\n[1]\n', /line 2: no record of a run/],
+    [
+      '{"kind":"early"}\n\n{"kind":"analysis"}\n',
+      /line 3: of kind 'analysis': 'groups' must be a list of groups, not undefined/,
+    ],
+    [
+      '{"kind":"analysis","groups":[{"id":0,"kind":"channels","size":4}]}\n',
+      /line 1: of kind 'analysis': 'groups\[0\]' must be/,
+    ],
+    ['{"kind":"plan","removed":5}\n', /line 1: of kind 'plan': 'removed' must be/],
+    ['{"kind":"plan","removed":[],"params":[1]}\n', /line 1: of kind 'plan': 'params.*' must be/],
+    ['{"kind":"evaluation","stage":5}\n', /line 1: of kind 'evaluation': 'stage' must be/],
+    ['{"kind":"epoch","phase":"late"}\n', /line 1: of kind 'epoch': 'phase' must be 'sparse' or 'finetune'/],
+    ['{"kind":"regularizer","groups":[null]}\n', /line 1: of kind 'regularizer': 'groups\[0\]' must be/],
+    ['{"kind":"withheld"}\n', /line 1: of kind 'withheld': 'withheld' must be/],
   ])('names the line that is none: %j', (text, words) => {
     writeFileSync(join(folder, 'bad.jsonl'), text)
     const { status, stderr } = report('bad.jsonl')

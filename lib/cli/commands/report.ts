@@ -2,9 +2,9 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { readText, writeFileAtomic } from '../../base/files.js'
-import { fromJson } from '../../base/json.js'
 import type { PageRecord } from '../../page/input.js'
 import { pageOf } from '../../page/page.js'
+import { recordOf } from '../../page/record.js'
 import { newCommand, run } from '../command.js'
 import { pageName } from '../files.js'
 
@@ -17,21 +17,17 @@ export function reportCommand(): Command {
     .option('-o, --output <file>', 'where the page goes; run.html beside run.jsonl by default')
   return command.action((path: string, { output = pageName(path) }: { output?: string }) =>
     run(command, async () => {
-      const records = (await readText(path)).split('\n').flatMap((line, k) => recordOf(line, `${path}, line ${k + 1}`))
+      const records = (await readText(path)).split('\n').flatMap((line, k) => recordsOf(line, `${path}, line ${k + 1}`))
       await writeFileAtomic(output, pageOf({ title: basename(path), records }))
       return { text: `written: ${output}`, data: { trajectory: path, records: records.length, output } }
     }),
   )
 }
 
-function recordOf(line: string, where: string): PageRecord[] {
+/** @throws ERR_READ */
+function recordsOf(line: string, where: string): PageRecord[] {
   if (line.trim() === '') return []
-  let record: unknown
-  try {
-    record = fromJson(line)
-  } catch (error) {
-    throw new EspalierError('ERR_READ', `${where}: no JSON: ${(error as Error).message}`)
-  }
-  if (typeof (record as { kind?: unknown } | null)?.kind === 'string') return [record as PageRecord]
-  throw new EspalierError('ERR_READ', `${where}: no record of a run: it has no kind`)
+  const read = recordOf(line)
+  if ('record' in read) return [read.record]
+  throw new EspalierError('ERR_READ', `${where}: ${read.fault}`)
 }

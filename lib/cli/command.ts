@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { type Config, type ConfigOption, flagOf, over, parsed, put } from '../config/option.js'
+import { plainConfig } from '../config/plain.js'
 import { readConfig } from '../config/read.js'
 import { printError } from './error.js'
 import { statusOf } from './exit.js'
@@ -75,7 +76,10 @@ export async function configOf(command: Command, options: readonly ConfigOption[
 }
 
 /** A config as it is written to a file. */
-export const printed = (config: Config): Result => ({ text: JSON.stringify(config, null, 2), data: config })
+export function printed(config: Config): Result {
+  const data = plainConfig(config)
+  return { text: JSON.stringify(data, null, 2), data }
+}
 
 /** Runs a command's work, prints what came out, and sets the exit status. */
 export async function run(command: Command, work: (work: Work) => Promise<Result>): Promise<void> {

@@ -7,19 +7,20 @@ import { EspalierError } from '../base/errors.js'
 import { appendText, readText, writeFileAtomic } from '../base/files.js'
 import { fromJson, toJson } from '../base/json.js'
 import type { Config } from '../config/option.js'
+import { plainConfig } from '../config/plain.js'
 import { sha256 } from '../libtorch/install/checksum.js'
 import type { Progress } from '../libtorch/install/progress.js'
 import type { SensitivityOptions, SensitivityPoint } from '../run/index.js'
+import { optionsOf } from '../train/teacher.js'
 
 /** Whatever changes what a point says; which points there are is none of it. */
 export async function jobOf(
   path: string,
-  { teacher }: Config,
+  { teacher, inputs }: Config,
   options: SensitivityOptions,
   progress: Progress,
 ): Promise<string> {
   const { data, loss, metrics = [], importance, output, classAxis } = options
-  const file = typeof teacher === 'string' ? teacher : (teacher as { module?: unknown } | undefined)?.module
   const said = (value: string | object | undefined) => (typeof value === 'object' ? descriptionOf(value) : value)
   const job = {
     model: await sha256(path, progress),
@@ -27,11 +28,32 @@ export async function jobOf(
     loss: typeof loss === 'function' ? descriptionOf(loss) : said(loss),
     metrics: metrics.map(said),
     importance: importance && descriptionOf(importance),
-    teacher: typeof file === 'string' ? { file: await sha256(file, progress), options: teacher } : undefined,
+    teacher: await teacherOf(teacher, options, progress),
+    inputs: plainConfig({ inputs }),
     output,
     classAxis,
   }
   return createHash('sha256').update(JSON.stringify(job)).digest('hex')
+}
+
+/** Who says what is right: a model by its bytes, as the file or the module that it is, and the options beside it. */
+async function teacherOf(
+  said: Config['teacher'],
+  { teacher }: SensitivityOptions,
+  progress: Progress,
+): Promise<object | undefined> {
+  if (said === undefined || teacher === undefined) return undefined
+  const file = typeof said === 'string' ? said : (said as { module?: unknown } | null)?.module
+  if (typeof file === 'string') return { file: await sha256(file, progress), options: said }
+  const { module, ...options } = optionsOf(teacher)
+  return (
+    module && {
+      module: createHash('sha256')
+        .update(await module.toBuffer())
+        .digest('hex'),
+      options,
+    }
+  )
 }
 
 /** A log that is there, or begun. */

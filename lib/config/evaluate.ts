@@ -45,7 +45,7 @@ export async function evaluateOptions(
       hint: 'Name it: --data photos/',
     })
   }
-  const examples = inputsOf(inputs, "'inputs'")
+  const examples = inputsOf(inputs, 'inputs')
   const dataset = await datasetOf(data, 'eval', { ...context, labels: labelsOf(labels), inputs: examples, seed: 0 })
   const objective = await objectiveOf(config, true)
   const options = given({ ...rest, ...objective.options }) as unknown as EvaluateOptions

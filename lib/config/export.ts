@@ -16,4 +16,4 @@ export const EXPORT_OPTIONS: readonly ConfigOption[] = [
 
 /** The options of `optimizeForInference` as its call takes them. */
 export const exportOptions = (config: Config): InferenceOptions =>
-  given({ ...config, inputs: inputsOf(config.inputs, "'inputs'") }) as unknown as InferenceOptions
+  given({ ...config, inputs: inputsOf(config.inputs, 'inputs') }) as unknown as InferenceOptions

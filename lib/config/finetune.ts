@@ -2,9 +2,9 @@ import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { adamw, type TrainOptions } from '../train/index.js'
 import { type DataContext, dataOf } from './data.js'
-import { inputOf } from './inputs.js'
 import { made } from './named.js'
 import type { Config, ConfigOption } from './option.js'
+import { inputsOf } from './prune.js'
 import { labelsOf, objectiveOf, phaseOf, phaseOptions, SPARSIFY_OPTIONS } from './sparsify.js'
 
 const SHARED = [
@@ -27,7 +27,7 @@ export async function finetuneOptions(config: Config, context: Omit<DataContext,
   if ((data as Config | undefined)?.train === undefined) {
     throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no data to train on', { hint: 'Name it: --data photos/' })
   }
-  const examples = (inputs as readonly string[]).map(inputOf)
+  const examples = inputsOf(inputs, 'inputs')
   const { labels, ...sets } = data as Config
   const read = await dataOf(sets, { ...context, labels: labelsOf(labels), inputs: examples, seed: seed as number })
   const objective = await objectiveOf(config, read.labelled)

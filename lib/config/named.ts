@@ -43,10 +43,12 @@ export function made(kind: Kind, value: unknown): unknown {
   return known[name]?.(Object.keys(options).length === 0 ? undefined : options)
 }
 
-/** Things that were made have functions; names with options have none. */
+/** Things that were made have functions, or are of a class; names with options are neither. */
 function isNamed(value: unknown): value is { name: string } {
   if (typeof value !== 'object' || value === null || typeof (value as { name?: unknown }).name !== 'string')
     return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return false
   return Object.values(value).every((each) => typeof each !== 'function')
 }
 

@@ -1,8 +1,9 @@
 import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
-import { shown } from '../base/schema/index.js'
+import { faultOf } from '../base/schema/index.js'
 import type { PruneOptions } from '../run/index.js'
 import type { ModuleInput } from '../torch/index.js'
+import { EXAMPLE_INPUTS } from '../torch/module-calls.js'
 import { inputOf } from './inputs.js'
 import { made } from './named.js'
 import type { Config, ConfigOption } from './option.js'
@@ -84,11 +85,9 @@ export function pruneOptions(config: Config): PruneOptions {
 /** What `prune` and `sparsify` have in common. */
 export function common({ inputs, methods, importance }: Config) {
   return {
-    inputs: inputsOf(inputs, "'inputs'"),
+    inputs: inputsOf(inputs, 'inputs'),
     methods: isObject(methods)
-      ? Object.fromEntries(
-          Object.entries(methods).map(([name, each]) => [name, inputsOf(each, `the inputs of '${name}'`)]),
-        )
+      ? Object.fromEntries(Object.entries(methods).map(([name, each]) => [name, inputsOf(each, `methods.${name}`)]))
       : methods,
     importance: made('importance', importance),
   }
@@ -104,7 +103,9 @@ export function inputsOf(inputs: unknown, where: string): readonly ModuleInput[]
       hint: 'Say the shape of each input of the model: -i 1,3,224,224',
     })
   }
-  if (!Array.isArray(inputs))
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `${where} must be an array, not ${shown(inputs)}`)
-  return inputs.map((each) => (typeof each === 'string' ? inputOf(each) : (each as ModuleInput)))
+  const fault = faultOf(EXAMPLE_INPUTS, inputs as readonly ModuleInput[], where, where)
+  if (fault !== undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', fault.words)
+  return (inputs as readonly unknown[]).map((each) =>
+    typeof each === 'string' ? inputOf(each) : (each as ModuleInput),
+  )
 }

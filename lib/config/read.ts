@@ -49,5 +49,14 @@ async function moduleFrom(path: string): Promise<unknown> {
     throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} could not be loaded: ${message}`, { cause: error, hint })
   }
   const { default: made } = loaded
-  return typeof made === 'function' ? await (made as () => unknown)() : made
+  if (typeof made !== 'function') return made
+  try {
+    return await (made as () => unknown)()
+  } catch (error) {
+    // What says itself what is wrong, such as a file of data that is not there.
+    if (error instanceof EspalierError) throw error
+    const words = `${path}: the function that makes the config failed: ${error instanceof Error ? error.message : shown(error)}`
+    const detail = error instanceof Error ? error.stack : undefined
+    throw new EspalierError('ERR_INVALID_ARGUMENT', words, { cause: error, detail })
+  }
 }

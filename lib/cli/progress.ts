@@ -46,9 +46,9 @@ function asLines(output: Output): Shown {
 function onTerminal(output: Output): Shown {
   const screen = new Screen(output)
   let drawn = 0
-  let said = { line: '', at: Date.now() }
+  let said: { isGoingOn: boolean; panel?: Panel; at: number } = { isGoingOn: false, at: Date.now() }
   const show = (panel: Panel) => {
-    said = { line: '', at: Date.now() }
+    said = { isGoingOn: true, panel, at: Date.now() }
     if (Date.now() - drawn < TERMINAL_INTERVAL) return
     drawn = Date.now()
     screen.show(panel)
@@ -56,7 +56,9 @@ function onTerminal(output: Output): Shown {
   // Work that tells nothing of itself is seen to go on.
   const ticking = setInterval(() => {
     const seconds = (Date.now() - said.at) / 1000
-    if (said.line.endsWith('…') && 1000 * seconds >= SILENCE) screen.show(() => [`  ${clock(seconds)}`])
+    if (!said.isGoingOn || 1000 * seconds < SILENCE) return
+    const { panel } = said
+    screen.show((columns, style) => [...(panel?.(columns, style) ?? []), `  ${clock(seconds)}`])
   }, SILENCE)
   ticking.unref()
   return {
@@ -65,7 +67,7 @@ function onTerminal(output: Output): Shown {
       screen.show()
       screen.say(line)
       drawn = 0
-      said = { line, at: Date.now() }
+      said = { isGoingOn: line.endsWith('…'), at: Date.now() }
     },
     status: (text, part) =>
       show((columns, { accent }) => {

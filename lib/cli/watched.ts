@@ -1,19 +1,28 @@
+import { describes, descriptionOf } from '../base/describe.js'
 import type { Batch, Dataset } from '../train/index.js'
 import type { Work } from './command.js'
-import { clock } from './terminal/clock.js'
+import { paced } from './pace.js'
 
-/** The same examples; how many of them were asked for is shown, with the rate and the time left. */
-export function watched(dataset: Dataset, work: Pick<Work, 'status'>, doing: string): Dataset {
-  const start = performance.now()
+/**
+ * The same examples; how many of them were asked for is shown, with the rate and the time left.
+ *
+ * @param patience nothing is shown of passes that take less than so many ms
+ */
+export function watched(dataset: Dataset, work: Pick<Work, 'status'>, doing: string, patience = 0): Dataset {
+  const begin = () => paced(work, doing, { unit: 'examples', of: dataset.size, patience })
+  let show = begin()
   let asked = 0
   const count = (more: number) => {
-    const rate = asked / ((performance.now() - start) / 1000)
-    const left = rate > 0 ? `, ${rate.toPrecision(3)} a second, ${clock((dataset.size - asked) / rate)} left` : ''
-    work.status(`${doing}: ${asked} of ${dataset.size} examples${left}`, asked / dataset.size)
+    // A pass is over: another one may come, much later.
+    if (asked >= dataset.size) {
+      asked = 0
+      show = begin()
+    }
+    show(asked)
     asked += more
   }
   const { size, inputNames } = dataset
-  return {
+  const same: Dataset = {
     size,
     inputNames,
     batch(indices, draw) {
@@ -22,6 +31,7 @@ export function watched(dataset: Dataset, work: Pick<Work, 'status'>, doing: str
     },
     stream: dataset.stream && ((draw) => counted(dataset.stream!(draw), count)),
   }
+  return describes(same, () => descriptionOf(dataset))
 }
 
 /** The same batches; `return()` reaches the source at once, even while it is asked for the next. */
@@ -43,4 +53,16 @@ function counted(source: AsyncIterable<Batch>, count: (examples: number) => void
       }
     },
   }
+}
+
+/** Passes that the view of a training is not worth being left for, ms. */
+const SHORT = 1000
+
+/** The data of a training, whose measuring is shown where it takes a while. */
+export function watchedData<Data extends { validation?: Dataset | undefined }>(
+  data: Data,
+  work: Pick<Work, 'status'>,
+): Data {
+  const { validation } = data
+  return validation === undefined ? data : { ...data, validation: watched(validation, work, 'measured', SHORT) }
 }

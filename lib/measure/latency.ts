@@ -1,3 +1,4 @@
+import { ON_PROGRESS } from '../base/progress.js'
 import { count, list, maybe, object, signal, signature } from '../base/schema/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
@@ -15,6 +16,8 @@ export interface LatencyOptions {
   rounds?: number | undefined
   /** Passes before the measurement; 10 by default. */
   warmUp?: number | undefined
+  /** Told after each round, those before the measurement too, what part of all is done, above 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -24,7 +27,13 @@ export const MEASURE_LATENCY = signature(
   'measureLatency',
   ['modules', list(MODULE, 'an array of ScriptModules')],
   ['inputs', EXAMPLE_INPUTS],
-  ['options', object<LatencyOptions>({ rounds: maybe(count()), warmUp: maybe(count(0)), signal: maybe(signal) })],
+  [
+    'options',
+    object<LatencyOptions>({
+      ...{ rounds: maybe(count()), warmUp: maybe(count(0)) },
+      ...{ onProgress: maybe(ON_PROGRESS), signal: maybe(signal) },
+    }),
+  ],
 )
 
 /**
@@ -56,6 +65,7 @@ export async function measureLatency(
       const time = await timeForward(module, inputs, { signal: options.signal })
       if (round >= 0) times[k]!.push(time)
     }
+    options.onProgress?.((round + 1 + warmUp) / (rounds + warmUp))
   }
   return times.map((own) => {
     const sorted = [...own].sort((a, b) => a - b)

@@ -1,8 +1,9 @@
 import { EspalierError } from '../base/errors.js'
+import { ON_PROGRESS } from '../base/progress.js'
 import { count, flag, maybe, object, signal, signature } from '../base/schema/index.js'
 import { flatten, relativeDifference } from '../cut/verify/compare.js'
 import { noisy } from '../cut/verify/inputs.js'
-import { type Latency, measureLatency } from '../measure/latency.js'
+import { type Latency, type LatencyOptions, measureLatency } from '../measure/latency.js'
 import { frozen } from '../torch/freeze.js'
 import { type ModuleInput, type ScriptModule, scope } from '../torch/index.js'
 import { MODULE } from '../torch/module.js'
@@ -16,6 +17,8 @@ export interface InferenceOptions {
   channelsLast?: boolean | undefined
   /** Measured passes of each form, in turns, 1 or more; 30 by default. */
   rounds?: number | undefined
+  /** Told what part of the timing is done, above 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -42,6 +45,7 @@ export const OPTIMIZE_FOR_INFERENCE = signature(
       inputs: EXAMPLE_INPUTS,
       channelsLast: maybe(flag),
       rounds: maybe(count()),
+      onProgress: maybe(ON_PROGRESS),
       signal: maybe(signal),
     }),
   ],
@@ -70,7 +74,7 @@ const TOLERANCE = { half: 3e-2, gpu: 1e-2, single: 1e-4 }
  */
 export async function optimizeForInference(model: ScriptModule, options: InferenceOptions): Promise<InferenceResult> {
   OPTIMIZE_FOR_INFERENCE.check(model, options)
-  const { inputs, channelsLast, rounds = 30, signal } = options
+  const { inputs, channelsLast, rounds = 30, onProgress, signal } = options
   const hasImages = [...model.parameters().values()].some(({ shape }) => shape.length === 4 || shape.length === 5)
   const layouts = channelsLast === undefined ? (hasImages ? [false, true] : [false]) : [channelsLast]
   const whole = (await model.clone({ signal })).eval()
@@ -80,7 +84,7 @@ export async function optimizeForInference(model: ScriptModule, options: Inferen
     for (const layout of layouts) forms.push(await frozenOr(whole, layout, signal))
     const differences: number[] = []
     for (const form of forms) differences.push(await apart(whole, form, inputs, signal))
-    const [before, ...after] = await timed([whole, ...forms], inputs, { rounds, signal })
+    const [before, ...after] = await timed([whole, ...forms], inputs, { rounds, onProgress, signal })
     const best = fastestEqual(differences, after, toleranceOf(model))
     chosen = forms[best] as ScriptModule
     const difference = differences[best] as number
@@ -109,7 +113,7 @@ async function frozenOr(whole: ScriptModule, channelsLast: boolean, signal?: Abo
 async function timed(
   models: readonly ScriptModule[],
   inputs: readonly ModuleInput[],
-  options: { rounds: number; signal: AbortSignal | undefined },
+  options: LatencyOptions,
 ): Promise<Latency[]> {
   const copies: ScriptModule[] = []
   try {

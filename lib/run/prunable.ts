@@ -275,7 +275,7 @@ export class Prunable {
   }
 
   /** @internal The cut of a plan without its proof, for trials. */
-  async trialCut(plan: Plan, { signal, ...around }: CutOptions = {}): Promise<ScriptModule> {
+  async trialCut(plan: Plan, { signal, ...around }: Omit<CutOptions, 'onProgress'> = {}): Promise<ScriptModule> {
     mustBePrunable(this)
     const request = { ...compileCut(this.#analysis, plan), ...around }
     return (await this.#model.cut(this.#recording, request, { signal })).eval()

@@ -1,3 +1,4 @@
+import { ON_PROGRESS } from '../base/progress.js'
 import { maybe, object, signature } from '../base/schema/index.js'
 import type { PlanOptions } from '../cut/index.js'
 import { ANALYSE_ENTRIES } from '../groups/analyse.js'
@@ -19,6 +20,8 @@ export interface PruneOptions extends PlanOptions, AnalyseOptions, InterfaceOpti
   importance?: Importance | undefined
   /** Inputs of the model, batch after batch, for an importance that looks at what the model does with them; none by default. */
   data?: AsyncIterable<readonly ModuleInput[]> | undefined
+  /** Told how far the cut and its proof are, from 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -37,6 +40,7 @@ export const PRUNE = signature(
       inputs: EXAMPLE_INPUTS,
       importance: maybe(IMPORTANCE),
       data: maybe(INPUT_BATCHES),
+      onProgress: maybe(ON_PROGRESS),
       signal: RUN_ENTRIES.signal,
     }),
   ],
@@ -66,6 +70,7 @@ export async function prune(model: ScriptModule, options: PruneOptions): Promise
     inputs,
     importance = groupL2(),
     data,
+    onProgress,
     signal,
     methods,
     norms,
@@ -76,7 +81,7 @@ export async function prune(model: ScriptModule, options: PruneOptions): Promise
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
     const plan = prunable.plan(await prunable.score(importance, { data, signal }), planOptions)
-    return await prunable.cut(plan, { signal, dropMethods, dropUnreached })
+    return await prunable.cut(plan, { signal, dropMethods, dropUnreached, onProgress })
   } finally {
     prunable.dispose()
   }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EspalierError } from '../base/errors.js'
-import { object, shown, signature } from '../base/schema/index.js'
+import { ON_PROGRESS } from '../base/progress.js'
+import { maybe, object, shown, signature } from '../base/schema/index.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { normsOf, planOf } from '../manifest/plan-of.js'
 import { checkManifest, MANIFEST } from '../manifest/read.js'
@@ -18,6 +19,8 @@ export interface ReplayOptions extends InterfaceOptions, MethodOptions {
   dropMethods?: readonly string[] | true | undefined
   /** As that of {@link prune}; by default what the manifest did. */
   dropUnreached?: boolean | undefined
+  /** Told how far the cut and its proof are, from 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
   /** Ends the work, with ERR_ABORTED; none by default. */
   signal?: AbortSignal | undefined
 }
@@ -33,6 +36,7 @@ export const REPLAY = signature(
       ...INTERFACE_ENTRIES,
       methods: METHODS,
       inputs: EXAMPLE_INPUTS,
+      onProgress: maybe(ON_PROGRESS),
       signal: RUN_ENTRIES.signal,
     }),
   ],
@@ -74,12 +78,15 @@ export async function replay(model: ScriptModule, manifest: Manifest, options: R
   const {
     dropMethods = told?.methods.dropped,
     dropUnreached = told?.unreached.some(({ dropped }) => dropped),
+    onProgress,
     ...recorded
   } = options
   const prunable = await Prunable.of(model, { ...recorded, norms: normsOf(manifest) })
   try {
     const plan = planOf(manifest, prunable.analysis)
-    const result = await prunable.cut(plan, { signal: recorded.signal, dropMethods, dropUnreached })
+    const result = await prunable.cut(plan, {
+      ...{ signal: recorded.signal, dropMethods, dropUnreached, onProgress },
+    })
     if (told && options.dropUnreached === undefined) mustDropTheSame(told.unreached, result)
     return result
   } finally {

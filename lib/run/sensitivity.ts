@@ -49,7 +49,7 @@ export interface SensitivityOptions extends EvaluateOptions {
   importance?: Importance | undefined
   /** Points that were measured before, of the same model, data and options: they are not measured again. None by default. */
   known?: readonly SensitivityPoint[] | undefined
-  /** Is given each point that was measured, and how many there are to be. Nothing by default. */
+  /** Is given each point that was measured, and how many are to be measured, without those that were known. Nothing by default. */
   onPoint?: ((point: SensitivityPoint, of: number) => void) | undefined
 }
 
@@ -128,13 +128,15 @@ export async function sensitivity(model: ScriptModule, options: SensitivityOptio
   const before = await evaluate(prunable.model, data, judged)
   const scores = await prunable.score(importance, { signal })
   const rising = [...new Set(ratios)].sort((a, b) => a - b)
+  const knownAt = (id: number, ratio: number) => known.find((point) => point.group === id && point.ratio === ratio)
+  const missing = groups.flatMap(({ id }) => rising.filter((ratio) => knownAt(id, ratio) === undefined)).length
   const points: SensitivityPoint[] = []
   for (const { id, size } of groups) {
     for (const ratio of rising) {
-      const again = known.find((point) => point.group === id && point.ratio === ratio)
+      const again = knownAt(id, ratio)
       const point = again ?? (await measured(id, ratio, weakest(scores.get(id) as ArrayLike<number>, ratio, size)))
       points.push(point)
-      if (again === undefined) onPoint?.(point, groups.length * rising.length)
+      if (again === undefined) onPoint?.(point, missing)
     }
   }
   return { analysis, before, points }

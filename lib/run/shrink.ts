@@ -34,7 +34,7 @@ export async function* shrink(
   resumed: Resumed | undefined,
   loss: Description,
 ): AsyncGenerator<RunEvent, Sparse, void> {
-  const { inputs, methods, norms, rounds = 1, signal } = work.options
+  const { inputs, methods, norms, rounds = 1, onProgress, signal } = work.options
   const { round: first = 1, before: gone = [] } = resumed?.state ?? {}
   const whole = gone.length === 0 ? work.model : (await given.clone({ signal })).eval()
   const prunable = await owned(work, whole, { inputs, methods, norms, signal })
@@ -46,7 +46,7 @@ export async function* shrink(
     for (let round = first; round < rounds; round++) {
       const from = round === first ? resumed : undefined
       const { plan, regularizer, optimizer } = yield* oneRound(work, prunable, network, { round, loss, from, carried })
-      const cut = await prunable.cut(plan, { signal, ...aroundOf(work) })
+      const cut = await prunable.cut(plan, { signal, onProgress, ...aroundOf(work) })
       const along = network.cutTo(plan, work.model)
       carried = { optimizer: optimizer && along.optimizer(optimizer), reg: along.reg(regularizer.reg) }
       disposeState(optimizer)
@@ -131,11 +131,11 @@ async function* lastCut(
   regularizer: RegularizerState,
   held: readonly Held[],
 ): AsyncGenerator<RunEvent, Sparse, void> {
-  const { compensate, maxDrop, signal } = work.options
+  const { compensate, maxDrop, onProgress, signal } = work.options
   const { analysis } = prunable
   yield { kind: 'cutting' }
   const trained = work.model
-  const cut = await prunable.cut(plan, { signal, ...aroundOf(work) })
+  const cut = await prunable.cut(plan, { signal, onProgress, ...aroundOf(work) })
   work.model = cut.small
   yield { kind: 'cut', verification: cut.verification }
   yield* work.measure('cut')

@@ -1,3 +1,4 @@
+import { ON_PROGRESS } from '../base/progress.js'
 import { count, either, flag, func, maybe, number, object, signal, signature, thing } from '../base/schema/index.js'
 import type { Compensation, Plan, PlanOptions, Uncompensated, Verification } from '../cut/index.js'
 import { ANALYSE_ENTRIES } from '../groups/analyse.js'
@@ -88,6 +89,8 @@ export interface SparsifyOptions
   signal?: AbortSignal | undefined
   /** Called with each event, as it happens; nothing by default. */
   onEvent?: ((record: RunEvent) => void) | undefined
+  /** Told how far each cut and its proof are, from 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
   /** Told what does no harm but should be known; nothing by default. */
   onWarning?: ((message: string) => void) | undefined
 }
@@ -121,6 +124,7 @@ const SPARSIFY_OPTIONS = object<SparsifyOptions>({
   seed: maybe(count(0)),
   signal: maybe(signal),
   onEvent: maybe(func<(record: RunEvent) => void>()),
+  onProgress: maybe(ON_PROGRESS),
   onWarning: maybe(func<(message: string) => void>()),
   ...ANALYSE_ENTRIES,
   ...INTERFACE_ENTRIES,

@@ -53,6 +53,20 @@ it('on a terminal a clock runs while work says nothing', () => {
   expect(terminal.text).toBe('Cutting …\nDone')
 })
 
+it('on a terminal a clock runs below a bar that does not move', () => {
+  const terminal = new Terminal(40)
+  const progress = showProgress(terminal)
+  vi.advanceTimersByTime(1000)
+  progress.status('half of it', 0.5)
+  vi.advanceTimersByTime(5000)
+  expect(terminal.text).toMatch(/^━+╸?─+ {2}half of it\n {2}0:05$/)
+  vi.advanceTimersByTime(100)
+  progress.status('all of it', 1)
+  expect(terminal.text).toMatch(/^━+ {2}all of it$/)
+  progress.end()
+  expect([terminal.text, terminal.isAtRest]).toEqual(['', true])
+})
+
 it('draws nothing over on a terminal that can not', () => {
   vi.stubEnv('TERM', 'dumb')
   const terminal = new Terminal(40)

@@ -162,12 +162,12 @@ const OF_DATA = new Set(['data', 'inputs', 'labels', 'data.labels'])
 describe('every option of the API that a file can express is one of the command', () => {
   it.each<[string, () => string[], readonly ConfigOption[], string[]]>([
     // What only a program can give.
-    ['prune', () => leavesOf(PRUNE.parameters[1][1]), PRUNE_OPTIONS, ['data', 'signal']],
+    ['prune', () => leavesOf(PRUNE.parameters[1][1]), PRUNE_OPTIONS, ['data', 'onProgress', 'signal']],
     [
       'sparsify',
       () => leavesOf(SPARSIFY.parameters[1][1]),
       SPARSIFY_OPTIONS.filter((option) => isOwn(option) && option.path !== 'data.labels'),
-      ['signal', 'onEvent', 'onWarning'],
+      ['signal', 'onEvent', 'onProgress', 'onWarning'],
     ],
     [
       'finetune',
@@ -175,7 +175,7 @@ describe('every option of the API that a file can express is one of the command'
       FINETUNE_OPTIONS.filter(({ path }) => !OF_DATA.has(path)),
       ONLY_LOOPS,
     ],
-    ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['signal']],
+    ['export', () => leavesOf(OPTIMIZE_FOR_INFERENCE.parameters[1][1]), EXPORT_OPTIONS, ['onProgress', 'signal']],
     [
       'sensitivity',
       () => leavesOf(SENSITIVITY.parameters[1][1]),

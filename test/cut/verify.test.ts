@@ -54,6 +54,19 @@ describe.each(MODELS)('%s', (file, shapes) => {
   })
 })
 
+it('a cut and its proof are told as they go on, up to the end', async () => {
+  const network = await load(model('toy_resnet.trace_train.pt'))
+  const parts: number[] = []
+  const { small } = await prune(network, {
+    ...{ inputs: inputs([[2, 3, 12, 12]]), ratio: 0.5, onProgress: (part: number) => parts.push(part) },
+  })
+  small.dispose()
+  // The cut, and three runs of each of four comparisons.
+  expect(parts.length).toBeGreaterThanOrEqual(12)
+  expect(parts).toEqual([...new Set(parts)].sort((a, b) => a - b))
+  expect([parts[0]! > 0, parts.at(-1)]).toEqual([true, 1])
+})
+
 /** The columns of a consumer no longer match the rows of its producer. */
 function shifted(plan: Plan, name: string): Plan {
   const kept = plan.keep[name]?.[1] as number[]

@@ -68,9 +68,10 @@ describe('sensitivity', () => {
     const options = { inputs, data: validation, groups: [0], ratios: [0.25, 0.5] }
     const first = await sensitivity(model, options)
     const made = { ...first.points[0]!, drop: 42 }
-    const measured: number[] = []
-    const again = await sensitivity(model, { ...options, known: [made], onPoint: ({ ratio }) => measured.push(ratio) })
-    expect(measured).toEqual([0.5])
+    const measured: [ratio: number, of: number][] = []
+    const onPoint = ({ ratio }: SensitivityPoint, of: number) => measured.push([ratio, of])
+    const again = await sensitivity(model, { ...options, known: [made], onPoint })
+    expect(measured).toEqual([[0.5, 1]])
     expect(again.points).toEqual([made, first.points[1]])
   })
 

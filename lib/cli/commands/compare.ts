@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { shown } from '../../base/schema/index.js'
 import { evaluateOptions, evaluateOptionsWhere } from '../../config/evaluate.js'
-import { inputOf } from '../../config/inputs.js'
 import type { Config } from '../../config/option.js'
+import { inputsOf } from '../../config/prune.js'
+import { resized, tensorsOf } from '../../cut/verify/inputs.js'
 import { formatTable, integer, measureLatency } from '../../report/index.js'
 import { metricInWords } from '../../report/metrics.js'
 import { Prunable } from '../../run/index.js'
@@ -13,6 +15,7 @@ import { isLabelled } from '../../train/data/labelled.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { withKeptInputs } from '../kept-inputs.js'
+import { pacedPart } from '../pace.js'
 import { watched } from '../watched.js'
 
 interface Conditions {
@@ -22,7 +25,8 @@ interface Conditions {
   printConfig?: boolean
 }
 
-const OPTIONS = evaluateOptionsWhere('the first model')
+/** Who teaches is said by the order of both. */
+const OPTIONS = evaluateOptionsWhere('the first model').filter(({ path }) => path !== 'teacher')
 
 /** `espalier compare model.pt small.pt -i 1,3,224,224`. */
 export function compareCommand(): Command {
@@ -33,7 +37,7 @@ export function compareCommand(): Command {
     ])
       .argument('<first>', 'a TorchScript file')
       .argument('<second>', 'another that takes the same inputs'),
-    OPTIONS.filter(({ path }) => path !== 'teacher'),
+    OPTIONS,
   )
     .option('--batches <sizes>', 'batch sizes to time', '1,8')
     .option('--threads <counts>', 'threads to time with; as many as there are by default')
@@ -56,18 +60,20 @@ async function compared(
   const [sizes, many, [passes = 0]] = [wholes(batches), wholes(counts), wholes(rounds)]
   const models: ScriptModule[] = []
   try {
+    say(`Loading ${paths.map((path) => basename(path)).join(' and ')} …`)
     for (const path of paths) models.push((await load(path, { signal, frozen: true })).eval())
     const config = models.reduce(withKeptInputs, asked)
-    const texts = textsOf(config)
-    const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, texts.map(inputOf), signal)))
+    const examples = examplesOf(config)
+    const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, examples, signal)))
     const times: { batch: number; threads: number; ms: readonly number[]; ratio: number }[] = []
     const before = threads()
     for (const batch of sizes) {
-      const inputs = texts.map((text) => inputOf(withBatch(text, batch)))
+      const inputs = inBatches(examples, batch)
       for (const count of many) {
         say(`Timing batches of ${batch} with ${count} threads …`)
         setThreads(count)
-        const both = await measureLatency(models, inputs, { rounds: passes, signal })
+        const onProgress = pacedPart(work, 'timing')
+        const both = await measureLatency(models, inputs, { rounds: passes, onProgress, signal })
         const [a = 0, b = 0] = both.map(({ median }) => median)
         times.push({ batch, threads: count, ms: [a, b], ratio: b / a })
       }
@@ -107,9 +113,9 @@ async function sizeOf(
 }
 
 /** @throws ERR_INVALID_ARGUMENT */
-function textsOf({ inputs = [] }: Config): readonly string[] {
-  const texts = inputs as readonly string[]
-  if (texts.length > 0) return texts
+function examplesOf({ inputs = [] }: Config): readonly ModuleInput[] {
+  const examples = inputsOf(inputs, 'inputs')
+  if (examples.length > 0) return examples
   const hint = 'Say its shape: -i 1,3,224,224'
   throw new EspalierError('ERR_INVALID_ARGUMENT', 'there is no example input', { hint })
 }
@@ -175,8 +181,13 @@ function scoreTable(evaluations: readonly Evaluation[]): string {
   )
 }
 
-/** The first size of a tensor is that of the batch. */
-const withBatch = (text: string, batch: number): string => text.replace(/^((?:\w+:)?)\d+/, `$1${batch}`)
+/** The first size of a tensor is that of the batch, in lists and dicts, too; what is larger repeats the example. */
+function inBatches(examples: readonly ModuleInput[], batch: number): ModuleInput[] {
+  const batched = tensorsOf(examples).flatMap(({ shape }, k) =>
+    shape[0] === undefined || shape[0] === 0 ? [] : [[k, new Map([[0, batch]])] as const],
+  )
+  return resized(examples, new Map(batched))
+}
 
 function wholes(text: string): number[] {
   return text.split(',').map((part) => {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { EspalierError } from '../../base/errors.js'
 import { evaluateOptions, evaluateOptionsWhere } from '../../config/evaluate.js'
@@ -25,6 +26,7 @@ export function evaluateCommand(): Command {
       const { say, signal } = work
       const config = await configOf(command, OPTIONS)
       if (printConfig) return printed(config)
+      say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal, frozen: true })
       const inputNames = model.inputNames()
       const whole = withKeptInputs(config, model)

@@ -9,6 +9,7 @@ import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, nameWith } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { pacedPart } from '../pace.js'
 
 interface Given {
   output?: string
@@ -33,14 +34,18 @@ export function exportCommand(): Command {
   )
 }
 
-async function exported(path: string, given: Config, { output }: Given, { say, signal }: Work): Promise<Result> {
+async function exported(path: string, given: Config, { output }: Given, work: Work): Promise<Result> {
+  const { say, signal } = work
   const out = output ?? nameWith(path, '-fast')
   await mustBeApart(path, out)
+  say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
   const config = withKeptInputs(given, model)
   const options = exportOptions(config)
   say(`Optimizing and timing ${basename(path)} …`)
-  const { optimized, channelsLast, latency, difference } = await optimizeForInference(model, { ...options, signal })
+  const { optimized, channelsLast, latency, difference } = await optimizeForInference(model, {
+    ...{ ...options, onProgress: pacedPart(work, 'timing'), signal },
+  })
   using _ = optimized
   await optimized.save(out, { signal, ...keepingInputs(model, config) })
   const bytes = (await Promise.all([path, out].map((file) => stat(file)))).map(({ size }) => size)

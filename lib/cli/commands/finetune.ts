@@ -8,6 +8,7 @@ import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
 import { mustBeApart, nameWith } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { watchedData } from '../watched.js'
 
 /** `espalier finetune small.pt --data photos/ -i 1,3,224,224`. */
 export function finetuneCommand(): Command {
@@ -32,7 +33,11 @@ export function finetuneCommand(): Command {
       try {
         const lines = new EventLines(work)
         const history: EpochEvent[] = []
-        for await (const event of train(model, { ...options, signal: work.signal })) {
+        for await (const event of train(model, {
+          ...options,
+          data: watchedData(options.data, work),
+          signal: work.signal,
+        })) {
           lines.tell({ ...event, phase: 'finetune' })
           if (event.kind === 'epoch') history.push(event)
         }

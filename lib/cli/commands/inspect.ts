@@ -44,8 +44,9 @@ export function inspectCommand(): Command {
   )
 }
 
-async function inspected(path: string, config: Config, questions: Questions, { signal }: Work): Promise<Result> {
+async function inspected(path: string, config: Config, questions: Questions, { say, signal }: Work): Promise<Result> {
   const format = questions.draw === undefined ? undefined : formatOf(questions.draw)
+  say(`Recording ${basename(path)} …`)
   using model = await load(path, { signal })
   const { inputs, methods, norms } = pruneOptions(withKeptInputs(config, model))
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })

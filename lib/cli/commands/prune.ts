@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { given } from '../../base/given.js'
 import type { Config } from '../../config/option.js'
+import { plainConfig } from '../../config/plain.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../config/prune.js'
 import { saveManifest } from '../../manifest/index.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
@@ -11,6 +12,7 @@ import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { pacedPart } from '../pace.js'
 
 interface Files {
   output?: string
@@ -40,7 +42,8 @@ export function pruneCommand(): Command {
   )
 }
 
-async function pruned(path: string, asked: Config, files: Files, { say, signal }: Work): Promise<Result> {
+async function pruned(path: string, asked: Config, files: Files, work: Work): Promise<Result> {
+  const { say, signal } = work
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const out = files.output ?? smallName(path)
@@ -59,12 +62,17 @@ async function pruned(path: string, asked: Config, files: Files, { say, signal }
     const lines = [planTable(analysis, plan), '', ...sizes(plan)]
     if (files.dryRun) return { text: [...lines, 'Nothing was cut: a dry run.'].join('\n'), data }
     say('Cutting and verifying …')
-    const result = await prunable.cut(plan, { signal, dropMethods, dropUnreached })
+    const result = await prunable.cut(plan, {
+      ...{ signal, dropMethods, dropUnreached, onProgress: pacedPart(work, 'cut and proof') },
+    })
     await saved(result, out, config, files.manifest)
     const bytes = [(await stat(path)).size, (await stat(out)).size] as const
     const seconds = Math.round(performance.now() - start) / 1000
     const text = [...lines, `bytes       ${becomes(bytes)}`, `Cut and verified: ${out}`].join('\n')
-    return { text, data: { ...data, bytes, output: out, manifest: files.manifest, seconds, config } }
+    return {
+      text,
+      data: { ...data, bytes, output: out, manifest: files.manifest, seconds, config: plainConfig(config) },
+    }
   } finally {
     prunable.dispose()
   }

@@ -8,6 +8,7 @@ import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { mustBeApart, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { pacedPart } from '../pace.js'
 
 const OPTIONS = PRUNE_OPTIONS.filter(
   (option) => option.path.startsWith('drop') || (INSPECT_OPTIONS.includes(option) && option.path !== 'norms'),
@@ -25,7 +26,8 @@ export function replayCommand(): Command {
   ).option('-o, --output <file>', 'where the small model goes; model-small.pt beside model.pt by default')
   return command.action(
     (path: string, manifest: string, { output, printConfig }: { output?: string; printConfig?: boolean }) =>
-      run(command, async ({ say, signal }) => {
+      run(command, async (work) => {
+        const { say, signal } = work
         const given = await configOf(command, OPTIONS)
         if (printConfig) return printed(given)
         const out = output ?? smallName(path)
@@ -42,6 +44,7 @@ export function replayCommand(): Command {
             methods,
             dropMethods,
             dropUnreached,
+            onProgress: pacedPart(work, 'cut and proof'),
             signal,
           })
           await small.save(out, keepingInputs(small, config))

@@ -1,12 +1,15 @@
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { Config } from '../../config/option.js'
 import { SENSITIVITY_OPTIONS, sensitivityOptions } from '../../config/sensitivity.js'
 import { formatTable } from '../../report/index.js'
 import { type Sensitivity, type SensitivityPoint, sensitivity } from '../../run/index.js'
+import { SENSITIVITY } from '../../run/sensitivity.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { mustBeApart, nameWith } from '../files.js'
 import { withKeptInputs } from '../kept-inputs.js'
+import { paced } from '../pace.js'
 import { jobOf, SensitivityLog } from '../sensitivity-log.js'
 
 interface Given {
@@ -32,20 +35,27 @@ export function sensitivityCommand(): Command {
 }
 
 async function measured(path: string, asked: Config, { log: file }: Given, work: Work): Promise<Result> {
-  const { say, status, signal } = work
+  const { say, signal } = work
   const name = file ?? nameWith(path, '-sensitivity', '.jsonl')
   await mustBeApart(path, name)
+  say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
   const config = withKeptInputs(asked, model)
   const { options, dispose } = await sensitivityOptions(config, { inputNames: model.inputNames(), onWarning: say })
   try {
+    // Before there is a log of it.
+    SENSITIVITY.check(model, options)
     const log = await SensitivityLog.open(name, await jobOf(path, config, options, work))
     const { known } = log
     if (known.length > 0) say(`${known.length} measured before, in ${name}`)
+    say(`Measuring on ${options.data.size} examples …`)
+    const start = performance.now()
     let done = 0
+    let show: ((done: number) => void) | undefined
     const onPoint = (point: SensitivityPoint, of: number): void => {
       log.add(point)
-      status(`${++done} measured, of ${of} in all`)
+      show ??= paced(work, 'measured', { unit: 'parts of groups', of, start })
+      show(++done)
     }
     const found = await sensitivity(model, { ...options, known, onPoint, signal })
     const { before, points } = found

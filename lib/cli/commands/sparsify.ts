@@ -3,6 +3,7 @@ import { rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { type Config, put, valueAt } from '../../config/option.js'
+import { plainConfig } from '../../config/plain.js'
 import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
 import { saveManifest } from '../../manifest/index.js'
 import { measureLatency } from '../../report/index.js'
@@ -14,7 +15,9 @@ import { configOf, newCommand, printed, type Result, run, type Work, withConfig 
 import { EventLines } from '../event-lines.js'
 import { mustBeApart, pageName, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { pacedPart } from '../pace.js'
 import { RunPage } from '../run-page.js'
+import { watchedData } from '../watched.js'
 
 interface Files {
   output?: string
@@ -68,7 +71,8 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0
   const made = await sparsifyOptions(config, { seed, inputNames: model.inputNames(), onWarning: say })
-  const page = pageFile === undefined ? undefined : new RunPage(pageFile, { model: path, small: out, config })
+  const page =
+    pageFile === undefined ? undefined : new RunPage(pageFile, { model: path, small: out, config: plainConfig(config) })
   const log =
     files.log === undefined
       ? undefined
@@ -79,7 +83,9 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
     page?.tell(event)
   }
   try {
-    const result = await sparsify(model, { ...made.options, signal, onEvent, onWarning: say })
+    const data = watchedData(made.options.data, work)
+    const onProgress = cuts(work)
+    const result = await sparsify(model, { ...made.options, data, signal, onEvent, onProgress, onWarning: say })
     await result.small.save(out, keepingInputs(result.small, config))
     if (files.manifest !== undefined) await saveManifest(files.manifest, result)
     await rm(checkpoint, { force: true })
@@ -87,8 +93,7 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
     if (page !== undefined) {
       say('Timing both …')
       const [before, after] = await measureLatency([model.eval(), result.small], made.options.inputs, {
-        ...TIMING,
-        signal,
+        ...{ ...TIMING, onProgress: pacedPart(work, 'timing'), signal },
       })
       await page.end(result, bytes, [before?.median ?? 0, after?.median ?? 0])
     }
@@ -101,7 +106,7 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
       manifest: files.manifest,
       bytes,
       seconds,
-      config,
+      config: plainConfig(config),
     })
   } catch (error) {
     const further = existsSync(checkpoint) ? `The run goes on from ${checkpoint} with --resume.` : ''
@@ -112,6 +117,17 @@ async function sparsified(path: string, asked: Config, files: Files, work: Work)
   } finally {
     made.dispose()
     model.dispose()
+  }
+}
+
+/** How far a cut is; there may be several, of which each begins at 0. */
+function cuts(work: Work): (part: number) => void {
+  let last = 1
+  let show: ReturnType<typeof pacedPart>
+  return (part) => {
+    if (part <= last) show = pacedPart(work, 'cut and proof')
+    last = part
+    show(part)
   }
 }
 

@@ -9,6 +9,7 @@ import { type Flat, flatten, largest, relativeDifference, SILENT } from './compa
 import { cast, doubled, noisy, resized, type Sizes, tensorsOf } from './inputs.js'
 import { copyKept, zeroRemoved } from './masked.js'
 import { failureOf, inWords, isSeen, isTelling, type Pass, type Trial } from './pass.js'
+import type { Progress } from './progress.js'
 import { type Refill, refill } from './refill.js'
 import { keepSingle, singleTensors } from './scales.js'
 
@@ -22,6 +23,7 @@ export interface Subject {
   plan: Plan
   small: ScriptModule
   options: SignalOptions
+  progress: Progress
 }
 
 /** With the same weights: the measure is `masked`, to which `cut` must be equal. */
@@ -170,7 +172,11 @@ export class Bench {
     const { original, masked, cut } = this.modules
     return scope(async () => {
       const inputs = given.inputs()
-      const run = async (module: Run) => flatten(await module.run(inputs, given.seed))
+      const run = async (module: Run) => {
+        const outputs = flatten(await module.run(inputs, given.seed))
+        this.subject.progress.pass()
+        return outputs
+      }
       const measure = (module: Run) => run(module).catch(refuse)
       const whole = await measure(original)
       if (trial.inputs === 'resized' && !keepsBatch(whole, this.subject.recording)) throw new Refused()

@@ -9,6 +9,7 @@ import { Bench, copyOf, type Failure, leastPrecise, Refused, type Subject, type 
 import { flatten, relativeDifference } from './compare.js'
 import { firstDifference } from './first-difference.js'
 import type { Pass } from './pass.js'
+import { Progress } from './progress.js'
 import { OtherSizes } from './sizes.js'
 
 export interface Outcome {
@@ -40,11 +41,15 @@ export class Judge {
   }
 
   /** All passes, up to the first that fails. */
-  async judge(plan: Plan, small: ScriptModule, { locate }: { locate: boolean }): Promise<Outcome> {
+  async judge(
+    plan: Plan,
+    small: ScriptModule,
+    { locate, progress = new Progress(undefined) }: { locate: boolean; progress?: Progress },
+  ): Promise<Outcome> {
     const own = this.model.device === 'cpu'
     const model = own ? this.model : await this.model.to('cpu', this.options)
     try {
-      return await this.judgeHere(model, plan, small, { locate })
+      return await this.judgeHere(model, plan, small, { locate, progress })
     } finally {
       if (!own) model.dispose()
     }
@@ -54,10 +59,10 @@ export class Judge {
     model: ScriptModule,
     plan: Plan,
     small: ScriptModule,
-    { locate }: { locate: boolean },
+    { locate, progress }: { locate: boolean; progress: Progress },
   ): Promise<Outcome> {
     const { recording, analysis, inputs, options } = this
-    const subject = { model, recording, analysis, inputs, plan, small, options }
+    const subject = { model, recording, analysis, inputs, plan, small, options, progress }
     let refused: unknown
     for (const dtype of this.dtypes()) {
       const bench = await Bench.create(subject, dtype)
@@ -119,13 +124,18 @@ async function outcomeOf(bench: Bench, subject: Subject, locate: boolean): Promi
 }
 
 async function* verdicts(bench: Bench, subject: Subject): AsyncGenerator<Verdict> {
+  const { progress } = subject
+  progress.begin('own')
   yield await bench.withOwnWeights()
+  progress.begin('refilled')
   yield await bench.refilled('example')
   if (subject.recording.record.secondRun) {
+    progress.begin('doubled')
     const verdict = await ifAccepted(() => bench.refilled('doubled'))
     if (verdict) yield verdict
   }
   // What shapes allow, values may still refuse: the end of a table.
+  progress.begin('resized')
   for await (const sizes of new OtherSizes(subject)) {
     const verdict = await ifAccepted(() => bench.refilled(sizes))
     if (!verdict) continue

@@ -1,5 +1,6 @@
 import { EspalierError } from '../../base/errors.js'
-import { object, signature, thing } from '../../base/schema/index.js'
+import { ON_PROGRESS } from '../../base/progress.js'
+import { maybe, object, signature, thing } from '../../base/schema/index.js'
 import type { Analysis } from '../../groups/index.js'
 import { ANALYSIS } from '../../groups/schemas.js'
 import type { Plan } from '../../plan/plan.js'
@@ -22,6 +23,7 @@ import { Trial } from '../../torch/trial.js'
 import { compileCut } from '../edits.js'
 import { Judge } from './judge.js'
 import type { Pass } from './pass.js'
+import { Progress } from './progress.js'
 import { smallestFailure } from './smallest-failure.js'
 
 /** The passes by which a cut was proved. */
@@ -36,7 +38,10 @@ export const VERIFICATION = thing<Verification>('an object with the passes of a 
 })
 
 /** What {@link cutAndVerify} may do beside the plan. */
-export interface CutOptions extends InterfaceOptions, SignalOptions {}
+export interface CutOptions extends InterfaceOptions, SignalOptions {
+  /** Told how far the cut and its proof are, from 0 to 1; nothing by default. */
+  onProgress?: ((part: number) => void) | undefined
+}
 
 /** @internal */
 export const CUT_AND_VERIFY = signature(
@@ -46,7 +51,7 @@ export const CUT_AND_VERIFY = signature(
   ['analysis', ANALYSIS],
   ['plan', PLAN],
   ['inputs', EXAMPLE_INPUTS],
-  ['options', object<CutOptions>({ signal: RUN_ENTRIES.signal, ...INTERFACE_ENTRIES })],
+  ['options', object<CutOptions>({ signal: RUN_ENTRIES.signal, ...INTERFACE_ENTRIES, onProgress: maybe(ON_PROGRESS) })],
 )
 
 /**
@@ -81,13 +86,15 @@ export async function cutAndVerify(
   options: CutOptions = {},
 ): Promise<{ small: ScriptModule; verification: Verification }> {
   CUT_AND_VERIFY.check(model, recording, analysis, plan, inputs, options)
-  const { signal, ...around } = options
+  const { signal, onProgress, ...around } = options
+  const progress = new Progress(onProgress)
   const judge = new Judge(model, recording, analysis, inputs, { signal })
   const small = await model.cut(recording, { ...compileCut(analysis, plan), ...around }, { signal })
   try {
-    const { passes, failure } = await judge.judge(plan, small, { locate: true })
+    const { passes, failure } = await judge.judge(plan, small, { locate: true, progress })
     if (failure === undefined) {
       if (small.device !== 'cpu') await mustRunThere(small, recording, inputs, { signal })
+      progress.end()
       return { small, verification: { passes } }
     }
     if (failure.kind === 'inconclusive') {

@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
+import type { Plan } from '../cut/index.js'
+import type { BudgetOption } from '../plan/budgets/index.js'
+import { BYTES } from '../plan/budgets/target.js'
 import { becomes } from '../report/plan.js'
 
 /** `model.pt` becomes `model-small.pt` with `-small`. */
@@ -36,11 +39,13 @@ async function isSame(one: string, other: string): Promise<boolean> {
   return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
 }
 
-/** Both sizes in words. */
-export const sizes = ({
-  params,
-  macs,
-}: {
-  params: readonly [number, number]
-  macs: readonly [number, number]
-}): string[] => [`parameters  ${becomes(params)}`, `MACs        ${becomes(macs)}`]
+/** Sizes in words; bytes of weights and of memory where a budget asks for them. */
+export function sizes(
+  { params, macs, bytes, memory }: Pick<Plan, 'params' | 'macs' | 'bytes' | 'memory'>,
+  budget: BudgetOption = {},
+): string[] {
+  const lines = [`parameters  ${becomes(params)}`, `MACs        ${becomes(macs)}`]
+  if (budget.bytes !== undefined) lines.push(`weights     ${becomes(bytes, BYTES.show)}`)
+  if (budget.memory !== undefined) lines.push(`memory      ${becomes(memory, BYTES.show)}`)
+  return lines
+}

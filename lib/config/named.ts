@@ -57,15 +57,21 @@ export function namedOf(text: string): Named {
   // A colon behind the letter of a drive is part of a path.
   const [, name = text, rest] = /^((?:[A-Za-z]:[\\/])?[^:]*):(?![\\/])(.*)$/s.exec(text) ?? []
   if (rest === undefined) return name
-  const options = rest.split(',').map((part): [string, Description] => {
+  const hint = "Write the name, and options behind a colon: 'growing:strength=4,target=plan'."
+  return { ...pairsOf(rest, { of: text, hint }), name }
+}
+
+/** `macs=0.5,bytes=10MB`, as data. */
+export function pairsOf(
+  text: string,
+  { of = text, hint = "Write names and values: 'macs=0.5,bytes=10MB'." } = {},
+): Readonly<Record<string, Description>> {
+  const pairs = text.split(',').map((part): [string, Description] => {
     const at = part.indexOf('=')
-    if (at > 0) return [part.slice(0, at), plainOf(part.slice(at + 1))]
-    const hint = "Write the name, and options behind a colon: 'growing:strength=4,target=plan'."
-    throw new EspalierError('ERR_INVALID_ARGUMENT', `${shown(text)}: ${shown(part)} is no option with a value`, {
-      hint,
-    })
+    if (at > 0) return [part.slice(0, at).trim(), plainOf(part.slice(at + 1))]
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `${shown(of)}: ${shown(part)} is no option with a value`, { hint })
   })
-  return { ...Object.fromEntries(options), name }
+  return Object.fromEntries(pairs)
 }
 
 /** A number, true, false or null; else the text. */

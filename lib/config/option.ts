@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
 import { nearest } from '../base/schema/nearest.js'
-import { type Kind, namedOf, plainOf } from './named.js'
+import { type Kind, namedOf, pairsOf, plainOf } from './named.js'
 
 /** An option of a command: where it is in a config, how it is written on the command line, and what it is. */
 export interface ConfigOption {
@@ -37,6 +37,8 @@ const AS = {
   data: (text: string) => (Number.isFinite(Number(text)) ? Number(text) : namedOf(text)),
   nameds: (text: string, before: unknown = []) => [...(before as unknown[]), namedOf(text)],
   json: jsonOf,
+  /** `macs=0.5,bytes=10MB`: an object, whose keys are options of their own, too. */
+  pairs: (text: string, before: unknown = {}) => ({ ...(before as Config), ...pairsOf(text) }),
   /** `all`, or names with commas between them. */
   names: (text: string) => (text === 'all' ? true : text.split(',').map((name) => name.trim())),
   switch: () => true,
@@ -101,7 +103,8 @@ const isClosed = (config: Config, path: string): boolean =>
 export function mustBeKnown(config: Config, options: readonly ConfigOption[], where: string, prefix = ''): void {
   for (const [key, value] of Object.entries(config)) {
     const path = prefix + key
-    if (options.some((option) => option.path === path)) continue
+    // What is said by pairs is looked at key by key.
+    if (options.some((option) => option.path === path && option.as !== 'pairs')) continue
     if (options.some((option) => option.path.startsWith(`${path}.`))) {
       if (isObject(value)) {
         mustBeKnown(value, options, where, `${path}.`)

@@ -102,7 +102,8 @@ export function operatorSizes(analysis: Analysis, removed: Removed): Map<OpEntry
   return new Map(sizes)
 }
 
-function executed({ record, live }: Analysis): OpEntry[] {
+/** What ran in `forward`, in order. */
+export function executed({ record, live }: Analysis): OpEntry[] {
   return record.ops.slice(0, record.forwardOps).filter((op) => live.has(op) && !op.speculative)
 }
 

@@ -2,8 +2,8 @@ import { type Analysis, keptSize, type Removed } from '../groups/index.js'
 import { unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
 import { countSize } from '../measure/count.js'
-import { type Budget, shortestWithin } from './budgets/budget.js'
-import { BUDGETS, type BudgetName } from './budgets/index.js'
+import { looksAt, shortestWithin } from './budgets/budget.js'
+import { askedOf } from './budgets/index.js'
 import { type ChooseOptions, candidatesOf, floorOf, ranked, ratioOf, removable, removalOrder } from './ranking.js'
 import { unreachable } from './refusals.js'
 
@@ -32,13 +32,9 @@ function globalRatio(analysis: Analysis, scores: Scores, options: ChooseOptions,
   return removed
 }
 
-/** The shortest prefix of the global ranking that meets the target. */
+/** The shortest prefix of the global ranking that meets all targets. */
 function withinBudget(analysis: Analysis, scores: Scores, options: ChooseOptions, offsets: readonly number[]): Removed {
-  const [name, fraction] = Object.entries(options.budget ?? {}).find(([, part]) => part !== undefined) as [
-    BudgetName,
-    number,
-  ]
-  const budget: Budget = BUDGETS[name]
+  const asked = askedOf(analysis, options.budget ?? {})
   const open = analysis.groups.filter((group) => ratioOf(group, { ...options, ratio: options.ratio ?? 0.5 }) > 0)
   const order = removalOrder(open, scores, options, offsets)
   const prefix = (length: number): Removed => {
@@ -46,11 +42,19 @@ function withinBudget(analysis: Analysis, scores: Scores, options: ChooseOptions
     for (const { unit } of order.slice(0, length)) removed[unit] = 1
     return keepEveryAxis(analysis, removed, scores, offsets)
   }
-  const whole = budget.cost(analysis, new Uint8Array(unitCount(analysis)))
-  const cost = (length: number): number => budget.cost(analysis, prefix(length))
-  const length = shortestWithin(order.length, cost, fraction * whole, budget.monotone)
+  const isWithin = (length: number): boolean => {
+    const removed = prefix(length)
+    return asked.every(({ budget, limit }) => budget.cost(analysis, removed) <= limit)
+  }
+  const monotone = asked.every(({ budget }) => budget.monotone)
+  const length = shortestWithin(order.length, isWithin, monotone)
   if (length !== undefined) return prefix(length)
-  throw unreachable(budget, fraction, cost(order.length) / whole, countSize(analysis, prefix(order.length)))
+  const looks = looksAt(order.length).map(prefix)
+  const best = asked.map((each) => ({
+    ...each,
+    best: Math.min(...looks.map((removed) => each.budget.cost(analysis, removed))),
+  }))
+  throw unreachable(best, countSize(analysis, prefix(order.length)))
 }
 
 /** No dimension of any value may lose its last coordinate: the strongest unit of one that would comes back. */

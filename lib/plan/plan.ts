@@ -3,7 +3,9 @@ import { range } from '../base/numbers.js'
 import { type Analysis, type ChannelGroup, keptCoordinates, keptSize, type Removed } from '../groups/index.js'
 import { mustBeUnitsOf, unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
+import { countBytes } from '../measure/bytes.js'
 import { countSize } from '../measure/count.js'
+import { peakMemory } from '../measure/memory.js'
 import { type Approximation, approximations } from './approximate.js'
 import type { BudgetOption } from './budgets/index.js'
 import { chooseUnits } from './choose.js'
@@ -22,7 +24,10 @@ export interface PlanOptions extends LeaveOptions {
   ratio?: number | ((group: ChannelGroup) => number | undefined) | undefined
   /** Default `'local'`; with a budget, which always ranks globally, `'global'`. */
   ranking?: 'local' | 'global' | undefined
-  /** Target as a fraction in (0, 1] of the model's MACs or parameters, met at or below, within one unit; `ratio` by default. */
+  /**
+   * Targets of which all are met, at or below, within one unit: parts of the whole model in (0, 1], or amounts, such as
+   * `{ macs: 0.5 }`, `{ params: 4e6 }`, `{ bytes: '10MB', memory: '25%' }`. `ratio` by default.
+   */
   budget?: BudgetOption | undefined
   /** Fraction of each group that always stays, in (0, 1]; at least one unit does. Default 0.1. */
   minKeep?: number | undefined
@@ -46,6 +51,10 @@ export interface Plan {
   /** Before and after. */
   params: readonly [number, number]
   macs: readonly [number, number]
+  /** Of the parameters and buffers. */
+  bytes: readonly [number, number]
+  /** Bytes of the inputs and intermediate values that a forward pass on the example inputs holds at once, at most. */
+  memory: readonly [number, number]
   /** Norms and means that compute over what is left of an axis; none for an exact cut. */
   approximate: readonly Approximation[]
 }
@@ -54,7 +63,7 @@ export interface Plan {
  * Chooses the units to remove.
  *
  * @param scores by group id, a number for each unit: those with the smallest go first
- * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget outside (0, 1], both
+ * @throws EspalierError ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT (a ratio outside [0, 1), a budget that is none, both
  *   of them, a name in `keep` or `ignore` that nothing has), ERR_BUDGET (with the best that can be reached), ERR_NOT_FINITE (a NaN or infinite score)
  * @example
  * ```ts
@@ -115,6 +124,8 @@ export function describePlan(analysis: Analysis, removed: Removed): Plan {
     directions: directionsIn(analysis, keep),
     params: [before.params, after.params],
     macs: [before.macs, after.macs],
+    bytes: [countBytes(analysis), countBytes(analysis, removed)],
+    memory: [peakMemory(analysis), peakMemory(analysis, removed)],
     approximate: approximations(analysis, removed),
   }
 }

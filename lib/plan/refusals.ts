@@ -1,7 +1,7 @@
 import { EspalierError } from '../base/errors.js'
 import type { Analysis } from '../groups/index.js'
 import type { Size } from '../measure/count.js'
-import type { Budget } from './budgets/budget.js'
+import type { Asked } from './budgets/index.js'
 import type { PlanOptions } from './plan.js'
 
 export function nothingPrunable({ record, topReasons }: Analysis): EspalierError {
@@ -34,11 +34,18 @@ export function refuseBesideBudget({ budget, ratio, ranking }: PlanOptions): voi
   if (typeof ratio === 'number' || ranking === 'local') throw new EspalierError('ERR_INVALID_ARGUMENT', words)
 }
 
-export function unreachable({ label }: Budget, fraction: number, best: number, size: Size): EspalierError {
-  const percent = (x: number) => `${(100 * x).toFixed(1)} %`
+/** @param asked with the least that each may come to */
+export function unreachable(asked: readonly (Asked & { best: number })[], size: Size): EspalierError {
+  const amount = (x: number, { budget, whole }: Asked) => `${(100 * (x / whole)).toFixed(1)} % (${budget.unit.show(x)})`
+  const missed = asked.filter(({ best, limit }) => best > limit)
+  const words = missed.map(
+    (each) =>
+      `the budget of ${amount(each.limit, each)} of the ${each.budget.label} can't be met: the best possible is ${amount(each.best, each)}`,
+  )
+  const names = asked.map(({ budget }) => budget.name).join(', ')
   return new EspalierError(
     'ERR_BUDGET',
-    `the budget of ${percent(fraction)} of the ${label} can't be met: the best possible is ${percent(best)}`,
+    words.length > 0 ? words.join('; ') : `the budgets (${names}) can't be met together, though each can be alone`,
     {
       detail: `the smallest model has ${size.params} parameters and ${size.macs} MACs`,
       hint: 'lower minKeep, raise the budget, or look at why groups are frozen',

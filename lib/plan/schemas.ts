@@ -21,22 +21,26 @@ import {
 import type { ChannelGroup } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
 import { SCORES } from '../importance/types.js'
-import { BUDGET_NAMES, type BudgetName, type BudgetOption } from './budgets/index.js'
+import { BUDGET_NAMES, BUDGETS, type BudgetOption } from './budgets/index.js'
+import { type BudgetTarget, isTarget, type Unit } from './budgets/target.js'
 import type { LeaveOptions } from './leave.js'
 import type { Plan, PlanOptions } from './plan.js'
 
 const PART = number({ above: 0, max: 1 })
 
+const target = (unit: Unit): Schema<BudgetTarget> =>
+  thing(`a part above 0 to 1, or ${unit.words}`, (value) => isTarget(value, unit))
+
 /** @internal */
 export const BUDGET = refined(
-  object<Partial<Record<BudgetName, number | undefined>>>(
-    Object.fromEntries(BUDGET_NAMES.map((name) => [name, maybe(PART)])) as unknown as Entries<
-      Record<BudgetName, number | undefined>
+  object<BudgetOption>(
+    Object.fromEntries(BUDGET_NAMES.map((name) => [name, maybe(target(BUDGETS[name].unit))])) as unknown as Entries<
+      Required<BudgetOption>
     >,
   ),
-  `an object with one of ${BUDGET_NAMES.join(', ')}`,
-  (budget) => Object.values(budget).filter((part) => part !== undefined).length === 1,
-) as unknown as Schema<BudgetOption>
+  `an object with one or more of ${BUDGET_NAMES.join(', ')}`,
+  (budget) => Object.values(budget).some((each) => each !== undefined),
+)
 
 const NAMES = list(text(), 'a list of names, in which * stands for a part')
 
@@ -76,6 +80,8 @@ export const PLAN = like<Plan>('a plan, as makePlan() gives it', {
   directions: like('an object', {}),
   params: array('two numbers'),
   macs: array('two numbers'),
+  bytes: array('two numbers'),
+  memory: array('two numbers'),
   approximate: array('a list'),
 })
 

@@ -34,5 +34,7 @@ export function planTable(analysis: Analysis, plan: Planned): string {
 }
 
 /** `77,754 -> 40,112 (51.59 %)`. */
-export const becomes = ([before, after]: readonly [number, number]): string =>
-  `${integer(before)} -> ${integer(after)} (${percent(before === 0 ? 1 : after / before, 1)})`
+export const becomes = (
+  [before, after]: readonly [number, number],
+  shown: (value: number) => string = integer,
+): string => `${shown(before)} -> ${shown(after)} (${percent(before === 0 ? 1 : after / before, 1)})`

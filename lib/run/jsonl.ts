@@ -68,8 +68,8 @@ function plain(record: RunEvent): object {
       }
     }
     case 'plan': {
-      const { removed, params, macs } = record.plan
-      return { kind: record.kind, removed, params, macs }
+      const { removed, params, macs, bytes, memory } = record.plan
+      return { kind: record.kind, removed, params, macs, bytes, memory }
     }
     case 'epoch': {
       const { seconds, ...rest } = record

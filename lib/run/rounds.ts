@@ -3,6 +3,7 @@ import type { Analysis, ChannelGroup } from '../groups/index.js'
 import type { Scores } from '../importance/index.js'
 import { carryState, expandTensors } from '../manifest/index.js'
 import type { OptimizerState } from '../optim/optimizer.js'
+import { partsOf } from '../plan/budgets/index.js'
 import type {
   Regularizer,
   RegularizerContext,
@@ -15,9 +16,10 @@ import type { Prunable } from './prunable.js'
 
 type Budget = NonNullable<PlanOptions['budget']>
 
-/** What may stay after a round: each takes the same part of what the one before left. */
-export function budgetOf(budget: Budget, round: number, rounds: number): Budget {
-  const parts = Object.entries(budget).map(([what, part]) => [what, (part as number) ** (round / rounds)])
+/** What may stay after a round: each takes the same part of what the one before left. The last one leaves what is asked for. */
+export function budgetOf(analysis: Analysis, budget: Budget, round: number, rounds: number): Budget {
+  if (round === rounds) return budget
+  const parts = Object.entries(partsOf(analysis, budget)).map(([what, part]) => [what, part ** (round / rounds)])
   return Object.fromEntries(parts) as Budget
 }
 

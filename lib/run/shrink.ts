@@ -177,7 +177,12 @@ async function planOf(work: Work, prunable: Prunable, network: Shrinking, round:
   if (work.model !== prunable.model) network.carryBack(work.model)
   const data = work.calibration(CALIBRATION_BATCHES)
   const scores = await prunable.score(importance, { data, signal })
-  return prunable.plan(network.withCut(scores), { budget: budgetOf(budget, round, rounds), minKeep, keep, ignore })
+  return prunable.plan(network.withCut(scores), {
+    budget: budgetOf(prunable.analysis, budget, round, rounds),
+    minKeep,
+    keep,
+    ignore,
+  })
 }
 
 function attach(

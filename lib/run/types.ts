@@ -36,7 +36,7 @@ export interface SparsifyOptions
    * another model, or either with options; see {@link TeacherOptions}. None by default.
    */
   teacher?: true | Teacher | undefined
-  /** Part of the MACs or parameters that may stay, in (0, 1]. */
+  /** What may stay: a part in (0, 1], or an amount, of the MACs, parameters, bytes or memory, or of several: see {@link PlanOptions}. */
   budget: NonNullable<PlanOptions['budget']>
   /** Part of each group that always stays, in (0, 1]; 0.1 by default, and at least one unit. */
   minKeep?: number | undefined

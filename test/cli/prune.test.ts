@@ -71,7 +71,7 @@ describe('espalier prune', () => {
     expect([stderr, output, groups!.length]).toEqual(['', 'model-small.pt', 4])
     expect(params![1]).toBeLessThan(params![0] as number)
     expect(bytes![1]).toBeLessThan(bytes![0] as number)
-    const failed = prune('model.pt', ...INPUT, '--macs', '2', '--json')
+    const failed = prune('model.pt', ...INPUT, '--macs', '1.5', '--json')
     expect(failed.stderr).toBe('')
     expect(JSON.parse(failed.stdout)).toMatchObject({ error: { code: 'ERR_INVALID_ARGUMENT' } })
   })
@@ -107,8 +107,30 @@ describe('espalier prune', () => {
     ['an input that is none', ['model.pt', '-i', 'big'], 'usage', /'big' is no example input/],
     ['inputs that the model does not take', ['model.pt', '-i', '1,7'], 'usage', /espalier: /],
     ['an unknown option', ['model.pt', '--mac', '0.5'], 'usage', /Did you mean --macs/],
-    ['a budget that is none', ['model.pt', ...INPUT, '--macs', 'half'], 'usage', /'budget.macs' must be a number/],
-    ['two budgets', ['model.pt', ...INPUT, '--macs', '0.5', '--params', '0.5'], 'usage', /one of macs, params/],
+    [
+      'a budget that is none',
+      ['model.pt', ...INPUT, '--macs', 'half'],
+      'usage',
+      /'budget.macs' must be a part above 0 to 1, or a whole number/,
+    ],
+    [
+      'bytes of no unit',
+      ['model.pt', ...INPUT, '--budget', 'bytes=10'],
+      'usage',
+      /'budget.bytes' must be .* with its unit/,
+    ],
+    [
+      'a budget without a value',
+      ['model.pt', ...INPUT, '--budget', 'macs'],
+      'usage',
+      /'macs' is no option with a value/,
+    ],
+    [
+      'a budget of what is none',
+      ['model.pt', ...INPUT, '--budget', 'mac=0.5'],
+      'usage',
+      /'budget.mac' is unknown: did you mean 'macs'/,
+    ],
     [
       'an importance that is none',
       ['model.pt', ...INPUT, '--importance', 'groupL3'],

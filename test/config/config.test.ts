@@ -8,7 +8,7 @@ import { EXPORT_OPTIONS } from '../../lib/config/export.js'
 import { FINETUNE_OPTIONS } from '../../lib/config/finetune.js'
 import { inputOf } from '../../lib/config/inputs.js'
 import { made, namedOf } from '../../lib/config/named.js'
-import { type ConfigOption, flagOf, over } from '../../lib/config/option.js'
+import { type ConfigOption, flagOf, over, parsed } from '../../lib/config/option.js'
 import { PRUNE_OPTIONS, pruneOptions } from '../../lib/config/prune.js'
 import { readConfig } from '../../lib/config/read.js'
 import { SENSITIVITY_OPTIONS } from '../../lib/config/sensitivity.js'
@@ -141,6 +141,17 @@ describe('a config', () => {
     })
   })
 
+  it('takes several things at once as pairs', () => {
+    const budget = PRUNE_OPTIONS.find(({ path }) => path === 'budget')!
+    const first = parsed(budget, 'macs=0.5,bytes=10MB', undefined)
+    expect(first).toEqual({ macs: 0.5, bytes: '10MB' })
+    expect(parsed(budget, 'params=4e6', first)).toEqual({ macs: 0.5, bytes: '10MB', params: 4e6 })
+    expect(() => parsed(budget, 'macs', undefined)).toThrow(/'macs' is no option with a value/)
+    expect(over({ budget: { macs: 0.5 } }, { budget: { bytes: '10MB' } }, PRUNE_OPTIONS)).toEqual({
+      budget: { macs: 0.5, bytes: '10MB' },
+    })
+  })
+
   it('becomes the options of the call', () => {
     const options = pruneOptions({ inputs: ['1,3'], importance: 'groupL1', methods: { encode: ['1,4'] }, ratio: 0.25 })
     expect(options).toMatchObject({ ratio: 0.25, importance: expect.any(Function) })
@@ -149,8 +160,11 @@ describe('a config', () => {
   })
 })
 
-/** The phase after the cut, of which the API takes `false`, too, has the options of the one before. */
-const isOwn = ({ path }: ConfigOption) => !path.startsWith('finetune.')
+/**
+ * The phase after the cut, of which the API takes `false`, too, has the options of the one before; what `--budget` says has options of
+ * its own.
+ */
+const isOwn = ({ path }: ConfigOption) => !path.startsWith('finetune.') && path !== 'budget'
 const ofPhase = (at: string) =>
   SPARSIFY_OPTIONS.flatMap(({ path }) => (path.startsWith(`${at}.`) ? [path.slice(at.length)] : []))
 
@@ -162,7 +176,7 @@ const OF_DATA = new Set(['data', 'inputs', 'labels', 'data.labels'])
 describe('every option of the API that a file can express is one of the command', () => {
   it.each<[string, () => string[], readonly ConfigOption[], string[]]>([
     // What only a program can give.
-    ['prune', () => leavesOf(PRUNE.parameters[1][1]), PRUNE_OPTIONS, ['data', 'onProgress', 'signal']],
+    ['prune', () => leavesOf(PRUNE.parameters[1][1]), PRUNE_OPTIONS.filter(isOwn), ['data', 'onProgress', 'signal']],
     [
       'sparsify',
       () => leavesOf(SPARSIFY.parameters[1][1]),

@@ -4,6 +4,7 @@ import { analyse } from '../../lib/groups/analyse.js'
 import type { Analysis } from '../../lib/groups/index.js'
 import { countOperators, countSize } from '../../lib/measure/count.js'
 import { approximations } from '../../lib/plan/approximate.js'
+import type { BudgetOption } from '../../lib/plan/budgets/index.js'
 import { describePlan, makePlan, removedUnits } from '../../lib/plan/plan.js'
 import { RecordBuilder } from '../support/build.js'
 
@@ -172,6 +173,51 @@ describe('a plan by budget', () => {
     const ratio = ({ id }: { id: number }) => (id === 0 ? 0.5 : undefined)
     const plan = makePlan(analysis, ascending(analysis), { budget: { params: 0.5 }, ratio })
     expect(plan.removed.map(({ group }) => group)).toEqual([0])
+  })
+
+  it('takes amounts, and meets all of several', () => {
+    const analysis = twoLayers()
+    const plan = (budget: BudgetOption) => makePlan(analysis, ascending(analysis), { budget })
+    // 94 parameters of 4 bytes, 78 MACs.
+    expect(plan({ params: 47 })).toEqual(plan({ params: 0.5 }))
+    expect(plan({ params: '50%' })).toEqual(plan({ params: 0.5 }))
+    expect(plan({ bytes: '188B' })).toEqual(plan({ params: 0.5 }))
+    expect(plan({ bytes: 0.5 }).bytes).toEqual([376, 4 * plan({ params: 0.5 }).params[1]])
+    const [tight, loose] = [plan({ macs: 0.3 }), plan({ params: 0.9 })]
+    expect(tight.removed).not.toEqual(loose.removed)
+    expect(plan({ macs: 0.3, params: 0.9 })).toEqual(tight)
+    expect(plan({ macs: 0.9, params: 0.3 })).toEqual(plan({ params: 0.3 }))
+    // More than there is asks for nothing.
+    expect(plan({ params: 1000, macs: '1G' }).removed).toEqual([])
+  })
+
+  it('says of each of several the best possible', () => {
+    const analysis = twoLayers()
+    const budget = { params: 0.05, macs: 2, bytes: 0.9 }
+    const { code, message } = codeOf(() => makePlan(analysis, ascending(analysis), { budget }))
+    expect(code).toBe('ERR_BUDGET')
+    // 1 of 10 and 1 of 4 units: 3 + 1 + 2 = 6 of 78 MACs
+    expect(message).toBe(
+      "the budget of 2.6 % (2) of the MACs can't be met: the best possible is 7.7 % (6); " +
+        "the budget of 5.0 % (5) of the parameters can't be met: the best possible is 10.6 % (10)",
+    )
+  })
+
+  it.each([
+    [
+      { bytes: 10 },
+      "'budget.bytes' must be a part above 0 to 1, or a size with its unit, such as '10MB' or '512KiB', not 10",
+    ],
+    [
+      { macs: 'half' },
+      "'budget.macs' must be a part above 0 to 1, or a whole number above 1, such as 4e8 or '400M', not 'half'",
+    ],
+    [{}, "'budget' must be an object with one or more of macs, params, bytes, memory"],
+  ])('%j is refused, with what it could be', (budget, words) => {
+    const analysis = twoLayers()
+    const { code, message } = codeOf(() => makePlan(analysis, ascending(analysis), { budget }))
+    expect(code).toBe('ERR_INVALID_ARGUMENT')
+    expect(message).toContain(words)
   })
 
   it.each([0, -1, 1.5, Number.NaN])('refuses a budget of %s', (macs) => {

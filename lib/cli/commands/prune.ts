@@ -58,8 +58,9 @@ async function pruned(path: string, asked: Config, files: Files, work: Work): Pr
     say(`${analysis.groups.length} groups of channels. Scoring …`)
     const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
     const rows = planRows(analysis, plan)
-    const data = { model: path, params: plan.params, macs: plan.macs, groups: rows, approximate: plan.approximate }
-    const lines = [planTable(analysis, plan), '', ...sizes(plan)]
+    const { params, macs, bytes: weights, memory, approximate } = plan
+    const data = { model: path, params, macs, weights, memory, groups: rows, approximate }
+    const lines = [planTable(analysis, plan), '', ...sizes(plan, planOptions.budget)]
     if (files.dryRun) return { text: [...lines, 'Nothing was cut: a dry run.'].join('\n'), data }
     say('Cutting and verifying …')
     const result = await prunable.cut(plan, {

@@ -6,6 +6,7 @@ import { type Config, put, valueAt } from '../../config/option.js'
 import { plainConfig } from '../../config/plain.js'
 import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
 import { saveManifest } from '../../manifest/index.js'
+import type { BudgetOption } from '../../plan/budgets/index.js'
 import { measureLatency } from '../../report/index.js'
 import { evaluationInWords } from '../../report/metrics.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
@@ -133,9 +134,12 @@ function cuts(work: Work): (part: number) => void {
 
 function told(
   { analysis, plan, evaluations, settings, held, withheld, history }: SparsifyResult,
-  made: { output: string; page: string | undefined; bytes: readonly [number, number] } & Record<string, unknown>,
+  made: { output: string; page: string | undefined; bytes: readonly [number, number]; config: Config } & Record<
+    string,
+    unknown
+  >,
 ): Result {
-  const { params, macs } = plan
+  const { params, macs, bytes: weights, memory } = plan
   const measured = Object.entries(evaluations).map(
     ([stage, evaluation]) => `${stage.padEnd(12)}${evaluationInWords(evaluation)}`,
   )
@@ -148,7 +152,7 @@ function told(
     planTable(analysis, plan),
     '',
     ...measured,
-    ...sizes(plan),
+    ...sizes(plan, made.config.budget as BudgetOption | undefined),
     `bytes       ${becomes(made.bytes)}`,
     end,
     ...shown,
@@ -156,6 +160,6 @@ function told(
   const groups = planRows(analysis, plan)
   return {
     text: text.join('\n'),
-    data: { ...made, params, macs, groups, evaluations, settings, held, withheld, history },
+    data: { ...made, params, macs, weights, memory, groups, evaluations, settings, held, withheld, history },
   }
 }

@@ -58,6 +58,11 @@ export interface TensorValue {
   names?: readonly string[]
   /** Elements in row-major order, for integer and boolean tensors that are constants, buffers or 0-d (at most 1 M). */
   data?: readonly number[]
+  /**
+   * Another run may find a tensor of other sizes, dimensions and type there: a method resizes it, puts another in its place
+   * beyond what this record tells, or into the list that holds it.
+   */
+  replaced?: true
 }
 
 /** A number, string, … that is no tensor. `value` is `null` when it has no plain form. */

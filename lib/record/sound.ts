@@ -42,6 +42,7 @@ const TENSOR: readonly Entry[] = [
     "'input', 'parameter', 'buffer' or 'constant'",
   ],
   ['names', or(isAbsent, isTexts), 'a list of texts'],
+  ['replaced', oneOf(undefined, true), 'true'],
 ]
 
 const isNull = (value: unknown): boolean => value === null

@@ -29,6 +29,8 @@ export class Lengths implements Dimensions {
   private readonly given: ReadonlySet<ValueId>
   /** Lengths of which nothing is known. */
   private readonly open = new Set<Polynomial>()
+  /** Dimensions of held tensors that a run may leave of another length than it found them: `id.dim`. */
+  private readonly moving = new Set<string>()
   private readonly learned: Learned
   private readonly inRounds: ReadonlyMap<ValueId, ReadonlySet<number>>
   private readonly choices = new Map<ValueId, SkippedBlock[]>()
@@ -57,8 +59,30 @@ export class Lengths implements Dimensions {
         })
       }
     }
-    this.numbers = new Numbers(record, this.symbols, this)
-    for (const op of record.ops) this.follow(op)
+    // What a run holds is as long for the next one where that follows from its being so for this one.
+    let known: number
+    do {
+      known = this.moving.size
+      this.shapes.clear()
+      this.numbers = new Numbers(record, this.symbols, this)
+      for (const op of record.ops) this.follow(op)
+      for (const op of record.ops) if (op.name === 'prim::SetAttr') this.keep(op)
+    } while (this.moving.size > known)
+  }
+
+  /** Compares what an attribute is set to with what it held. */
+  private keep({ inputs: [, written = [], held = []] }: OpEntry): void {
+    const [now, before] = [written, held].map((arg) =>
+      flat(arg).filter((id) => this.record.values[id]?.kind === 'tensor'),
+    ) as [ValueId[], ValueId[]]
+    if (now.length === 0) return
+    before.forEach((id, k) => {
+      const next = now.length === before.length ? this.shape(now[k] as ValueId) : []
+      this.shape(id).forEach((length, d) => {
+        const same = next.length === this.shape(id).length && next[d]?.same(length)
+        if (length.value !== undefined && !same) this.moving.add(`${id}.${d}`)
+      })
+    })
   }
 
   /** Lengths of all dimensions of a value. */
@@ -119,10 +143,12 @@ export class Lengths implements Dimensions {
     return constant && op.inputs.length > 0 ? Polynomial.constant(size) : this.own(id, dim)
   }
 
-  private sourceShape(id: ValueId, { role, shape }: TensorValue): Polynomial[] {
-    const isConstant = role !== undefined && role !== 'input'
+  private sourceShape(id: ValueId, { role, shape, replaced }: TensorValue): Polynomial[] {
+    const stays = role !== undefined && role !== 'input' && !replaced
     const known = this.learned.get(id)
-    return shape.map((size, d) => (isConstant ? Polynomial.constant(size) : (known?.get(d) ?? this.own(id, d))))
+    return shape.map((size, d) =>
+      stays && !this.moving.has(`${id}.${d}`) ? Polynomial.constant(size) : (known?.get(d) ?? this.own(id, d)),
+    )
   }
 
   /** The dimension along which an operator joins as many tensors as the input says: one for each round of a loop, a part of a list. */

@@ -24,8 +24,10 @@ export function recordedNumber({ values }: OpRecord, id: ValueId): number | unde
 }
 
 /** What the program keeps for its next run: it may be of another kind then. */
-export function keptValues({ ops }: OpRecord): ReadonlySet<ValueId> {
-  return new Set(ops.flatMap((op) => (op.name === 'prim::SetAttr' ? flat(op.inputs[2] ?? []) : [])))
+export function keptValues({ ops, values }: OpRecord): ReadonlySet<ValueId> {
+  const set = ops.flatMap((op) => (op.name === 'prim::SetAttr' ? flat(op.inputs[2] ?? []) : []))
+  const replaced = [...values.keys()].filter((id) => (values[id] as { replaced?: true }).replaced)
+  return new Set([...set, ...replaced])
 }
 
 /** What a {@link Numbers} is told of the tensors. */

@@ -56,6 +56,7 @@ describe('a record that somebody hands in is checked', () => {
     [['values', 0, 'data'], [1], "'record.values[0].data' must be 96 numbers, one for each element"],
     [['values', 1, 'names'], [], "'record.values[1].names' must be the names of a parameter"],
     [['values', 1, 'names'], ['bn.weight'], 'names that no other value has'],
+    [['values', 1, 'replaced'], 'no', "'record.values[1].replaced' must be true, not 'no'"],
     [['values', 2, 'value'], 'seven', "'record.values[2].value' must be null, not 'seven'"],
     [['ops', 1], undefined, "'record.ops[1]' must be an operator, not undefined"],
     [['ops', 0, 'name'], 5, "'record.ops[0].name' must be a text, not 5"],

@@ -38,6 +38,13 @@ describe.skipIf(python === undefined)('a method writes to what forward reads', (
     expect(code).toBe('ERR_NOTHING_PRUNABLE')
   })
 
+  it.each(filesOf('sizes'))('nor when the method runs in the recording, too (%s)', async (name) => {
+    const { code } = await failure(async () =>
+      prune(await load(join(folder, 'sizes', name)), { inputs: [x], ratio: 0.5, methods: { reset: [] } }),
+    )
+    expect(code).toBe('ERR_NOTHING_PRUNABLE')
+  })
+
   it.each(filesOf('numbers'))('no size comes from it: the small model finds it, too (%s)', async (name) => {
     const model = await load(join(folder, 'numbers', name))
     const { small, plan } = await prune(model, { inputs: [x], ratio: 0.5 })

@@ -19,7 +19,6 @@
 #include "script/graph/open_attention.h"
 #include "script/graph/scope.h"
 #include "script/graph/walk.h"
-#include "script/graph/written.h"
 
 namespace espalier::script {
 
@@ -172,11 +171,15 @@ std::shared_ptr<Graph> GraphOf(const Module& module, const std::string& name) {
 }  // namespace
 
 PreparedGraph Prepare(const Module& module) {
-  return Flat(module, GraphOf(module, "forward"), "", false, WrittenAttributes(module));
+  return Prepare(module, GraphOf(module, "forward"), {{"", "forward"}}, {});
 }
 
-PreparedGraph Prepare(const Module& module, std::shared_ptr<Graph> graph, const CallTold& told) {
-  return Flat(module, std::move(graph), "", false, WrittenAttributes(module), told);
+PreparedGraph Prepare(const Module& module, std::shared_ptr<Graph> graph,
+                      const std::vector<std::pair<std::string, std::string>>& known, const CallTold& told) {
+  WrittenAttributes written = FindWritten(module, known);
+  PreparedGraph prepared = Flat(module, std::move(graph), "", false, written.names, told);
+  prepared.replaced = std::move(written.replaced);
+  return prepared;
 }
 
 PreparedGraph PrepareMethod(const Module& module, const std::string& path, const std::string& method,
@@ -188,7 +191,7 @@ PreparedGraph PrepareMethod(const Module& module, const std::string& path, const
 }
 
 PreparedGraph Numbered(std::shared_ptr<Graph> graph) {
-  PreparedGraph prepared{graph, NodesInOrder(*graph), {}, {}, {}, {}};
+  PreparedGraph prepared{graph, NodesInOrder(*graph), {}, {}, {}, {}, {}};
   auto facts = std::make_shared<std::vector<NodeFacts>>();
   for (const Node* node : prepared.nodes) {
     prepared.ids.emplace(node, static_cast<int32_t>(facts->size()));

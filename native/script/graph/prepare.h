@@ -10,9 +10,11 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "script/graph/node_facts.h"
+#include "script/graph/written.h"
 
 namespace espalier::script {
 
@@ -31,14 +33,16 @@ struct PreparedGraph {
   std::shared_ptr<const std::vector<NodeFacts>> facts;  // by id
   std::vector<Call> calls;
   std::set<std::string> written;  // names of attributes that some method of the module sets, or writes into
+  AttributeSet replaced;          // see WrittenAttributes
 };
 
 PreparedGraph Prepare(const torch::jit::Module& module);
 
-// The same of a graph that calls methods of the module. `told`: of each call that was put in its place, with what the
-// trails of its nodes begin with.
+// The same of a graph that calls methods of the module. `known`: path and name of those that it runs as a whole;
+// `told`: of each call that was put in its place, with what the trails of its nodes begin with.
 using CallTold = std::function<void(const torch::jit::Node* call, const std::string& trail)>;
-PreparedGraph Prepare(const torch::jit::Module& module, std::shared_ptr<torch::jit::Graph> graph, const CallTold& told);
+PreparedGraph Prepare(const torch::jit::Module& module, std::shared_ptr<torch::jit::Graph> graph,
+                      const std::vector<std::pair<std::string, std::string>>& known, const CallTold& told);
 
 // Another method of a module, which is at `path` of its root; `written`: of the root. Calls of the module's own
 // methods stay calls when it is the root itself.

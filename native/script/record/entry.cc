@@ -87,7 +87,9 @@ bool IsWithin(const Node* node, const std::vector<std::string>& trails) {
 PreparedGraph PrepareEntry(const Module& module, const Entry& entry, std::vector<std::string>& trails) {
   std::vector<Node*> calls;
   auto graph = EntryGraph(module, entry, &calls);
-  return Prepare(module, std::move(graph), [&](const Node* call, const std::string& trail) {
+  std::vector<std::pair<std::string, std::string>> known;
+  for (const EntryCall& call : entry) known.emplace_back(call.path, call.method);
+  return Prepare(module, std::move(graph), known, [&](const Node* call, const std::string& trail) {
     const auto found = std::find(calls.begin(), calls.end(), call);
     if (found == calls.end()) return;
     trails.push_back(trail);

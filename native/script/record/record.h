@@ -35,6 +35,7 @@ struct RecordValue {
   const char* role = nullptr;
   std::vector<std::string> names;
   std::optional<std::vector<double>> data;
+  bool replaced = false;
 
   // Scalars: the one that `kind` says.
   int64_t integer = 0;

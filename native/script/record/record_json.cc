@@ -141,6 +141,10 @@ void WriteValue(Writer& out, const RecordValue& value) {
       out.Key("data");
       out.List(*value.data, [&](double d) { out.Double(d); });
     }
+    if (value.replaced) {
+      out.Key("replaced");
+      out.Raw("true");
+    }
   } else {
     out.Key("value");
     out.Plain(value);

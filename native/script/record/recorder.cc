@@ -64,6 +64,9 @@ Record Recorder::Run(const torch::jit::Module& module, const std::vector<Owned>&
                     [this](const std::string& name) { return IsWritten(name); })) {
       record_.values[id].data.reset();
     }
+    record_.values[id].replaced = std::any_of(owned.names.begin(), owned.names.end(), [this](const std::string& name) {
+      return prepared_.replaced.Contains(name);
+    });
   }
   Env env;
   env.reserve(2 * prepared_.nodes.size());

@@ -1,4 +1,4 @@
-// Makes the Python that checks what Espalier writes: a virtual environment in the cache with torch and numpy.
+// Makes the Python that checks what Espalier writes: a virtual environment in the cache with torch, numpy and ONNX.
 // (Debian's python refuses `pip install` outside one.) Nothing but checks needs it: where it can't be made they are
 // skipped with the reason, and in CI (CI=true) they fail.
 //
@@ -22,6 +22,12 @@ const ATTEMPTS = [
   [`torch==${TORCH_VERSION}`],
 ]
 
+/** What is installed beside it. The exporters to ONNX need onnx and onnxscript; onnxruntime runs what they write. */
+const BESIDE = ['numpy', 'onnx', 'onnxscript', 'onnxruntime']
+
+/** What the stamp of a whole environment says: one with less is made anew. */
+const WHOLE = `torch ${TORCH_VERSION} ${BESIDE.join(' ')}\n`
+
 /** @param {NodeJS.ProcessEnv} [env] */
 export function environmentFolder(env = process.env) {
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'espalier', 'python', TORCH_VERSION)
@@ -40,7 +46,8 @@ const stamp = (folder) => join(folder, '.complete')
  */
 export function findPython(env = process.env) {
   const folder = environmentFolder(env)
-  if (existsSync(stamp(folder)) && existsSync(interpreter(folder))) return { python: interpreter(folder) }
+  const whole = existsSync(stamp(folder)) && readFileSync(stamp(folder), 'utf8') === WHOLE
+  if (whole && existsSync(interpreter(folder))) return { python: interpreter(folder) }
   const failure = join(folder, 'failed.txt')
   const why = existsSync(failure) ? readFileSync(failure, 'utf8').trim() : 'run: node scripts/setup/python-env.mjs'
   return { reason: `no Python with torch ${TORCH_VERSION} in ${folder}: ${why}` }
@@ -79,10 +86,10 @@ async function make(folder) {
   let failure = ''
   for (const wanted of ATTEMPTS) {
     // --no-compile: a third of the time, for thousands of files that no check ever imports.
-    const pip = ['-m', 'pip', 'install', '--no-compile', '--progress-bar', 'off', ...wanted, 'numpy']
-    const probe = 'import torch, numpy; print("torch", torch.__version__, "numpy", numpy.__version__)'
+    const pip = ['-m', 'pip', 'install', '--no-compile', '--progress-bar', 'off', ...wanted, ...BESIDE]
+    const probe = `import torch, ${BESIDE.join(', ')}; print("torch", torch.__version__)`
     const why =
-      (await attempt(`pip install ${wanted.at(-1)} numpy`, interpreter(folder), pip)) ??
+      (await attempt(`pip install ${[wanted.at(-1), ...BESIDE].join(' ')}`, interpreter(folder), pip)) ??
       (await attempt('trying it', interpreter(folder), ['-c', probe]))
     if (why === undefined) return undefined
     failure = why
@@ -100,7 +107,7 @@ async function makeLocked(folder) {
   return withLock(`${folder}.lock`, { progress: showProgress(), patience: 1_800_000 }, async () => {
     if (findPython().python) return undefined
     const failure = await make(folder)
-    if (failure === undefined) writeFileSync(stamp(folder), `torch ${TORCH_VERSION}\n`)
+    if (failure === undefined) writeFileSync(stamp(folder), WHOLE)
     else writeFileSync(join(folder, 'failed.txt'), `${failure}\n`)
     return failure
   })

@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
 import { type Entries, maybe } from '../base/schema/index.js'
 import { call, type ModuleOutput, type RunOptions, type ScriptModule, Tensor } from '../torch/index.js'
 import { CLASS_AXIS, type ClassAxis, IGNORED } from './classes.js'
@@ -8,7 +9,7 @@ import { clearLoss, unclear } from './losses/clear.js'
 import { type KnownLoss, knownLoss, LOSS, type Loss, type OutputContext } from './losses/index.js'
 import { ALWAYS, METRICS, type Metric, type MetricName, metricOf } from './metrics/index.js'
 import { OUTPUT_PATH, type OutputPath, partOf } from './output.js'
-import { distance, TEACHER, type Teacher, wholeTeacher } from './teacher.js'
+import { distance, mustBeAlike, TEACHER, type Teacher, wholeTeacher } from './teacher.js'
 import { Watch } from './watch.js'
 
 /** What a model is trained for, and judged by. */
@@ -131,9 +132,19 @@ export class Objective {
   async run(model: ScriptModule, inputs: readonly Tensor[], options: RunOptions): Promise<Outcome> {
     const { signal, flushDenormals } = options
     const watches = this.#watch(model)
-    const taught = await this.#teacher?.module.forwardWith(inputs, { signal, flushDenormals, grad: false })
+    const taught = await this.#teach(inputs, { signal, flushDenormals, grad: false })
     const whole = await model.forwardWith(inputs, options)
     return { whole, taught, matched: watches === undefined ? [] : alikeOf(watches.own.take(), watches.taught.take()) }
+  }
+
+  async #teach(inputs: readonly Tensor[], options: RunOptions): Promise<ModuleOutput | undefined> {
+    try {
+      return await this.#teacher?.module.forwardWith(inputs, options)
+    } catch (error) {
+      if (!(error instanceof EspalierError) || options.signal?.aborted) throw error
+      const { code, message, detail, hint } = error
+      throw new EspalierError(code, `the teacher can't be asked: ${message}`, given({ detail, hint, cause: error }))
+    }
   }
 
   #watch(model: ScriptModule): { own: Watch; taught: Watch } | undefined {
@@ -221,6 +232,7 @@ function softLoss(
   about: { temperature: number; targets: Tensor | undefined },
 ): Promise<Tensor> {
   if (known?.soft !== undefined && output instanceof Tensor && taught instanceof Tensor) {
+    mustBeAlike(output, taught)
     return known.soft(output, taught, { ...about, classAxis, ignoreIndex })
   }
   return distance(output, taught as ModuleOutput)

@@ -94,6 +94,12 @@ export async function distance(output: ModuleOutput, taught: ModuleOutput): Prom
   return mean as Tensor
 }
 
+/** One of another shape would be stretched in silence. @throws ERR_INVALID_ARGUMENT where the shapes differ */
+export function mustBeAlike(output: Tensor, taught: Tensor): void {
+  const [own, other] = [output, taught].map(({ shape }) => `[${shape.join(', ')}]`)
+  if (own !== other) throw differs(`the output is ${own}, and the teacher's ${other}`)
+}
+
 const differs = (words: string) =>
   new EspalierError('ERR_INVALID_ARGUMENT', `the teacher can't teach: ${words}`, {
     hint: "Say which part counts, such as output: 'logits'.",

@@ -6,6 +6,7 @@ import {
   define,
   evaluate,
   inMemory,
+  type Loss,
   load,
   losses,
   type Metric,
@@ -206,6 +207,28 @@ describe('a teacher', () => {
     const other = await define(source, { parameters: { one: Tensor.full([], 1) } })
     const { message } = await failure(() => evaluate(student!, inMemory([images, images]), { teacher: other }))
     expect(message).toMatch(/the output is \[2, 3\], and the teacher gives \[2\] there/)
+  })
+
+  it.each<[Loss, string]>([
+    ['cross-entropy', 'x.sum(1, True)'],
+    ['cross-entropy', 'torch.cat([x, x], 1)'],
+    ['mse', 'x.sum(1, True)'],
+    ['binary-cross-entropy', 'x.sum(1, True)'],
+  ])('of another shape is refused by %s, and never stretched: %s', async (loss, gives) => {
+    const source = `def forward(self, x: Tensor, y: Tensor) -> Tensor:\n  return ${gives} * self.one`
+    const other = await define(source, { parameters: { one: Tensor.full([], 1) } })
+    const { code, message } = await failure(() =>
+      evaluate(student!, inMemory([images, images]), { loss, teacher: other }),
+    )
+    expect(code).toBe('ERR_INVALID_ARGUMENT')
+    expect(message).toMatch(/the output is \[2, 3\], and the teacher/)
+  })
+
+  it('that does not take the inputs of the data is named', async () => {
+    const source = 'def forward(self, x: Tensor, y: Tensor) -> Tensor:\n  return torch.linear(x, self.w)'
+    const other = await define(source, { parameters: { w: Tensor.zeros([3, 7]) } })
+    const { message } = await failure(() => evaluate(student!, inMemory([images, images]), { teacher: other }))
+    expect(message).toMatch(/the teacher can't be asked: mat1 and mat2 shapes/)
   })
 })
 

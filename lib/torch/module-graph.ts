@@ -2,6 +2,7 @@
 import type { ModuleHandle } from '../libtorch/binding.js'
 import { binding } from '../libtorch/index.js'
 import { parseRecord } from '../record/codec.js'
+import type { CutRequest } from '../record/cut-request.js'
 import { type SignalOptions, withSignal } from './abort.js'
 import { onDevice } from './inputs.js'
 import { methodCounts, withMethods } from './interface.js'
@@ -27,6 +28,9 @@ export async function record(module: ModuleHandle, inputs: Inputs, options: Reco
   const parsed = parseRecord(record)
   return wrapRecording(counts.length > 0 ? { ...parsed, forwardOps } : parsed, handle, methods)
 }
+
+export const cut = (module: ModuleHandle, recording: Recording, request: CutRequest, options: SignalOptions) =>
+  withSignal(options, (job) => binding().moduleCut(module, recordingHandleOf(recording), request, job))
 
 export async function observe(
   module: ModuleHandle,

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { EspalierError } from '../base/errors.js'
 import { shown, thing } from '../base/schema/index.js'
@@ -12,7 +11,6 @@ import { forwardHook, gradientHook, registration } from './hooks.js'
 import {
   CALL_METHOD,
   CUT,
-  contentsOf,
   FORWARD,
   FORWARD_WITH,
   MODULE_CLONE,
@@ -29,9 +27,10 @@ import {
   TO_BUFFER,
   TRAIN_MODE,
 } from './module-calls.js'
-import { observe, onCpu, record } from './module-graph.js'
+import { cut, observe, onCpu, record } from './module-graph.js'
+import { bytesOf, runMethod, saveTo } from './module-run.js'
 import { NamedTensors } from './named-tensors.js'
-import { type Recording, recordingHandleOf } from './recording.js'
+import type { Recording } from './recording.js'
 import { isDeviceName, type Tensor } from './tensor.js'
 import { lift, lower } from './values.js'
 
@@ -149,10 +148,7 @@ export class ScriptModule {
   /** As {@link ScriptModule.forward}, with options. `grad` defaults to {@link ScriptModule.training}. */
   async forwardWith(inputs: readonly ModuleInput[], options: RunOptions = {}): Promise<ModuleOutput> {
     FORWARD_WITH.check(inputs, options)
-    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
-      binding().moduleForward(moduleHandleOf(this), inputs.map(lower), job),
-    )
-    return lift(output)
+    return runMethod(moduleHandleOf(this), undefined, inputs, options)
   }
 
   /** Names of the module's methods, `forward` among them. */
@@ -194,10 +190,7 @@ export class ScriptModule {
     options: RunOptions = {},
   ): Promise<ModuleOutput> {
     CALL_METHOD.check(method, inputs, options)
-    const output = await withSignal({ ...options, grad: options.grad ?? this.training }, (job) =>
-      binding().moduleCall(moduleHandleOf(this), method, inputs.map(lower), job),
-    )
-    return lift(output)
+    return runMethod(moduleHandleOf(this), method, inputs, options)
   }
 
   /**
@@ -338,9 +331,7 @@ export class ScriptModule {
       const small = await copy.cut(recording, request, options).finally(() => copy.dispose())
       return small.to(this.device, options).finally(() => small.dispose())
     }
-    const { module, report } = await withSignal(options, (job) =>
-      binding().moduleCut(moduleHandleOf(this), recordingHandleOf(recording), request, job),
-    )
+    const { module, report } = await cut(moduleHandleOf(this), recording, request, options)
     return wrapModule(module, [], report)
   }
 
@@ -352,15 +343,13 @@ export class ScriptModule {
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     SAVE.check(path, options)
-    const files = contentsOf(options.extraFiles)
-    await withSignal(options, (job) => binding().moduleSave(moduleHandleOf(this), resolve(path), files, job))
+    await saveTo(moduleHandleOf(this), path, options)
   }
 
   /** The bytes that {@link ScriptModule.save} writes. */
   async toBuffer(options: SaveOptions = {}): Promise<Uint8Array> {
     TO_BUFFER.check(options)
-    const files = contentsOf(options.extraFiles)
-    return withSignal(options, (job) => binding().moduleBytes(moduleHandleOf(this), files, job))
+    return bytesOf(moduleHandleOf(this), options)
   }
 
   /**
@@ -396,7 +385,6 @@ export class ScriptModule {
 
   /** Its kind and size, in a line. */
   toString(): string {
-    moduleHandleOf(this)
     if (this.disposed) return 'ScriptModule(disposed)'
     return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
   }

@@ -5,12 +5,14 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
 #include <unordered_map>
 
 #include "binding/addon.h"
 #include "binding/deep_thread.h"
 #include "binding/values.h"
+#include "script/graph/walk.h"
 #include "script/module/lookup.h"
 #include "script/quiet.h"
 
@@ -112,6 +114,21 @@ ModuleUse::Locked ModuleUse::LockHere(Napi::Env env) const {
   return Locked(*this);
 }
 
+namespace {
+
+// The tensors that the graphs of a module's methods hold themselves: of a frozen one they are its weights.
+void ForEachConstant(const torch::jit::Module& module, const std::function<void(const at::Tensor&)>& visit) {
+  for (const torch::jit::Method& method : module.get_methods()) {
+    const std::shared_ptr<torch::jit::Graph> graph = method.graph();
+    script::ForEachNode(graph->block(), [&visit](torch::jit::Node* node) {
+      if (node->kind() != c10::prim::Constant || !node->hasAttribute(c10::attr::value)) return;
+      if (node->kindOf(c10::attr::value) == torch::jit::AttributeKind::t) visit(node->t(c10::attr::value));
+    });
+  }
+}
+
+}  // namespace
+
 NativeModule::NativeModule(torch::jit::Module module, ExtraFiles extra_files, std::shared_ptr<StorageLedger> ledger)
     : extra_files(std::move(extra_files)),
       state_(std::make_shared<ModuleState>(std::move(module))),
@@ -123,6 +140,7 @@ NativeModule::NativeModule(torch::jit::Module module, ExtraFiles extra_files, st
   };
   for (const at::Tensor& parameter : state_->module.parameters()) account(parameter);
   for (const at::Tensor& buffer : state_->module.buffers()) account(buffer);
+  if (storages_.empty()) ForEachConstant(state_->module, account);
 }
 
 NativeModule::~NativeModule() {

@@ -1,4 +1,4 @@
-import { define, inMemory, load, setMemoryLimit, sgd, Tensor, train } from 'espalier'
+import { define, inMemory, load, optimizeForInference, setMemoryLimit, sgd, Tensor, train } from 'espalier'
 import { run } from 'espalier/torch'
 import { afterEach, expect, test } from 'vitest'
 import { failure, model, smallInput } from './support.js'
@@ -43,6 +43,23 @@ test('small tensors are given below a limit that is reached', async () => {
   const network = await load(model('small.script.pt'))
   expect((await network.forward(smallInput())) instanceof Tensor).toBe(true)
   network.dispose()
+})
+
+test('frozen modules that nobody disposes of are let go of before they fill the memory', async () => {
+  const [numbers, times] = [2 ** 22, 60]
+  const network = await define('def forward(self, x):\n  return x * self.weight', {
+    parameters: { weight: Tensor.zeros([numbers]) },
+  })
+  const { optimized } = await optimizeForInference(network, { inputs: [Tensor.zeros([1])], rounds: 1 })
+  const bytes = await optimized.toBuffer()
+  const before = process.memoryUsage().rss
+  let most = 0
+  for (let k = 0; k < times; k++) {
+    await load(bytes, { frozen: true })
+    most = Math.max(most, process.memoryUsage().rss - before)
+  }
+  // V8 only looks for what is unused where it is told how much there is.
+  expect(most).toBeLessThan((times * 4 * numbers) / 2)
 })
 
 test('a training that meets the limit ends with an error, the model stays whole, and training goes on when it is lifted', async () => {

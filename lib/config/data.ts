@@ -92,9 +92,24 @@ async function pictures(
   const own = { size: [height, width] as const, channels: channels as 1 | 3, transform, seed: context.seed }
   const { labels, classes } = context
   const images = await imageFolder(folder, given({ ...own, labels, classes, ...options }) as object)
-  if (images.skipped.length > 0) {
-    const names = images.skipped.map(({ file, reason }) => `${file} (${reason})`)
-    context.onWarning(`${folder}: ${names.length} broken pictures are left out: ${names.join(', ')}`)
+  return telling(images, folder, context.onWarning)
+}
+
+/** Tells of broken pictures: at once of those that are known, and later of those whose pixels can't be decoded, or that are gone. */
+function telling(images: ImageFolder, folder: string, onWarning: (message: string) => void): ImageFolder {
+  let told = 0
+  const tell = () => {
+    const names = images.skipped.slice(told).map(({ file, reason }) => `${file} (${reason})`)
+    told += names.length
+    if (names.length > 0) onWarning(`${folder}: ${names.length} broken pictures are left out: ${names.join(', ')}`)
   }
-  return images
+  tell()
+  const { batch } = images
+  return Object.assign(images, {
+    async batch(...asked: Parameters<Dataset['batch']>) {
+      const made = await batch(...asked)
+      tell()
+      return made
+    },
+  })
 }

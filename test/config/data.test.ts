@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { batches, define, fromAsyncIterable, inMemory, Tensor } from 'espalier'
@@ -322,4 +322,29 @@ describe('a dataset of a program', () => {
       expect(seen).toEqual([targets])
     }
   })
+})
+
+it('pictures that are gone or damaged in the middle of a run are told of, once', async () => {
+  const pictures = join(folder, 'fading')
+  mkdirSync(pictures)
+  const files = ['a', 'b', 'c'].map((name) => join(pictures, `${name}.png`))
+  const background = { r: 255, g: 0, b: 0 }
+  for (const file of files)
+    await sharp({ create: { width: 9, height: 9, channels: 3, background } })
+      .png()
+      .toFile(file)
+  const said: string[] = []
+  const context = contextOf(['1,3,4,4'], { labels: false, onWarning: (message) => void said.push(message) })
+  const dataset = await datasetOf({ name: pictures, cache: 0, maxBroken: 2 }, 'eval', context)
+  const all = () => dataset.batch(Int32Array.of(0, 1, 2))
+  const { inputs } = await all()
+  rmSync(files[0]!)
+  writeFileSync(files[1]!, 'no picture any more')
+  // In the place of those that are gone is the third, which is like them.
+  for (const _ of [1, 2]) expect((await all()).inputs).toEqual(inputs)
+  expect(said).toEqual([
+    expect.stringMatching(/^\S+fading: 2 broken pictures are left out: [ab]\.png \(.*, [ab]\.png \(/),
+  ])
+  rmSync(files[2]!)
+  expect((await failure(all)).code).toBe('ERR_READ')
 })

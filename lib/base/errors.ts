@@ -9,7 +9,8 @@ export const ERROR_CODES = {
   ERR_LIBTORCH_LOAD: 'The system loader refused LibTorch or the core library; the detail has its words.',
   ERR_NO_PREBUILD: 'There is no native binary for this platform, and none was built here.',
   ERR_INSTALL: 'LibTorch could not be fetched or unpacked.',
-  ERR_LOCKED: 'Another process is installing LibTorch at this moment.',
+  ERR_LOCKED:
+    'Another process does the same work at this moment: it installs LibTorch, or writes the same log or checkpoint.',
   ERR_DISPOSED: 'A tensor or module was used after dispose().',
   ERR_INVALID_ARGUMENT: 'An argument has a wrong type, shape, dtype or range.',
   ERR_MODEL_FILE: 'A file is not a TorchScript archive, or it is truncated or corrupted.',

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
-import { appendFileSync, constants, lstatSync, readlinkSync, statSync } from 'node:fs'
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
+import { appendFileSync, constants, lstatSync, readFileSync, readlinkSync, statSync, truncateSync } from 'node:fs'
+import { access, type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -74,7 +74,24 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 }
 
 /**
- * Appends to a file, which is made if it is not there.
+ * What can be known before there is anything to write: that a file can be made, or replaced, at this path.
+ *
+ * @param options.inPlace a file that is there is written into, as {@link appendText} does; default false
+ * @throws EspalierError as {@link writeFileAtomic}
+ */
+export async function mustBeWritable(path: string, { inPlace = false }: { inPlace?: boolean } = {}): Promise<void> {
+  refuseNul(path)
+  try {
+    const target = followLinks(resolve(path))
+    const older = replaced(target)
+    await access(inPlace && older !== undefined ? target : dirname(target), constants.W_OK)
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+/**
+ * Appends to a file, which is made if it is not there. Where there is no room for all of it the file stays as it was.
  *
  * @param options.fresh what was in it goes first; default false
  * @throws EspalierError as {@link writeFileAtomic}
@@ -82,10 +99,44 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 export function appendText(path: string, text: string, { fresh = false }: { fresh?: boolean } = {}): void {
   refuseNul(path)
   try {
-    replaced(path)
-    appendFileSync(path, text, { flag: fresh ? 'w' : 'a' })
+    const older = replaced(path)
+    const size = fresh ? 0 : (older?.size ?? 0)
+    try {
+      appendFileSync(path, text, { flag: fresh ? 'w' : 'a' })
+    } catch (error) {
+      cutBack(path, size)
+      throw error
+    }
   } catch (error) {
     throw notWritten(path, error)
+  }
+}
+
+/**
+ * Cuts off what stands behind the last whole line of a file, if it is there.
+ *
+ * @throws EspalierError as {@link writeFileAtomic}
+ */
+export function dropBrokenLine(path: string): void {
+  refuseNul(path)
+  try {
+    const size = replaced(path)?.size ?? 0
+    if (size === 0) return
+    const end = readFileSync(path).lastIndexOf(NEW_LINE) + 1
+    if (end < size) truncateSync(path, end)
+  } catch (error) {
+    throw notWritten(path, error)
+  }
+}
+
+const NEW_LINE = 10
+
+/** A part of what was to be appended goes again. */
+function cutBack(path: string, size: number): void {
+  try {
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > size) truncateSync(path, size)
+  } catch {
+    // What was wrong before is told.
   }
 }
 
@@ -103,7 +154,8 @@ function reasonOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? error.message
 }
 
-function notWritten(path: string, error: unknown): EspalierError {
+/** The error for what could not be written. */
+export function notWritten(path: string, error: unknown): EspalierError {
   return new EspalierError('ERR_WRITE', `${path} could not be written: ${reasonOf(error)}`, { cause: error })
 }
 

@@ -4,6 +4,7 @@ import { plainConfig } from '../config/plain.js'
 import { readConfig } from '../config/read.js'
 import { printError } from './error.js'
 import { statusOf } from './exit.js'
+import { print } from './print.js'
 import { showProgress } from './progress.js'
 import type { Panel } from './terminal/screen.js'
 
@@ -103,10 +104,10 @@ export async function run(command: Command, work: (work: Work) => Promise<Result
       signal: controller.signal,
     })
     progress?.end()
-    console.log(json ? JSON.stringify(result.data) : result.text)
+    await print(json ? JSON.stringify(result.data) : result.text)
   } catch (error) {
     progress?.end()
-    if (json) console.log(JSON.stringify({ error: errorAsData(error) }))
+    if (json) await print(JSON.stringify({ error: errorAsData(error) })).catch(printError)
     else printError(error)
     process.exitCode = statusOf(error)
   } finally {

@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<ErrorCode, keyof typeof EXIT>> = {
   ERR_LIBTORCH_LOAD: 'setup',
   ERR_NO_PREBUILD: 'setup',
   ERR_INSTALL: 'setup',
-  ERR_LOCKED: 'setup',
+  ERR_LOCKED: 'output',
   ERR_DISPOSED: 'unexpected',
   ERR_INVALID_ARGUMENT: 'usage',
   ERR_MODEL_FILE: 'input',

@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
+import { mustBeWritable } from '../base/files.js'
+import type { Config } from '../config/option.js'
+import { configPath } from '../config/read.js'
 import type { Plan } from '../cut/index.js'
 import type { BudgetOption } from '../plan/budgets/index.js'
 import { BYTES } from '../plan/budgets/target.js'
@@ -15,23 +18,58 @@ export const smallName = (path: string): string => nameWith(path, '-small')
 /** `small.pt` becomes `small.html`. */
 export const pageName = (path: string): string => `${path.slice(0, path.length - extname(path).length)}.html`
 
+/** What a command writes. */
+export interface Outputs {
+  /** Files that appear whole, in the place of what is there. */
+  whole: readonly (string | undefined)[]
+  /** Files that are written line by line. */
+  lines?: readonly (string | undefined)[]
+}
+
 /**
- * What is written must be neither the file that it is made of, which stays as it is, nor one of the others that are written.
+ * What is written must be able to be written, before there is any work: no folder, and in one that is there. And it must be none of the
+ * files that are read, which stay as they are, nor another one that is written.
  *
- * @throws ERR_INVALID_ARGUMENT
+ * @param read the model, or what else is the first of it, and other files; what is no path of a file counts for nothing
+ * @throws ERR_INVALID_ARGUMENT; ERR_WRITE
  */
-export async function mustBeApart(given: string, ...outputs: readonly (string | undefined)[]): Promise<void> {
-  const written = outputs.filter((path) => path !== undefined)
+export async function checkOutputs(
+  read: readonly [string, ...string[]],
+  { whole, lines = [] }: Outputs,
+): Promise<void> {
+  const [given, ...others] = read
+  const written = [...whole, ...lines].filter((path) => path !== undefined)
   for (const [k, path] of written.entries()) {
-    if (await isSame(given, path)) {
-      throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} is the model itself, which stays as it is`, {
-        hint: 'Name another file: -o small.pt',
-      })
+    if (await isSame(given, path)) throw refused(`${path} is ${nounOf(given)} itself, which stays as it is`)
+    for (const other of others) {
+      if (await isSame(other, path)) throw refused(`${path} is read by this command, and would be replaced`)
     }
     if (written.slice(0, k).some((other) => resolve(other) === resolve(path))) {
       throw new EspalierError('ERR_INVALID_ARGUMENT', `${path} would be written twice, as two different things`)
     }
   }
+  for (const path of whole) if (path !== undefined) await mustBeWritable(path)
+  for (const path of lines) if (path !== undefined) await mustBeWritable(path, { inPlace: true })
+}
+
+const refused = (words: string) =>
+  new EspalierError('ERR_INVALID_ARGUMENT', words, { hint: 'Name another file: -o small.pt' })
+
+const nounOf = (path: string): string => (extname(path) === '.jsonl' ? 'the trajectory' : 'the model')
+
+/** The files that a command reads beside the model: its config, and what that names. */
+export const readBeside = (config: Config, file: string | undefined): string[] => [
+  ...filesOf(config),
+  ...[configPath(file)].filter((path) => path !== undefined),
+]
+
+/** Paths that a config names: data, what is to be learnt from them, a teacher. */
+function filesOf(config: Config): string[] {
+  const { train, validation, labels } = (config.data ?? {}) as Config
+  return [config.data, train, validation, labels, config.labels, config.teacher].flatMap((said) => {
+    const { name, target, module } = (typeof said === 'object' ? (said ?? {}) : { name: said }) as Config
+    return [name, target, module].filter((path) => typeof path === 'string')
+  })
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {

@@ -9,13 +9,17 @@ import { type Config, type ConfigOption, mustBeKnown } from './option.js'
 /** Where a config is looked for, in the folder that a command runs in. */
 const USUAL = ['espalier.config.json', 'espalier.config.js', 'espalier.config.mjs', 'espalier.config.ts']
 
+/** The file of a config: that which is named, or that of the folder; there may be none. */
+export const configPath = (file: string | undefined): string | undefined =>
+  file ?? USUAL.find((name) => existsSync(name))
+
 /**
  * The config of a file; where none is named, that of the folder, which may be none.
  *
  * @throws EspalierError ERR_READ; ERR_INVALID_ARGUMENT for what is no config, and for keys that no option has, with the nearest
  */
 export async function readConfig(file: string | undefined, options: readonly ConfigOption[]): Promise<Config> {
-  const path = file ?? USUAL.find((name) => existsSync(name))
+  const path = configPath(file)
   if (path === undefined) return {}
   const config: unknown = extname(path) === '.json' ? await jsonFrom(path, file === undefined) : await moduleFrom(path)
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {

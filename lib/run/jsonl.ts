@@ -1,4 +1,4 @@
-import { appendText } from '../base/files.js'
+import { appendText, dropBrokenLine } from '../base/files.js'
 import { toJson } from '../base/json.js'
 import { flag, maybe, object, path as pathSchema, signature } from '../base/schema/index.js'
 import type { RunEvent } from './types.js'
@@ -7,7 +7,7 @@ import type { RunEvent } from './types.js'
 export interface JsonLinesOptions {
   /** Also a line for each optimizer step; false by default. */
   batches?: boolean | undefined
-  /** Go on at the end of a file that is there, instead of beginning it anew; false by default. */
+  /** Go on at the end of a file that is there, instead of beginning it anew; a line that was broken off goes. False by default. */
   append?: boolean | undefined
 }
 
@@ -43,6 +43,7 @@ export const JSON_LINES = signature(
 export function jsonLines(path: string, options: JsonLinesOptions = {}): (record: RunEvent) => void {
   JSON_LINES.check(path, options)
   const start = performance.now()
+  if (options.append === true) dropBrokenLine(path)
   appendText(path, '', { fresh: options.append !== true })
   return (record) => {
     if (record.kind === 'batch' && options.batches !== true) return

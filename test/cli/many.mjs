@@ -12,6 +12,7 @@ for (const name of [
   'inspect',
   'prune',
   'replay',
+  'report',
   'sensitivity',
   'sparsify',
 ]) {
@@ -22,15 +23,21 @@ const results = []
 for (const [name, ...args] of JSON.parse(readFileSync(lines, 'utf8'))) {
   /** @type {string[]} */
   const printed = []
-  const { log } = console
-  console.log = (text) => void printed.push(text)
+  const { write } = process.stdout
+  process.stdout.write = /** @type {typeof write} */ (
+    (/** @type {string} */ text, /** @type {() => void} */ done) => {
+      printed.push(text)
+      done()
+      return true
+    }
+  )
   process.exitCode = 0
   try {
     await commands
       .get(name)()
       .parseAsync([...args, '--json'], { from: 'user' })
   } finally {
-    console.log = log
+    process.stdout.write = write
   }
   results.push({ status: process.exitCode, said: JSON.parse(printed.join('')) })
 }

@@ -1,16 +1,14 @@
-import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataFile } from '../../examples/digits.js'
 import { type Config, put } from '../../lib/config/option.js'
+import { many as manyIn, type Outcome } from './many.js'
 
 /** Configs that are programs: what only they can give, in every command that takes it. */
 
 const PACKAGE = new URL('../../dist/index.js', import.meta.url).href
-const MANY = fileURLToPath(new URL('many.mjs', import.meta.url))
 
 let folder: string
 beforeAll(() => {
@@ -82,20 +80,7 @@ export default async () => (${textOf(tree)})
   return file
 }
 
-interface Outcome {
-  status: number
-  said: Record<string, unknown> & { error?: { code?: string; message: string } }
-}
-
-/** Runs them all in one process: LibTorch is loaded once. */
-function many(lines: readonly (readonly string[])[]): Outcome[] {
-  writeFileSync(join(folder, 'lines.json'), JSON.stringify(lines))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MANY, folder, join(folder, 'lines.json')], {
-    encoding: 'utf8',
-  })
-  expect([status, stderr]).toEqual([0, ''])
-  return JSON.parse(stdout) as Outcome[]
-}
+const many = (lines: readonly (readonly string[])[]) => manyIn(folder, lines)
 
 const given = (...paths: string[]) => Object.fromEntries(paths.map((path) => [path, GIVEN[path] as string]))
 const JUDGED = ['inputs', 'data', 'loss', 'metrics', 'teacher']

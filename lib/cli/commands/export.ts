@@ -7,13 +7,14 @@ import { becomes } from '../../report/plan.js'
 import { optimizeForInference } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { mustBeApart, nameWith } from '../files.js'
+import { checkOutputs, nameWith, readBeside } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
 interface Given {
   output?: string
   printConfig?: boolean
+  config?: string
 }
 
 /** `espalier export small.pt --optimize -i 1,3,224,224`. */
@@ -34,10 +35,10 @@ export function exportCommand(): Command {
   )
 }
 
-async function exported(path: string, given: Config, { output }: Given, work: Work): Promise<Result> {
+async function exported(path: string, given: Config, { output, config: file }: Given, work: Work): Promise<Result> {
   const { say, signal } = work
   const out = output ?? nameWith(path, '-fast')
-  await mustBeApart(path, out)
+  await checkOutputs([path, ...readBeside(given, file)], { whole: [out] })
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
   const config = withKeptInputs(given, model)

@@ -6,9 +6,15 @@ import { load } from '../../torch/index.js'
 import { type EpochEvent, train } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
-import { mustBeApart, nameWith } from '../files.js'
+import { checkOutputs, nameWith, readBeside } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { watchedData } from '../watched.js'
+
+interface Given {
+  output?: string
+  printConfig?: boolean
+  config?: string
+}
 
 /** `espalier finetune small.pt --data photos/ -i 1,3,224,224`. */
 export function finetuneCommand(): Command {
@@ -19,12 +25,12 @@ export function finetuneCommand(): Command {
     ]).argument('<model>', 'a TorchScript file; it stays as it is'),
     FINETUNE_OPTIONS,
   ).option('-o, --output <file>', 'where it goes; small-tuned.pt beside small.pt by default')
-  return command.action((path: string, { output, printConfig }: { output?: string; printConfig?: boolean }) =>
+  return command.action((path: string, { output, printConfig, config: file }: Given) =>
     run(command, async (work) => {
       const asked = await configOf(command, FINETUNE_OPTIONS)
       if (printConfig) return printed(asked)
       const out = output ?? nameWith(path, '-tuned')
-      await mustBeApart(path, out)
+      await checkOutputs([path, ...readBeside(asked, file)], { whole: [out] })
       work.say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal: work.signal })
       const config = withKeptInputs(asked, model)

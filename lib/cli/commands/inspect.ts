@@ -11,6 +11,7 @@ import { coverageLines, frozenTable, groupsTable } from '../../report/index.js'
 import { Prunable } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
+import { checkOutputs, readBeside } from '../files.js'
 import { withKeptInputs } from '../kept-inputs.js'
 
 interface Questions {
@@ -18,6 +19,7 @@ interface Questions {
   draw?: string
   frozen?: boolean
   printConfig?: boolean
+  config?: string
 }
 
 /** `espalier inspect model.pt --input 1,3,224,224`. */
@@ -47,6 +49,7 @@ export function inspectCommand(): Command {
 async function inspected(path: string, config: Config, questions: Questions, { say, signal }: Work): Promise<Result> {
   const format = questions.draw === undefined ? undefined : formatOf(questions.draw)
   say(`Recording ${basename(path)} …`)
+  await checkOutputs([path, ...readBeside(config, questions.config)], { whole: [questions.draw] })
   using model = await load(path, { signal })
   const { inputs, methods, norms } = pruneOptions(withKeptInputs(config, model))
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })

@@ -10,7 +10,7 @@ import { becomes, planRows, planTable } from '../../report/plan.js'
 import { Prunable, type PruneResult } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { mustBeApart, sizes, smallName } from '../files.js'
+import { checkOutputs, readBeside, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
@@ -18,6 +18,7 @@ interface Files {
   output?: string
   manifest?: string
   dryRun?: boolean
+  config?: string
   printConfig?: boolean
 }
 
@@ -47,7 +48,7 @@ async function pruned(path: string, asked: Config, files: Files, work: Work): Pr
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const out = files.output ?? smallName(path)
-  await mustBeApart(path, out, files.manifest)
+  await checkOutputs([path, ...readBeside(asked, files.config)], { whole: [out, files.manifest] })
   using model = await load(path, { signal })
   const config = withKeptInputs(asked, model)
   const options = pruneOptions(config)

@@ -6,7 +6,7 @@ import type { PageRecord } from '../../page/input.js'
 import { pageOf } from '../../page/page.js'
 import { recordOf } from '../../page/record.js'
 import { newCommand, run } from '../command.js'
-import { pageName } from '../files.js'
+import { checkOutputs, pageName } from '../files.js'
 
 /** `espalier report run.jsonl`. */
 export function reportCommand(): Command {
@@ -17,6 +17,7 @@ export function reportCommand(): Command {
     .option('-o, --output <file>', 'where the page goes; run.html beside run.jsonl by default')
   return command.action((path: string, { output = pageName(path) }: { output?: string }) =>
     run(command, async () => {
+      await checkOutputs([path], { whole: [output] })
       const records = (await readText(path)).split('\n').flatMap((line, k) => recordsOf(line, `${path}, line ${k + 1}`))
       await writeFileAtomic(output, pageOf({ title: basename(path), records }))
       return { text: `written: ${output}`, data: { trajectory: path, records: records.length, output } }

@@ -6,8 +6,9 @@ import { formatTable } from '../../report/index.js'
 import { type Sensitivity, type SensitivityPoint, sensitivity } from '../../run/index.js'
 import { SENSITIVITY } from '../../run/sensitivity.js'
 import { load } from '../../torch/index.js'
+import { alone } from '../alone.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { mustBeApart, nameWith } from '../files.js'
+import { checkOutputs, nameWith, readBeside } from '../files.js'
 import { withKeptInputs } from '../kept-inputs.js'
 import { paced } from '../pace.js'
 import { jobOf, SensitivityLog } from '../sensitivity-log.js'
@@ -15,6 +16,7 @@ import { jobOf, SensitivityLog } from '../sensitivity-log.js'
 interface Given {
   log?: string
   printConfig?: boolean
+  config?: string
 }
 
 /** `espalier sensitivity model.pt --data photos/ -i 1,3,224,224`. */
@@ -34,10 +36,14 @@ export function sensitivityCommand(): Command {
   )
 }
 
-async function measured(path: string, asked: Config, { log: file }: Given, work: Work): Promise<Result> {
+async function measured(path: string, asked: Config, given: Given, work: Work): Promise<Result> {
+  const name = given.log ?? nameWith(path, '-sensitivity', '.jsonl')
+  await checkOutputs([path, ...readBeside(asked, given.config)], { whole: [name] })
+  return await alone(name, work, () => measuredInto(name, path, asked, work))
+}
+
+async function measuredInto(name: string, path: string, asked: Config, work: Work): Promise<Result> {
   const { say, signal } = work
-  const name = file ?? nameWith(path, '-sensitivity', '.jsonl')
-  await mustBeApart(path, name)
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
   const config = withKeptInputs(asked, model)

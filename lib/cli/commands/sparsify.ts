@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Command } from 'commander'
+import { EspalierError } from '../../base/errors.js'
+import { shown } from '../../base/schema/index.js'
 import { type Config, put, valueAt } from '../../config/option.js'
 import { plainConfig } from '../../config/plain.js'
 import { SPARSIFY_OPTIONS, sparsifyOptions } from '../../config/sparsify.js'
@@ -12,9 +14,10 @@ import { evaluationInWords } from '../../report/metrics.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
 import { jsonLines, type RunEvent, type SparsifyResult, sparsify } from '../../run/index.js'
 import { load } from '../../torch/index.js'
+import { alone } from '../alone.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
-import { mustBeApart, pageName, sizes, smallName } from '../files.js'
+import { checkOutputs, pageName, readBeside, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 import { RunPage } from '../run-page.js'
@@ -26,6 +29,7 @@ interface Files {
   log?: string
   page?: string | false
   printConfig?: boolean
+  config?: string
 }
 
 /** How both models are timed for the page. */
@@ -59,12 +63,31 @@ export function sparsifyCommand(): Command {
 }
 
 async function sparsified(path: string, asked: Config, files: Files, work: Work): Promise<Result> {
+  const out = files.output ?? smallName(path)
+  const checkpoint = checkpointOf(asked) ?? `${out}.checkpoint`
+  const pageFile = files.page === false ? undefined : (files.page ?? pageName(out))
+  await checkOutputs([path, ...readBeside(asked, files.config)], {
+    ...{ whole: [out, files.manifest, checkpoint, pageFile], lines: [files.log] },
+  })
+  return await alone(checkpoint, work, () => sparsifiedBy(path, asked, files, { out, checkpoint, pageFile }, work))
+}
+
+/** @throws ERR_INVALID_ARGUMENT */
+function checkpointOf(config: Config): string | undefined {
+  const path = valueAt(config, 'checkpoint.path')
+  if (path === undefined || typeof path === 'string') return path
+  throw new EspalierError('ERR_INVALID_ARGUMENT', `'checkpoint.path' must be a path, not ${shown(path)}`)
+}
+
+async function sparsifiedBy(
+  path: string,
+  asked: Config,
+  files: Files,
+  { out, checkpoint, pageFile }: { out: string; checkpoint: string; pageFile: string | undefined },
+  work: Work,
+): Promise<Result> {
   const { say, signal } = work
   const start = performance.now()
-  const out = files.output ?? smallName(path)
-  const checkpoint = (valueAt(asked, 'checkpoint.path') as string | undefined) ?? `${out}.checkpoint`
-  const pageFile = files.page === false ? undefined : (files.page ?? pageName(out))
-  await mustBeApart(path, out, files.manifest, files.log, checkpoint, pageFile)
   say(`Loading ${basename(path)} …`)
   const model = await load(path, { signal })
   const config = withKeptInputs(asked, model)

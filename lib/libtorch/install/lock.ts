@@ -64,6 +64,8 @@ function tryCreate(file: string): boolean {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    // On a full disk it is made, and can't be filled.
+    rmSync(file, { force: true })
     throw error
   }
 }

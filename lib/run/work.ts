@@ -13,7 +13,7 @@ import {
   type TrainState,
   train as trainLoop,
 } from '../train/index.js'
-import { type ObjectiveOptions, scoreOf } from '../train/objective.js'
+import { mustBeComparable, type ObjectiveOptions, scoreOf } from '../train/objective.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
 import { heldOf } from './at-the-cut.js'
 import type { Checkpoints } from './checkpoint.js'
@@ -165,6 +165,7 @@ export class Work {
     if (validation === undefined) return
     const phase = stage === 'finetuned' ? 'finetune' : 'sparse'
     const evaluation = await evaluate(this.model, validation, this.judging(phase))
+    if (stage === 'before' && this.options.maxDrop !== undefined) mustBeComparable(evaluation, this.objective)
     this.evaluations[stage] = evaluation
     yield { kind: 'evaluation', stage, evaluation }
   }

@@ -53,6 +53,19 @@ export function scoreOf(evaluation: Evaluation, { metrics = [] }: ObjectiveOptio
   return better === 'higher' ? value : -value
 }
 
+/** @throws ERR_INVALID_ARGUMENT where nothing can be lost from it */
+export function mustBeComparable(evaluation: Evaluation, options: ObjectiveOptions): void {
+  if (!Number.isNaN(scoreOf(evaluation, options))) return
+  const name = options.metrics?.[0] === undefined ? 'loss' : metricOf(options.metrics[0]).name
+  throw new EspalierError(
+    'ERR_INVALID_ARGUMENT',
+    `'maxDrop' has nothing to go by: on the validation data the ${name} is NaN`,
+    {
+      hint: 'Does any of its targets count?',
+    },
+  )
+}
+
 /**
  * What is lost from one model to the next, 0 or less where nothing is: of accuracy, or the first metric where more is better, in its own
  * unit; of what is better when it is less, a part.

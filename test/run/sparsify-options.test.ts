@@ -177,6 +177,20 @@ describe('a cut that would lose too much', () => {
     expect(() => new Run(model, options({ maxDrop: 0.1, data: { train } }))).toThrow(/'maxDrop' needs validation data/)
   })
 
+  it('is refused before any training where the validation data says nothing', async () => {
+    const { inputs } = await validation.batch(Int32Array.from([0, 1]))
+    const none = inMemory(inputs[0]!, { data: BigInt64Array.from([-100n, -100n]), shape: [2] })
+    const kinds: string[] = []
+    const { code, message } = await failure(() =>
+      sparsify(
+        model,
+        options({ maxDrop: 0.1, data: { train, validation: none }, onEvent: ({ kind }) => kinds.push(kind) }),
+      ),
+    )
+    expect([code, message]).toEqual(['ERR_INVALID_ARGUMENT', expect.stringMatching(/nothing to go by.*loss is NaN/)])
+    expect(kinds).not.toContain('epoch')
+  })
+
   it('the phase goes on while units have not given way, as far as it may', async () => {
     const epochsOf = async (over: Partial<SparsifyOptions>) => {
       const { small, history, held } = await sparsify(model, options(over))

@@ -72,8 +72,7 @@ export const serving =
     const end = how.breakAt ?? how.stallAt ?? body.length
     response.write(body.subarray(0, end), () => {
       const breaks = how.breakAt !== undefined || (how.length ?? 0) > body.length
-      // Not at once: what the other side has not read yet would be lost.
-      if (breaks) setTimeout(() => response.socket?.destroy(), 150)
+      if (breaks) response.socket?.destroy()
       else if (how.stallAt === undefined) response.end()
     })
   }

@@ -1,8 +1,10 @@
+import { writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { EspalierError } from '../../../base/errors.js'
 import { sha256 } from '../checksum.js'
 import { megabytes, type Progress, whileReporting } from '../progress.js'
+import { Arriving } from './arriving.js'
 import { connectionFailure, NetworkFailure, statusFailure } from './failure.js'
 import { Meter } from './meter.js'
 import { type Network, watchdog } from './network.js'
@@ -68,6 +70,7 @@ async function fetchFrom(remote: Remote, part: Part, network: Network, meter: Me
   const headers = await rangeHeaders(remote, part)
   if (part.size > 0 && part.size === remote.bytes) return
   const answer = await get(remote.url, headers, network)
+  const arriving = new Arriving(answer.message)
   try {
     const { message, url } = answer
     if (message.statusCode === 416 && part.size > 0) {
@@ -79,7 +82,7 @@ async function fetchFrom(remote: Remote, part: Part, network: Network, meter: Me
     const origin = await checkedOrigin(remote, part, answer)
     const file = await part.open(origin, from)
     try {
-      await receive(answer, file, part, network, meter)
+      await receive(answer, arriving, file, part, network, meter)
     } finally {
       await file.close()
     }
@@ -136,6 +139,7 @@ function totalOf({ statusCode, headers }: IncomingMessage): number | undefined {
 
 async function receive(
   { message, url }: Answer,
+  arriving: Arriving,
   file: FileHandle,
   part: Part,
   network: Network,
@@ -145,26 +149,29 @@ async function receive(
   const watch = watchdog(network.quiet, () => message.destroy(late))
   meter.at(part.size)
   try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
-      await append(file, chunk, part)
+    await arriving.into((chunk) => {
+      append(file, chunk, part)
       meter.at(part.size)
       watch.touch()
-      if (part.origin?.total !== undefined && part.size > part.origin.total) {
-        await part.remove()
-        throw new NetworkFailure(`${url.host} sends more than it said`)
-      }
-    }
+      const { total } = part.origin ?? {}
+      if (total !== undefined && part.size > total) throw new NetworkFailure(`${url.host} sends more than it said`)
+    })
   } catch (error) {
+    if (part.origin?.total !== undefined && part.size > part.origin.total) await part.remove()
     throw error instanceof EspalierError ? error : connectionFailure(url, error)
   } finally {
     watch.stop()
   }
 }
 
-async function append(file: FileHandle, chunk: Buffer, part: Part): Promise<void> {
+/** At once: what waits to be written is lost when the stream breaks off. */
+function append(file: FileHandle, chunk: Buffer, part: Part): void {
   try {
-    await file.writeFile(chunk)
-    part.size += chunk.length
+    for (let at = 0; at < chunk.length; ) {
+      const written = writeSync(file.fd, chunk, at)
+      part.size += written
+      at += written
+    }
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     const full = code === 'ENOSPC' || code === 'EDQUOT'

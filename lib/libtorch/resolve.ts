@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
+import { missingCudaLibraries } from './cuda-libraries.js'
 import type { Host } from './host.js'
 import { inspectLibtorch, type LibtorchFolder } from './inspect.js'
 import { LIBTORCH_VERSION, minorOf } from './version.js'
@@ -117,6 +118,10 @@ function* cachePlaces(host: Host): Generator<Place> {
       place,
       look: () => {
         if (!host.exists(join(place, STAMP))) return 'not installed completely (no stamp)'
+        const missing = name.includes('-cu') ? missingCudaLibraries(host, place) : []
+        // As earlier versions left it of a torch wheel alone.
+        if (missing.length > 0)
+          return `has no ${missing.join(' and no ')}: install-libtorch --variant cu130 fetches them`
         // A CUDA build sits one folder deeper: its run path is $ORIGIN/../../nvidia/….
         return { folder: host.exists(join(place, 'torch')) ? join(place, 'torch') : place }
       },

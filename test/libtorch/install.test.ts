@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { realHost } from '../../lib/libtorch/host.js'
 import { type InstallOptions, installLibtorch } from '../../lib/libtorch/install/index.js'
-import { KNOWN_FILES } from '../../lib/libtorch/install/known.js'
+import { KNOWN_FILES, VERSIONS } from '../../lib/libtorch/install/known.js'
 import type { Run } from '../../lib/libtorch/install/pip.js'
 import { trustedFiles, tryResolveLibtorch } from '../../lib/libtorch/resolve.js'
 import { makeZip, wheelEntries, type ZipEntry } from './zip.js'
@@ -157,6 +157,14 @@ describe('a file whose checksum is not known', () => {
     expect(tryResolveLibtorch(host(), { minors: ['2.13'] })).toMatchObject({ libtorch: { version: '2.13.7+cpu' } })
   })
   it('is not fetched when no file of the variant has a known one', async () => {
+    const run: Run = () => Promise.reject(new Error('pip was asked'))
+    const error = await failure(install({ variant: 'cu130', trust: false, run, files: cpuFiles }))
+    expect(error).toEqual(failsWith('ERR_INSTALL', /no checksums are known for the cu130 build/))
+  })
+  it('does not take a CUDA build without the libraries of NVIDIA, as earlier versions left it, for installed', async () => {
+    const older = join(cache(), `${VERSIONS.cu130}-cu130`)
+    mkdirSync(older, { recursive: true })
+    writeFileSync(join(older, 'espalier-stamp.json'), '{}')
     const run: Run = () => Promise.reject(new Error('pip was asked'))
     const error = await failure(install({ variant: 'cu130', trust: false, run, files: cpuFiles }))
     expect(error).toEqual(failsWith('ERR_INSTALL', /no checksums are known for the cu130 build/))

@@ -9,6 +9,11 @@ const cached = (name: string, version: string, at = '') => ({
   [`${CACHE}/${name}/espalier-stamp.json`]: '{}',
 })
 
+/** What a CUDA build needs beside it. */
+const NVIDIA = Object.fromEntries(
+  ['libcudart.so.13', 'libcublas.so.13'].map((name) => [`${CACHE}/2.13.0-cu130/nvidia/cu13/lib/${name}`, '']),
+)
+
 function resolve(machine: FakeMachine, libtorch?: string) {
   return resolveLibtorch(fakeHost(machine), { libtorch, minors: ['2.13'] })
 }
@@ -122,11 +127,18 @@ describe('the cache', () => {
     const files = {
       ...cached('2.13.0-cpu', '2.13.0+cpu'),
       ...cached('2.13.0-cu130', '2.13.0+cu130', '/torch'),
+      ...NVIDIA,
       ...cached('2.13.10-cpu', '2.13.10+cpu'),
     }
     expect(resolve({ files }).version).toBe('2.13.10+cpu')
     for (const name of Object.keys(files)) if (name.includes('2.13.10')) delete files[name]
     expect(resolve({ files }).root).toBe(`${CACHE}/2.13.0-cu130/torch`)
+  })
+  it('passes over a CUDA build without the libraries of NVIDIA, as earlier versions left it', () => {
+    const files = { ...cached('2.13.0-cpu', '2.13.0+cpu'), ...cached('2.13.0-cu130', '2.13.0+cu130', '/torch') }
+    expect(resolve({ files }).root).toBe(`${CACHE}/2.13.0-cpu`)
+    const error = failure({ files: cached('2.13.0-cu130', '2.13.0+cu130', '/torch') })
+    expect(error.detail).toContain('2.13.0-cu130: has no libcudart and no libcublas: install-libtorch --variant cu130')
   })
 })
 

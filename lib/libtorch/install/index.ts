@@ -3,13 +3,13 @@ import { mkdir, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { abortIf } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
+import { missingCudaLibraries, needCudaLibraries } from '../cuda-libraries.js'
 import { type Host, realHost } from '../host.js'
 import { inspectLibtorch } from '../inspect.js'
 import { libtorchCache, STAMP, type Stamp } from '../resolve.js'
 import { minorOf } from '../version.js'
 import { fetchAddress, isAddress } from './address.js'
 import { sha256 } from './checksum.js'
-import { needCudaLibraries } from './cuda-libraries.js'
 import { fetchWheels, knownFiles } from './fetch.js'
 import { KNOWN_FILES, type KnownFile, type Variant, VERSIONS } from './known.js'
 import { withLock } from './lock.js'
@@ -61,7 +61,8 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
   const cache = libtorchCache(host)
   const version = VERSIONS[variant]
   const target = join(cache, `${version}-${variant}`)
-  const isDone = () => existsSync(join(target, STAMP)) && options.from === undefined
+  const isWhole = () => variant === 'cpu' || missingCudaLibraries(host, target).length === 0
+  const isDone = () => existsSync(join(target, STAMP)) && options.from === undefined && isWhole()
 
   if (isDone()) {
     progress.say(`LibTorch ${version} (${variant}) is installed already: ${target}`)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { EspalierError } from '../../base/errors.js'
-import type { Host } from '../host.js'
+import { EspalierError } from '../base/errors.js'
+import type { Host } from './host.js'
 
 /** Of NVIDIA's libraries the two without which no CUDA build can be opened. A zip gives its own a tag: `libcudart-1a2b3c4d.so.13`. */
 const NEEDED = {
@@ -9,20 +9,27 @@ const NEEDED = {
 } as const
 
 /**
- * Requires NVIDIA's libraries in the folder of a CUDA build: beside LibTorch's own, as in an official zip, or from NVIDIA's wheels in
+ * NVIDIA's libraries that the folder of a CUDA build lacks: they are beside LibTorch's own, as in an official zip, or from NVIDIA's wheels in
  * `nvidia/…/lib`. A torch wheel alone has none.
- *
- * @throws EspalierError ERR_INSTALL
  */
-export function needCudaLibraries(host: Pick<Host, 'list'>, folder: string): void {
+export function missingCudaLibraries(host: Pick<Host, 'list'>, folder: string): string[] {
   const nvidia = join(folder, 'nvidia')
   const names = [
     ...host.list(join(folder, 'torch/lib')),
     ...host.list(nvidia).flatMap((name) => host.list(join(nvidia, name, 'lib'))),
   ]
-  const missing = Object.entries(NEEDED)
+  return Object.entries(NEEDED)
     .filter(([, pattern]) => !names.some((name) => pattern.test(name)))
     .map(([library]) => library)
+}
+
+/**
+ * Requires them.
+ *
+ * @throws EspalierError ERR_INSTALL
+ */
+export function needCudaLibraries(host: Pick<Host, 'list'>, folder: string): void {
+  const missing = missingCudaLibraries(host, folder)
   if (missing.length === 0) return
   throw new EspalierError('ERR_INSTALL', `What was unpacked has no ${missing.join(' and no ')}`, {
     hint: 'A torch wheel is without the libraries of NVIDIA: leave --from out, and all are fetched; an official zip has them.',

@@ -12,7 +12,17 @@ export { draw } from './draw/index.js'
 export { explain } from './explain/index.js'
 export type { Analysis, ChannelGroup, ChannelGroups } from './groups/index.js'
 // What matters, and what pushes
-export { groupL1, groupL2, type Importance, type Scores } from './importance/index.js'
+export {
+  type BnScaleCriterionOptions,
+  criteria,
+  type FpgmOptions,
+  groupL1,
+  groupL2,
+  type Importance,
+  type LpOptions,
+  type RandomCriterionOptions,
+  type Scores,
+} from './importance/index.js'
 export { loadLibtorch } from './libtorch/index.js'
 // What came out
 export {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 /** What most programs need: a name is added here only with a reason. */
 const TOP = `
   ERROR_CODES EspalierError Prunable Random Run ScriptModule Tensor adamw batchCount batches bnScale carryState constantL2
-  coverageLines define diffManifests draw evaluate expandTensors explain fading fromAsyncIterable frozenTable greg1 greg2 groupL1 groupL2 groupLasso
+  criteria coverageLines define diffManifests draw evaluate expandTensors explain fading fromAsyncIterable frozenTable greg1 greg2 groupL1 groupL2 groupLasso
   groupsTable growing imageFolder inMemory jsonLines keep load loadLibtorch loadManifest loadUntrusted losses lr makeManifest manualSeed
   measureLatency metrics optimizeForInference prune randomShift readNpy readNpz readSafetensors readTable replay saveManifest scope sensitivity setMemoryLimit setThreads sgd shrinkTensors shuffle sparsify split subset tokenFile train
 `

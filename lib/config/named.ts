@@ -2,13 +2,13 @@ import type { Description } from '../base/describe.js'
 import { EspalierError } from '../base/errors.js'
 import { shown } from '../base/schema/index.js'
 import { nearest } from '../base/schema/nearest.js'
-import { groupL1, groupL2 } from '../importance/index.js'
+import { criteria, groupL1, groupL2 } from '../importance/index.js'
 import { bnScale, constantL2, fading, greg1, greg2, groupLasso, growing } from '../regularize/index.js'
 import { adamw, losses, lr, metrics, randomShift, sgd } from '../train/index.js'
 
 /** What can be said by a name, or by a name and options: `'growing'`, `{ name: 'growing', strength: 4 }`. */
 const FACTORIES = {
-  importance: { groupL1, groupL2 },
+  importance: { groupL1, groupL2, ...criteria },
   regularizer: { bnScale, constantL2, fading, greg1, greg2, groupLasso, growing },
   optimizer: { adamw, sgd },
   schedule: lr,

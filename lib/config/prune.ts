@@ -69,7 +69,7 @@ export const PLAN_OPTIONS: readonly ConfigOption[] = [
     value: '<name>',
     as: 'named',
     kind: 'importance',
-    help: 'which units go first: groupL2 (default), groupL1',
+    help: 'which units go first: groupL2 (default), groupL1, lp, lamp, fpgm, bnScale, random; with options, lp:p=1,reduction=max',
   },
   { path: 'norms', value: '<form>', as: 'text', help: "norms over what is cut: 'exact' (default) or 'kept'" },
   { path: 'methods', value: '<json>', as: 'json', help: 'example inputs of methods, by name: {"encode":["1,16"]}' },

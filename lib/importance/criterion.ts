@@ -1,21 +1,24 @@
-import { describes } from '../base/describe.js'
+import { type Description, describes } from '../base/describe.js'
 import type { ChannelGroup, Member } from '../groups/groups.js'
 import type { MemberUse } from '../operators/graph.js'
-import type { Normaliser } from './normalise.js'
+import { memberSums } from './member-sums.js'
+import type { Normalizer } from './normalize.js'
 import type { Reduction } from './reduce.js'
 import type { WeightImportance } from './types.js'
-import { isParameter, sumPerCoordinate, type WeightSource } from './weights.js'
+import { isParameter } from './weights.js'
 
-/** A criterion of weights alone: score x reduction x normaliser. */
+/** A criterion of weights alone: score x reduction x normalizer. */
 export interface Criterion {
   /** How it describes itself. */
-  name: string
-  /** Of one weight; summed over each slice. */
-  score(weight: number): number
-  /** Over the members that count. */
+  description: Description
+  /** |w| to this power is summed up over each slice; above 0. */
+  power: number
+  /** The members that count; {@link scoredMembers} by default. */
+  members?: ((group: ChannelGroup) => readonly Member[]) | undefined
+  /** Over these members. */
   reduction: Reduction
   /** Over the units of a group. */
-  normaliser: Normaliser
+  normalizer: Normalizer
 }
 
 /** Uses that count as weights: what produces a unit, what consumes it, and the scale in between. */
@@ -29,37 +32,20 @@ export function scoredMembers(group: ChannelGroup): readonly Member[] {
 
 /** Scores are not checked for NaN: the caller decides what a NaN means. */
 export function importanceBy(criterion: Criterion): WeightImportance {
-  const importance: WeightImportance = async ({ groups, weights }) => {
-    const sums = memoizedSums(weights, criterion.score)
-    return new Map(groups.groups.map((group) => [group.id, scoresOf(group, sums, criterion)]))
+  const { description, power, members = scoredMembers, reduction, normalizer } = criterion
+  const importance: WeightImportance = async ({ groups, weights, signal }) => {
+    const counted = groups.groups.map((group) => ({ units: group.size, members: members(group) }))
+    const sums = await memberSums(counted, weights, power, signal)
+    return new Map(groups.groups.map(({ id, size }, g) => [id, normalizer(reduced(sums[g]!, size, reduction))]))
   }
-  return describes(importance, { name: criterion.name })
+  return describes(importance, description)
 }
 
 /** One score per unit. */
-function scoresOf(
-  group: ChannelGroup,
-  sums: (member: Member) => Float64Array,
-  { reduction, normaliser }: Criterion,
-): Float64Array {
-  const members = scoredMembers(group)
-  let scores = new Float64Array(group.size).fill(reduction.from)
-  for (const member of members) {
-    const perCoordinate = sums(member)
-    const own = new Float64Array(group.size)
-    for (let k = 0; k < member.coords.length; k++) own[member.units[k]!]! += perCoordinate[member.coords[k]!]!
-    scores = scores.map((score, unit) => reduction.add(score, own[unit]!, members.length))
-  }
-  return normaliser(scores)
-}
-
-/** A weight's dimension can be shared by several groups (a concatenation): sum it once. */
-function memoizedSums(weights: WeightSource, value: (w: number) => number): (member: Member) => Float64Array {
-  const known = new Map<string, Float64Array>()
-  return ({ name, dim }) => {
-    const key = `${dim}:${name}`
-    const sums = known.get(key) ?? sumPerCoordinate(weights(name), dim, value)
-    known.set(key, sums)
-    return sums
-  }
+function reduced(members: readonly Float64Array[], units: number, { from, add }: Reduction): Float64Array {
+  let scores = new Float64Array(units).fill(from)
+  members.forEach((own, at) => {
+    scores = scores.map((score, unit) => add(score, own[unit]!, members.length, at))
+  })
+  return scores
 }

@@ -13,6 +13,8 @@ export type Observe = (places: readonly ObservedPlace[]) => Promise<readonly (Ob
 export interface WeightContext {
   groups: ChannelGroups
   weights: WeightSource
+  /** Raised when the scores are no longer waited for. */
+  signal?: AbortSignal | undefined
 }
 
 /** What a criterion is given: {@link importanceContext} makes it. */
@@ -22,8 +24,6 @@ export interface ImportanceContext extends WeightContext {
   model?: ScriptModule | undefined
   /** Throws ERR_INVALID_ARGUMENT where there are no data. */
   observe: Observe
-  /** Raised when the scores are no longer waited for. */
-  signal?: AbortSignal | undefined
 }
 
 /** One score per unit, by group id: `scores.get(group.id)[unit]`. Only larger or smaller counts; the built-in ones are >= 0. */

@@ -15,7 +15,11 @@ export interface Weight {
 }
 
 /** Reads a parameter by its first qualified name. Throws ERR_INVALID_ARGUMENT for a name that it does not know. */
-export type WeightSource = (name: string) => Weight
+export interface WeightSource {
+  (name: string): Weight
+  /** The parameter itself, as it is now: criteria then read it natively. Absent where there is only plain data. */
+  readonly tensor?: ((name: string) => Tensor) | undefined
+}
 
 /** Anything with named parameters: a ScriptModule, or tensors of one's own. */
 export interface ParameterOwner {
@@ -88,16 +92,21 @@ export function weightsOf(module: ParameterOwner): WeightSource {
   WEIGHTS_OF.check(module)
   let parameters: ReadonlyMap<string, Tensor> | undefined
   const copies = new Map<string, Weight>()
-  return (name) => {
+  const tensor = (name: string): Tensor => {
+    parameters ??= module.parameters()
+    const found = parameters.get(name)
+    if (found !== undefined) return found
+    throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no parameter '${name}'`)
+  }
+  const weights = (name: string): Weight => {
     const known = copies.get(name)
     if (known !== undefined) return known
-    parameters ??= module.parameters()
-    const tensor = parameters.get(name)
-    if (tensor === undefined) throw new EspalierError('ERR_INVALID_ARGUMENT', `there is no parameter '${name}'`)
-    const weight: Weight = { shape: tensor.shape, data: tensor.data() as unknown as ArrayLike<number> }
+    const parameter = tensor(name)
+    const weight: Weight = { shape: parameter.shape, data: parameter.data() as unknown as ArrayLike<number> }
     copies.set(name, weight)
     return weight
   }
+  return Object.assign(weights, { tensor })
 }
 
 /**

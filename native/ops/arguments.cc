@@ -53,6 +53,18 @@ void GiveGradients(at::TensorList given, at::TensorList weights, const std::vect
   }
 }
 
+std::vector<at::Tensor> Readable(at::TensorList tensors, at::ScalarType widest) {
+  std::vector<at::Tensor> readable;
+  readable.reserve(tensors.size());
+  for (const at::Tensor& tensor : tensors) {
+    const at::ScalarType dtype = tensor.scalar_type();
+    const bool is_read = dtype == widest || dtype == at::kFloat || dtype == at::kHalf || dtype == at::kBFloat16;
+    const at::Tensor dense = tensor.is_non_overlapping_and_dense() ? tensor : tensor.contiguous();
+    readable.push_back(is_read || tensor.is_complex() ? dense : dense.to(widest));
+  }
+  return readable;
+}
+
 void Written(at::TensorList tensors) {
   for (const at::Tensor& tensor : tensors) {
     if (tensor.defined() && !tensor.is_inference()) tensor.unsafeGetTensorImpl()->bump_version();

@@ -38,6 +38,10 @@ void GiveGradients(at::TensorList given, at::TensorList weights, const std::vect
 // Whether some of its dimensions are penalised.
 inline bool IsPenalised(const Layout& layout) { return layout.row_offset >= 0 || layout.column_offset >= 0; }
 
+// Dense tensors of a dtype that the loops read, themselves or copies. `widest` is the widest of these, which others
+// become.
+std::vector<at::Tensor> Readable(at::TensorList tensors, at::ScalarType widest);
+
 // Autograd notices that a tensor that it saved has changed.
 void Written(at::TensorList tensors);
 

@@ -21,6 +21,9 @@ constexpr const char* kSchemas[] = {
     "reg_scatter_(Tensor(a!) coefficients, Tensor reg, Tensor begin, Tensor units) -> ()",
     // Sums of |w|, w^2 or w * gradient for every slot, in one read.
     "norms(Tensor[] weights, Tensor layout, int slots, str norm, Tensor[]? gradients=None) -> Tensor",
+    // Of each unit, for scores: the sum over its slices (as reg_plan takes them, all scored), float64. On the CPU all
+    // of it is in double, on CUDA the sums of a tensor are in float. Weights of any dtype and order in memory.
+    "unit_norms(Tensor[] weights, Tensor slices, int units, str norm, Tensor[]? gradients=None) -> Tensor",
     // Of each unit: the sum of its slots, in the order of the list.
     "unit_sums(Tensor norms, Tensor begin, Tensor slots) -> Tensor",
     // The growth rule, group by group (int32 [groups, 2] of first unit, number of units): I = sum / mean sum,

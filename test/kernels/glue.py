@@ -110,6 +110,22 @@ def grown(weights, norm):
     return [sums / scale, units[:half] / scale, skipped.float(), reg, importance[:half] / scale**2]
 
 
+def unit_norms(weights, norm):
+    """Of units that are rows, of any dtype and order in memory."""
+    own = [*weights, torch.randn(6, 5, generator=torch.Generator().manual_seed(7)).double().to(DEVICE)[:, :3]]
+    gradients = [w.roll(1) for w in own] if norm == "times-gradient" else None
+    slices, units = [], 0
+    for t, weight in enumerate(own):
+        if weight.dim() == 0:
+            continue
+        slices += [(t, 0, row, units + row, 1) for row in range(weight.size(0))]
+        units += weight.size(0)
+    sums = ops.unit_norms(own, torch.tensor(slices, dtype=torch.int32).reshape(-1, 5), units, norm, gradients)
+    assert sums.dtype == torch.float64
+    scale = 100.0 if norm == "times-gradient" else 1.0
+    return [(sums / scale).float()]
+
+
 def many(weights):
     """More tensors than one launch can name."""
     small = [w.reshape(-1)[:3].clone() for w in weights if w.numel() >= 3] * 60
@@ -131,6 +147,8 @@ CALLS = {
     "norms abs": lambda w: grown(w, "abs"),
     "norms square": lambda w: grown(w, "square"),
     "norms times-gradient": lambda w: grown(w, "times-gradient"),
+    "unit norms": lambda w: unit_norms(w, "square"),
+    "unit norms times-gradient": lambda w: unit_norms(w, "times-gradient"),
     "many tensors": many,
 }
 

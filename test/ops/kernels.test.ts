@@ -81,6 +81,38 @@ describe.each(Object.entries(CASES))('%s', (_name, one) => {
     })
   })
 
+  it.each(dtypes)('unit_norms gives the sum of every unit in double, in %s', (dtype) => {
+    scope(() => {
+      const { weight, gradient } = given(dtype)
+      const [w, g] = [read(weight), read(gradient)]
+      const met = unitsOf(shape, slices)
+      const norms = {
+        abs: (i: number) => Math.abs(w[i]!),
+        square: (i: number) => w[i]! ** 2,
+        'times-gradient': (i: number) => w[i]! * g[i]!,
+      }
+      const table = Tensor.from(Int32Array.from(slices.flat()), [slices.length, 5])
+      for (const [norm, value] of Object.entries(norms)) {
+        const gradients = norm === 'times-gradient' ? [gradient] : null
+        const got = read(call('espalier::unit_norms', [[weight], table, units, norm, gradients]) as Tensor)
+        const [wanted, size] = [new Float64Array(units), new Float64Array(units)]
+        let at = 0
+        for (const index of indices(shape)) {
+          const own = value(at++)
+          for (let d = 0; d < index.length; d++) {
+            for (const unit of met[d]![index[d]!]!) {
+              wanted[unit]! += own
+              size[unit]! += Math.abs(own)
+            }
+          }
+        }
+        got.forEach((sum, unit) => {
+          expect(Math.abs(sum - wanted[unit]!), `${norm} of unit ${unit}`).toBeLessThanOrEqual(1e-14 * size[unit]!)
+        })
+      }
+    })
+  })
+
   it.each([
     { momentum: 0, nesterov: false, decoupled: false },
     { momentum: 0.9, nesterov: false, decoupled: false },

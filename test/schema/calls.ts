@@ -10,6 +10,10 @@ import { ANALYSE } from '../../lib/groups/analyse.js'
 import { SIGNATURES } from '../../lib/groups/checked.js'
 import { UNIT_COUNT } from '../../lib/groups/widths.js'
 import { IMPORTANCE_CONTEXT } from '../../lib/importance/context.js'
+import { BN_SCALE_CRITERION } from '../../lib/importance/criteria/bn-scale.js'
+import { FPGM } from '../../lib/importance/criteria/fpgm.js'
+import { LP } from '../../lib/importance/criteria/lp.js'
+import { RANDOM_CRITERION } from '../../lib/importance/criteria/random.js'
 import * as weights from '../../lib/importance/weights.js'
 import { LOAD_LIBTORCH } from '../../lib/libtorch/load.js'
 import { DIFF_MANIFESTS } from '../../lib/manifest/diff.js'
@@ -203,6 +207,10 @@ export async function cases(): Promise<Readonly<Record<string, Case>>> {
     loadLibtorch: of(LOAD_LIBTORCH, espalier.loadLibtorch, {}),
     loadManifest: of(LOAD_MANIFEST, espalier.loadManifest, 'none.json'),
     loadUntrusted: of(LOAD_UNTRUSTED, espalier.loadUntrusted, new Uint8Array(0), {}),
+    'criteria.bnScale': of(BN_SCALE_CRITERION, espalier.criteria.bnScale, {}),
+    'criteria.fpgm': of(FPGM, espalier.criteria.fpgm, {}),
+    'criteria.lp': of(LP, espalier.criteria.lp, {}),
+    'criteria.random': of(RANDOM_CRITERION, espalier.criteria.random, {}),
     'losses.binaryCrossEntropy': of(BINARY_CROSS_ENTROPY, espalier.losses.binaryCrossEntropy, {}),
     'losses.crossEntropy': of(CROSS_ENTROPY_LOSS, espalier.losses.crossEntropy, {}),
     'losses.ctc': of(CTC, espalier.losses.ctc, {}),

@@ -1,7 +1,9 @@
 import { importanceBy } from '../criterion.js'
-import { byMean } from '../normalise.js'
-import { mean } from '../reduce.js'
+import { NORMALIZERS } from '../normalize.js'
+import { REDUCTIONS } from '../reduce.js'
 import type { WeightImportance } from '../types.js'
+
+const MEANS = { reduction: REDUCTIONS.mean, normalizer: NORMALIZERS.mean } as const
 
 /**
  * Group L2: how much weight a unit holds, compared with the other units of its group.
@@ -24,7 +26,7 @@ import type { WeightImportance } from '../types.js'
  * ```
  */
 export function groupL2(): WeightImportance {
-  return importanceBy({ name: 'group-l2', score: (w) => w * w, reduction: mean, normaliser: byMean })
+  return importanceBy({ description: { name: 'group-l2' }, power: 2, ...MEANS })
 }
 
 /**
@@ -43,5 +45,5 @@ export function groupL2(): WeightImportance {
  * ```
  */
 export function groupL1(): WeightImportance {
-  return importanceBy({ name: 'group-l1', score: Math.abs, reduction: mean, normaliser: byMean })
+  return importanceBy({ description: { name: 'group-l1' }, power: 1, ...MEANS })
 }

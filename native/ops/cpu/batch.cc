@@ -2,6 +2,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <utility>
+
 namespace espalier::ops {
 namespace {
 
@@ -38,11 +40,12 @@ const Loops& LoopsOf(at::ScalarType dtype) {
 }  // namespace
 
 Batch::Batch(at::TensorList tensors, const at::Tensor& layout, const at::Tensor& coefficients)
-    : layouts(CheckedLayouts(tensors, layout, coefficients)) {
-  const float* arena = coefficients.const_data_ptr<float>();
+    : Batch(tensors, CheckedLayouts(tensors, layout, coefficients), coefficients.const_data_ptr<float>()) {}
+
+Batch::Batch(at::TensorList tensors, std::vector<Layout> own, const float* coefficients) : layouts(std::move(own)) {
   for (size_t t = 0; t < tensors.size(); t++) {
     void* data = const_cast<void*>(tensors[t].const_data_ptr());
-    weights.push_back({layouts[t], arena, data, nullptr, nullptr, nullptr});
+    weights.push_back({layouts[t], coefficients, data, nullptr, nullptr, nullptr});
     loops.push_back(&LoopsOf(tensors[t].scalar_type()));
   }
 }

@@ -17,6 +17,8 @@ struct Batch {
   std::vector<Layout> layouts;
 
   Batch(at::TensorList tensors, const at::Tensor& layout, const at::Tensor& coefficients);
+  // Weights that are only measured.
+  Batch(at::TensorList tensors, std::vector<Layout> layouts, const float* coefficients = nullptr);
 
   void Set(void* Weights::*field, const Tensors& tensors) {
     for (size_t t = 0; t < tensors.size(); t++) weights[t].*field = tensors[t].data();

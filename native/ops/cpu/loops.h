@@ -42,6 +42,9 @@ struct Loops {
   // Sums over rows [begin, end): one for each row to row_sums[begin ...], and one for each column to column_sums
   // [columns]. Either may be null.
   void (*norms)(const Weights& weights, int64_t begin, int64_t end, Norm norm, float* row_sums, double* column_sums);
+  // The same with every product and sum in double.
+  void (*precise_norms)(const Weights& weights, int64_t begin, int64_t end, Norm norm, double* row_sums,
+                        double* column_sums);
 };
 
 enum class Precision { kDouble, kFloat, kHalf, kBFloat16 };

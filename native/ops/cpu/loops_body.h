@@ -256,8 +256,110 @@ void Norms(const Weights& weights, int64_t begin, int64_t end, Norm norm, float*
   }
 }
 
+constexpr int64_t kDoubles = kWidth / 2;
+typedef double Doubles __attribute__((vector_size(kDoubles * sizeof(double))));
+typedef float HalfVector __attribute__((vector_size(kDoubles * sizeof(float))));
+
 template <class T>
-constexpr Loops kLoops = {Apply<T, true>, Apply<T, false>, Sgd<T>, Adamw<T>, Norms<T>};
+inline Doubles LoadDoubles(const T* from) {
+  Doubles values;
+  for (int64_t lane = 0; lane < kDoubles; lane++) values[lane] = Load(from[lane]);
+  return values;
+}
+
+inline Doubles LoadDoubles(const float* from) {
+  HalfVector values;
+  std::memcpy(&values, from, sizeof values);
+  return __builtin_convertvector(values, Doubles);
+}
+
+template <Norm kNorm>
+inline Doubles PreciseNorms(Doubles weight, Doubles gradient) {
+  if (kNorm == Norm::kSquare) return weight * weight;
+  if (kNorm == Norm::kTimesGradient) return weight * gradient;
+  return weight < 0 ? -weight : weight;
+}
+
+template <Norm kNorm>
+inline double PreciseNorm(double weight, double gradient) {
+  if (kNorm == Norm::kSquare) return weight * weight;
+  if (kNorm == Norm::kTimesGradient) return weight * gradient;
+  return weight < 0 ? -weight : weight;
+}
+
+// As NormsOfRows, in double.
+template <Norm kNorm, int64_t kCount, class T>
+inline void PreciseNormsOfRows(const T* w, const T* g, int64_t columns, int64_t width, double* row_sums,
+                               double* strip) {
+  Doubles rows[kCount] = {};
+  int64_t i = 0;
+  for (; i + kDoubles <= width; i += kDoubles) {
+    Doubles sums;
+    std::memcpy(&sums, strip + i, sizeof sums);
+    for (int64_t row = 0; row < kCount; row++) {
+      const int64_t at = row * columns + i;
+      const Doubles norms = PreciseNorms<kNorm>(LoadDoubles(w + at), LoadDoubles(g + at));
+      rows[row] += norms;
+      sums += norms;
+    }
+    std::memcpy(strip + i, &sums, sizeof sums);
+  }
+  for (int64_t row = 0; row < kCount; row++) {
+    double sum = 0;
+    for (int64_t k = i; k < width; k++) {
+      const double norm = PreciseNorm<kNorm>(Load(w[row * columns + k]), Load(g[row * columns + k]));
+      sum += norm;
+      strip[k] += norm;
+    }
+    for (int64_t lane = 0; lane < kDoubles; lane++) sum += rows[row][lane];
+    row_sums[row] += sum;
+  }
+}
+
+template <class T, Norm kNorm>
+void PreciseNormsOf(const Weights& weights, int64_t begin, int64_t end, double* row_sums, double* column_sums) {
+  const int64_t columns = weights.layout.columns;
+  const T* w = static_cast<const T*>(weights.weight);
+  const T* g = kNorm == Norm::kTimesGradient ? static_cast<const T*>(weights.gradient) : w;
+  double strip[kStrip], block[kRowBlock];
+  for (int64_t first = begin; first < end; first += kRowBlock) {
+    const int64_t rows = first + kRowBlock < end ? kRowBlock : end - first;
+    std::memset(block, 0, rows * sizeof(double));
+    for (int64_t left = 0; left < columns; left += kStrip) {
+      const int64_t width = left + kStrip < columns ? kStrip : columns - left;
+      const int64_t at = first * columns + left;
+      std::memset(strip, 0, width * sizeof(double));
+      int64_t row = 0;
+      for (; row + kRows <= rows; row += kRows) {
+        const int64_t from = at + row * columns;
+        PreciseNormsOfRows<kNorm, kRows>(w + from, g + from, columns, width, block + row, strip);
+      }
+      for (; row < rows; row++) {
+        const int64_t from = at + row * columns;
+        PreciseNormsOfRows<kNorm, 1>(w + from, g + from, columns, width, block + row, strip);
+      }
+      if (column_sums == nullptr) continue;
+      for (int64_t i = 0; i < width; i++) column_sums[left + i] += strip[i];
+    }
+    if (row_sums != nullptr) std::memcpy(row_sums + first, block, rows * sizeof(double));
+  }
+}
+
+template <class T>
+void PreciseNorms(const Weights& weights, int64_t begin, int64_t end, Norm norm, double* row_sums,
+                  double* column_sums) {
+  switch (norm) {
+    case Norm::kAbs:
+      return PreciseNormsOf<T, Norm::kAbs>(weights, begin, end, row_sums, column_sums);
+    case Norm::kSquare:
+      return PreciseNormsOf<T, Norm::kSquare>(weights, begin, end, row_sums, column_sums);
+    case Norm::kTimesGradient:
+      return PreciseNormsOf<T, Norm::kTimesGradient>(weights, begin, end, row_sums, column_sums);
+  }
+}
+
+template <class T>
+constexpr Loops kLoops = {Apply<T, true>, Apply<T, false>, Sgd<T>, Adamw<T>, Norms<T>, PreciseNorms<T>};
 
 }  // namespace
 

@@ -218,6 +218,17 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor> Plan(at::
   return {layout, scatter_begin.to(device), scatter_units.to(device), gather_begin.to(device), gather_slots.to(device)};
 }
 
+at::Tensor UnitNorms(at::TensorList given, const at::Tensor& slices, int64_t units, std::string_view norm,
+                     std::optional<at::TensorList> gradients) {
+  TORCH_CHECK_VALUE(!given.empty(), "there are no weights");
+  const std::vector<at::Tensor> weights = ops::Readable(given, at::kFloat);
+  const std::vector<at::Tensor> along = gradients ? ops::Readable(*gradients, at::kFloat) : std::vector<at::Tensor>{};
+  const auto [layout, scatter_begin, scatter_units, begin, slots] = Plan(weights, slices, units);
+  const at::Tensor sums = Norms(weights, layout, scatter_begin.numel() - 1, norm,
+                                gradients ? std::optional<at::TensorList>(along) : std::nullopt);
+  return UnitSums(sums, begin, slots).to(at::kDouble);
+}
+
 struct Registration {
   Registration() {
     if (IsRegistered()) return;
@@ -228,6 +239,7 @@ struct Registration {
     library->impl("reg_scatter_", RegScatter);
     library->impl("reg_grow_", RegGrow);
     library->impl("norms", Norms);
+    library->impl("unit_norms", UnitNorms);
     library->impl("unit_sums", UnitSums);
     library->impl("sgd_", Sgd);
     library->impl("adamw_", Adamw);

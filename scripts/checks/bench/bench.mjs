@@ -1,5 +1,6 @@
-// How long record + analysis + groups take, in units of one eager forward of the same network by plain PyTorch, measured in
-// turns in one run: machine and load are the same for both.
+// How long record + analysis + groups take, in units of one eager forward of the same network by plain PyTorch, and how long the
+// scores of all units, in units of one read of all weights (their sums, one thread): measured in turns in one run, so that machine and
+// load are the same for both.
 //
 //   npm run bench -- [--rounds 40] [--json FILE]
 
@@ -8,12 +9,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { load, setThreads, Tensor } from 'espalier'
-import { analyse } from 'espalier/analysis'
+import { criteria, groupL2, load, setThreads, Tensor } from 'espalier'
+import { analyse, weightsOf } from 'espalier/analysis'
+import { run } from 'espalier/torch'
 import { ms, startPython, summary } from './support.mjs'
 
 /** What a pass of record, analysis and groups may cost, in eager forwards. */
 const AIMS = { resnet50: 0.14, vit_b_16: 0.14 }
+/** What the scores of all units may cost, in reads of all weights. */
+const SCORES_AIM = 3
+const CRITERIA = {
+  groupL2: groupL2(),
+  lamp: criteria.lamp(),
+  'lp:p=1,reduction=max': criteria.lp({ p: 1, reduction: 'max' }),
+}
 /** What the best-known peer needs to build and list its groups, in eager forwards of the same networks (measured elsewhere). */
 const PEER = { resnet50: 1.42, vit_b_16: 2.2, mobilenet_v2: 2.0 }
 const IMAGES = ['resnet50', 'vit_b_16', 'mobilenet_v2']
@@ -38,6 +47,34 @@ async function pass(model, x) {
   return facts
 }
 
+/** Scores against reads. @param {import('espalier').ScriptModule} model @param {Tensor} x */
+async function scoring(model, x) {
+  const recording = await model.record([x])
+  const groups = analyse(recording.record)
+  recording.dispose()
+  const sums = [...model.parameters().values()].map((weight) => ({ op: 'aten::sum', args: [weight] }))
+  const read = () => run(sums, { returns: [] })
+  const measured = []
+  for (const [name, criterion] of Object.entries(CRITERIA)) {
+    const score = () => criterion({ groups, weights: weightsOf(model) })
+    const [own, reads] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])]
+    for (let k = 0; k < rounds + 3; k++) {
+      for (const [times, work] of /** @type {const} */ ([
+        [own, score],
+        [reads, read],
+      ])) {
+        const start = performance.now()
+        await work()
+        // The first ones warm up.
+        if (k >= 3) times.push(performance.now() - start)
+      }
+    }
+    const [a, b] = [summary(own), summary(reads)]
+    measured.push({ name, own: a, read: b, ratio: { min: a.min / b.min, median: a.median / b.median } })
+  }
+  return measured
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'))
 const results = []
 try {
@@ -60,7 +97,8 @@ try {
     }
     const [a, b] = [summary(own), summary(eager)]
     const ratio = { min: a.min / b.min, median: a.median / b.median }
-    results.push({ name, first: first.time, own: a, eager: b, ratio, memory: grown, onShapes: !first.executed })
+    const scores = await scoring(model, x)
+    results.push({ name, first: first.time, own: a, eager: b, ratio, memory: grown, onShapes: !first.executed, scores })
     const aim = AIMS[/** @type {'resnet50'} */ (name)]
     console.log(
       `${name.padEnd(13)} first ${ms(first.time)}; warm min ${ms(a.min)}, median ${ms(a.median)}; eager forward min ${ms(b.min)}, ` +
@@ -68,6 +106,12 @@ try {
         `${aim ? ` (aim ${aim})` : ''}, the peer ${PEER[/** @type {'resnet50'} */ (name)]}; ` +
         `${first.groups} groups, ${first.ops} operators, ${first.executed ? 'executed' : 'on shapes'}, +${Math.round(grown / 2 ** 20)} MB`,
     )
+    for (const { name, own, read, ratio } of scores) {
+      console.log(
+        `  scores by ${name}: min ${ms(own.min)}, median ${ms(own.median)}; a read of all weights min ${ms(read.min)}, median ` +
+          `${ms(read.median)}; ratio min ${ratio.min.toFixed(2)}, median ${ratio.median.toFixed(2)} (aim ${SCORES_AIM})`,
+      )
+    }
     model.dispose()
     x.dispose()
   }

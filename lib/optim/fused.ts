@@ -1,5 +1,5 @@
 import { EspalierError } from '../base/errors.js'
-import { call, keep, type OpArg, run, scope, Tensor } from '../torch/index.js'
+import { call, keep, type OpArg, type OpCall, type OpResult, run, scope, Tensor } from '../torch/index.js'
 import type { Optimizer, OptimizerState } from './optimizer.js'
 import type { PenaltyTerm } from './penalty-term.js'
 import { layoutTensor } from './penalty-term.js'
@@ -16,6 +16,15 @@ export interface Rule {
   settings(lr: number, decoupled: boolean, steps: number): readonly OpArg[]
 }
 
+/** How the parameters lie under a penalty. */
+interface Layout {
+  penalty: PenaltyTerm | undefined
+  tensor: Tensor
+  coefficients: Tensor
+  /** The coefficients of no penalty. */
+  none: Tensor
+}
+
 /** An optimizer whose step is one operator: all parameters, and the penalty, in one pass over the weights. */
 export class FusedOptimizer implements Optimizer {
   lr: number
@@ -26,7 +35,7 @@ export class FusedOptimizer implements Optimizer {
   #kept: Readonly<Record<string, readonly Tensor[]>> = {}
   #steps = 0
   /** Layout of the parameters under the last penalty. */
-  #layout: { penalty: PenaltyTerm | undefined; tensor: Tensor } | undefined
+  #layout: Layout | undefined
 
   constructor(parameters: ReadonlyMap<string, Tensor>, lr: number, rule: Rule, state?: OptimizerState) {
     this.#names = new Map([...parameters].reverse().map(([name, parameter]) => [parameter, name]))
@@ -57,44 +66,78 @@ export class FusedOptimizer implements Optimizer {
   }
 
   async step(penalty?: PenaltyTerm): Promise<void> {
-    const layout = this.#layoutUnder(penalty)
-    if (Object.keys(this.#kept).length === 0) this.#kept = this.#made((_, parameter) => zerosLike(parameter))
-    this.#steps++
-    if (this.#parameters.length === 0) return
     await scope(async () => {
-      const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
-      const coefficients =
-        penalty?.coefficients ?? Tensor.zeros([0], { device: (this.#parameters[0] as Tensor).device })
-      const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
-      // No gradients given: the parameters' own.
-      const args = [this.#parameters, [], ...parts, layout, coefficients, ...settings]
-      await run([{ op: this.#rule.op, args }], { returns: [], flushDenormals: true })
+      await this.stepAfter([], penalty)
     })
   }
 
-  #layoutUnder(penalty: PenaltyTerm | undefined): Tensor {
-    if (this.#layout !== undefined && this.#layout.penalty === penalty) return this.#layout.tensor
+  /** A step in one job with calls before it: it isn't made where one of them throws. Gives their results. */
+  async stepAfter(calls: readonly OpCall[], penalty?: PenaltyTerm): Promise<OpResult[]> {
+    const under = this.#layoutUnder(penalty)
+    if (Object.keys(this.#kept).length === 0) this.#kept = this.#made((_, parameter) => zerosLike(parameter))
+    this.#steps++
+    const own = this.#parameters.length === 0 ? [] : [this.#call(under)]
+    try {
+      const returns = calls.map((_, k) => k)
+      // Denormal numbers are slow to compute with on a CPU; a GPU has nothing of them.
+      return await run([...calls, ...own], { returns, flushDenormals: this.#parameters[0]?.device === 'cpu' })
+    } catch (error) {
+      this.#steps--
+      throw error
+    }
+  }
+
+  #call({ penalty, tensor, coefficients }: Layout): OpCall {
+    const parts = this.#rule.parts.map((part) => this.#kept[part] as readonly Tensor[])
+    const settings = this.#rule.settings(this.lr, penalty?.coupling === 'decoupled', this.#steps)
+    // No gradients given: the parameters' own.
+    return { op: this.#rule.op, args: [this.#parameters, [], ...parts, tensor, coefficients, ...settings] }
+  }
+
+  #layoutUnder(penalty: PenaltyTerm | undefined): Layout {
+    if (this.#layout !== undefined && this.#layout.penalty === penalty) return this.#layout
     const own = new Set(this.#parameters)
     for (const parameter of penalty?.layouts.keys() ?? []) {
       if (own.has(parameter)) continue
       throw new EspalierError('ERR_INVALID_ARGUMENT', 'the penalty acts on a parameter that this optimizer has not')
     }
     const layouts = this.#parameters.map((weight) => penalty?.layouts.get(weight) ?? [1, weight.numel, -1, -1])
+    this.#forgetLayout()
+    const none = keep(Tensor.zeros([0], { device: this.#parameters[0]?.device }))
+    const coefficients = penalty?.coefficients ?? none
+    this.#layout = { penalty, tensor: keep(layoutTensor(layouts)), coefficients, none }
+    return this.#layout
+  }
+
+  #forgetLayout(): void {
     this.#layout?.tensor.dispose()
-    this.#layout = { penalty, tensor: keep(layoutTensor(layouts)) }
-    return this.#layout.tensor
+    this.#layout?.none.dispose()
+    this.#layout = undefined
   }
 
   zeroGrad(): void {
-    for (const parameter of this.#parameters) parameter.grad = null
+    call('espalier::drop_gradients_', [this.#parameters], { noGrad: true })
   }
 
   dispose(): void {
     for (const tensor of Object.values(this.#kept).flat()) tensor.dispose()
-    this.#layout?.tensor.dispose()
+    this.#forgetLayout()
     this.#kept = {}
-    this.#layout = undefined
   }
+}
+
+/**
+ * A step of any optimizer after other calls, in one job where it is one of ours: it isn't made where one of them throws. Gives their results.
+ */
+export async function stepAfter(
+  calls: readonly OpCall[],
+  optimizer: Optimizer,
+  penalty?: PenaltyTerm,
+): Promise<OpResult[]> {
+  if (optimizer instanceof FusedOptimizer) return optimizer.stepAfter(calls, penalty)
+  const results = await run(calls)
+  await optimizer.step(penalty)
+  return results
 }
 
 const zerosLike = (tensor: Tensor): Tensor => call('aten::zeros_like', [tensor], { noGrad: true }) as Tensor

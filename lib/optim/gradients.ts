@@ -1,4 +1,4 @@
-import { run, scope, type Tensor } from '../torch/index.js'
+import { type OpCall, run, scope, type Tensor } from '../torch/index.js'
 
 type Parameters = ReadonlyMap<string, Tensor>
 
@@ -33,11 +33,20 @@ export async function clip(parameters: Parameters, most: number): Promise<void> 
   })
 }
 
+/** In the message of {@link finite} where something isn't. */
+export const NOT_FINITE = 'is not finite'
+
 /**
- * Name of the first parameter whose gradient holds a NaN or an infinity; `undefined` when all are finite. One job for all
- * parameters.
+ * The call that gives losses as numbers on the CPU, and throws where one of them or a gradient holds a NaN or an infinity: the calls after
+ * it in its program are then not made. It is the one thing in a step that waits for the device.
  */
-export function notFiniteGradient(parameters: ReadonlyMap<string, Tensor>): Promise<string | undefined> {
+export const finite = (losses: readonly Tensor[], parameters: Parameters): OpCall => ({
+  op: 'espalier::finite',
+  args: [losses, [...new Set(parameters.values())]],
+})
+
+/** Name of the first parameter whose gradient holds a NaN or an infinity; `undefined` when all are finite. */
+export function notFiniteGradient(parameters: Parameters): Promise<string | undefined> {
   return scope(async () => {
     const named = [...parameters].flatMap(([name, { grad }]) => (grad === null ? [] : [{ name, grad }]))
     if (named.length === 0) return undefined

@@ -1,17 +1,15 @@
 import { EspalierError } from '../base/errors.js'
 import { Random } from '../base/random.js'
-import { clip, notFiniteGradient } from '../optim/gradients.js'
+import { stepAfter } from '../optim/fused.js'
+import { clip, finite, NOT_FINITE, notFiniteGradient } from '../optim/gradients.js'
 import type { OptimizerState } from '../optim/optimizer.js'
-import { call, type ScriptModule, scope, type Tensor } from '../torch/index.js'
+import { call, type RunOptions, run, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './data/batches.js'
 import type { TrainOptions } from './loop.js'
 import { Objective } from './objective.js'
 import type { WholePhase } from './phase.js'
 import { strategiesOf } from './strategies/index.js'
 import type { Step, StepStrategy } from './strategies/strategy.js'
-
-/** What a penalty shrinks for long enough ends in denormals, which are slow to compute with. */
-const FLUSH = { flushDenormals: true } as const
 
 type StepperOptions = TrainOptions & WholePhase
 
@@ -25,10 +23,14 @@ export class Stepper {
   readonly #strategies: readonly StepStrategy[]
   /** Of all strategies together. */
   readonly #scale: number
+  /** How passes are run; a step is never interrupted. */
+  readonly #how: RunOptions
 
   constructor(model: ScriptModule, options: StepperOptions, strategies = strategiesOf(options)) {
     this.#strategies = strategies
     this.#scale = this.#strategies.reduce((product, { scale = 1 }) => product * scale, 1)
+    // What a penalty shrinks for long enough ends in denormals, which are slow to compute with on a CPU.
+    this.#how = { signal: options.signal, flushDenormals: model.device === 'cpu' }
     this.#model = model
     this.#options = options
     this.#objective = new Objective(options)
@@ -51,50 +53,65 @@ export class Stepper {
 
   /** The mean loss over the batch, before the step. */
   step(batch: TensorBatch, iteration: number, where: string): Promise<number> {
-    const { seed = 0, clipNorm } = this.#options
+    const { seed = 0 } = this.#options
     const step: Step = { iteration, random: new Random(seed, iteration) }
     return scope(async () => {
-      let loss = 0
+      const losses: Tensor[] = []
+      const shares: number[] = []
       const whole: Iterable<TensorBatch> = [batch]
       const parts = this.#strategies.reduce((all, strategy) => partsOf(all, strategy, step), whole)
-      for (const part of parts) loss += await this.#backward(part, part.size / batch.size, where)
-      for (const { gathered } of this.#strategies) await gathered?.(this.#parameters, step)
-      const broken = await notFiniteGradient(this.#parameters)
-      if (broken !== undefined) {
-        throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
+      for (const part of parts) {
+        const share = part.size / batch.size
+        losses.push(await this.#backward(part, share))
+        shares.push(share)
       }
-      if (clipNorm !== null) await clip(this.#parameters, clipNorm)
-      await this.#move()
+      for (const { gathered } of this.#strategies) await gathered?.(this.#parameters, step)
+      const values = await this.#move(losses, where)
       this.#optimizer.zeroGrad()
-      return loss
+      return values.reduce((sum, value, k) => sum + value * (shares[k] as number), 0)
     })
   }
 
-  /** Adds the gradients of a part of a batch; gives its share of the loss. */
-  #backward(batch: TensorBatch, share: number, where: string): Promise<number> {
-    const { signal } = this.#options
+  /** Adds the gradients of a part of a batch; gives its loss, which nobody has waited for. */
+  #backward(batch: TensorBatch, share: number): Promise<Tensor> {
     return scope(async () => {
-      const outcome = await this.#objective.run(this.#model, batch.inputs, { grad: true, signal, ...FLUSH })
+      const outcome = await this.#objective.run(this.#model, batch.inputs, { grad: true, ...this.#how })
       const loss = await this.#objective.loss(outcome, batch)
-      const value = loss.item()
-      if (!Number.isFinite(value)) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${value} at ${where}`)
       const factor = share * this.#scale
       const scaled = factor === 1 ? loss : (call('aten::mul.Scalar', [loss, factor]) as Tensor)
-      await scaled.backward({ signal, ...FLUSH })
-      return value * share
+      await scaled.backward(this.#how)
+      return call('aten::detach', [loss]) as Tensor
     })
   }
 
-  /** The step, with the penalty in the same pass where there is such a one. Once, whatever the number of backward passes. */
-  async #move(): Promise<void> {
-    const { regularizer } = this.#options
-    if (regularizer === undefined) return this.#optimizer.step()
-    if (regularizer.term === undefined) {
-      await regularizer.apply({ lr: this.lr })
-      return this.#optimizer.step()
+  /**
+   * The step, with the penalty in the same pass where there is such a one: once, whatever the number of backward passes, and only where all
+   * losses and gradients are finite. Gives the losses.
+   */
+  async #move(losses: readonly Tensor[], where: string): Promise<readonly number[]> {
+    const { regularizer, clipNorm } = this.#options
+    const term = regularizer?.term
+    const isLater = clipNorm !== null || (regularizer !== undefined && term === undefined)
+    const check = finite(losses, this.#parameters)
+    const checked = isLater ? run([check]) : stepAfter([check], this.#optimizer, term)
+    const [values] = await checked.catch((error) => this.#explain(error, losses, where))
+    if (isLater) {
+      if (clipNorm !== null) await clip(this.#parameters, clipNorm)
+      if (term === undefined) await regularizer?.apply({ lr: this.lr })
+      await this.#optimizer.step(term)
     }
-    await this.#optimizer.step(regularizer.term)
-    await regularizer.advance({ lr: this.lr })
+    if (term !== undefined) await regularizer?.advance({ lr: this.lr })
+    return [...((values as Tensor).data() as Float64Array)]
+  }
+
+  /** Says what isn't finite, where it is that. */
+  async #explain(error: unknown, losses: readonly Tensor[], where: string): Promise<never> {
+    if (!(error instanceof EspalierError) || !error.message.includes(NOT_FINITE)) throw error
+    const loss = losses.map((each) => each.item()).find((value) => !Number.isFinite(value))
+    if (loss !== undefined) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${loss} at ${where}`)
+    const broken = await notFiniteGradient(this.#parameters)
+    if (broken === undefined) throw error
+    throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
   }
 
   dispose(): void {

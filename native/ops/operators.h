@@ -9,4 +9,7 @@ void RegisterCpuSteps(torch::Library& library);
 void RegisterCpuNorms(torch::Library& library);
 void RegisterCpuGrowth(torch::Library& library);
 
+// Adds the implementations that are made of LibTorch's own operators, for all devices.
+void RegisterFinite(torch::Library& library);
+
 }  // namespace espalier::ops

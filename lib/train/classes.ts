@@ -1,6 +1,6 @@
 import { EspalierError } from '../base/errors.js'
 import { shown, thing } from '../base/schema/index.js'
-import type { Tensor } from '../torch/index.js'
+import type { Tensor, TypedArray } from '../torch/index.js'
 
 /** The dimension of the output that runs over the classes: 1, as PyTorch has it, or the last. */
 export type ClassAxis = 1 | -1
@@ -58,10 +58,18 @@ function axisOfProbabilities({ shape }: Tensor, given: ClassAxis | undefined): C
   return given ?? (shape.length <= 2 ? 1 : 'either')
 }
 
-/** @throws ERR_INVALID_ARGUMENT for a target that is no class, naming it */
-export function mustBeClasses(targets: Tensor, classes: number, ignoreIndex: number = IGNORED): void {
+/**
+ * @param labels the elements of the targets, where they are at hand
+ * @throws ERR_INVALID_ARGUMENT for a target that is no class, naming it
+ */
+export function mustBeClasses(
+  targets: Tensor,
+  classes: number,
+  ignoreIndex: number = IGNORED,
+  labels?: TypedArray,
+): void {
   if (targets.dtype !== 'int64') return
-  const wrong = (targets.data() as BigInt64Array).find(
+  const wrong = ((labels ?? targets.data()) as BigInt64Array).find(
     (label) => label !== BigInt(ignoreIndex) && !(label >= 0n && label < classes),
   )
   if (wrong === undefined) return

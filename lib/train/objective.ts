@@ -210,11 +210,11 @@ export class Objective {
     return judgement.add(output, batch.targets as Tensor, context)
   }
 
-  #read({ whole, taught }: Outcome, { inputs }: TensorBatch): { output: ModuleOutput; context: OutputContext } {
+  #read({ whole, taught }: Outcome, { inputs, labels }: TensorBatch): { output: ModuleOutput; context: OutputContext } {
     const { output: path, classAxis } = this.#options
     const part = taught === undefined ? undefined : partOf(taught, path)
     const { ignoreIndex = IGNORED } = this.#loss ?? {}
-    const context = { inputs, whole, teacher: taught, taught: part, classAxis, ignoreIndex }
+    const context = { inputs, whole, teacher: taught, taught: part, classAxis, ignoreIndex, labels }
     return { output: partOf(whole, path), context }
   }
 }

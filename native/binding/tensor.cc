@@ -65,6 +65,10 @@ c10::ScalarType ElementType(const Napi::TypedArray& array) {
   }
 }
 
+// From pinned memory a GPU copies when it comes to it, in the order of its work, and nobody waits. LibTorch keeps such
+// memory for the next copy, so that it is used for what comes again and again, such as batches.
+constexpr size_t kMostPinned = size_t{1} << 28;
+
 // tensorFrom(data: TypedArray, shape, dtype, device, requiresGrad): copies the data.
 Napi::Value TensorFrom(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) throw InvalidArgument("data must be a typed array, not " + Describe(info[0]));
@@ -87,12 +91,13 @@ Napi::Value TensorFrom(const Napi::CallbackInfo& info) {
                           std::string(DTypeName(dtype)));
   }
   at::NoGradGuard no_grad;
-  at::Tensor tensor = at::empty(shape, elements);
+  const bool pinned = device.is_cuda() && at::hasCUDA() && count > 0 && array.ByteLength() <= kMostPinned;
+  at::Tensor tensor = at::empty(shape, at::TensorOptions(elements).pinned_memory(pinned));
   if (count > 0) {
     const char* bytes = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
     std::memcpy(tensor.mutable_data_ptr(), bytes, array.ByteLength());
   }
-  tensor = tensor.to(device, dtype);
+  tensor = tensor.to(device, dtype, /*non_blocking=*/pinned);
   tensor.set_requires_grad(requires_grad);
   return WrapTensor(info.Env(), tensor);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Tensor } from '../../lib/torch/index.js'
+import { scope, type Tensor } from '../../lib/torch/index.js'
 import {
   type Batch,
   type BatchOptions,
@@ -73,6 +73,18 @@ describe('batches', () => {
       expect(last!.disposed).toBe(false)
     }
     expect(last!.disposed).toBe(true)
+  })
+
+  it('are not of the scope in which another one was asked for', async () => {
+    const pass = batches(inMemory(x, y), { batchSize: 2 })
+    await scope(async () => {
+      await pass.next()
+      // The next one is made here.
+      await new Promise((done) => setTimeout(done, 20))
+    })
+    const { value } = await pass.next()
+    expect(value?.inputs[0]?.disposed).toBe(false)
+    await pass.return()
   })
 
   it('need arrays that fit together, indices that exist and a batch size', async () => {

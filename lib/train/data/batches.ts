@@ -2,10 +2,10 @@ import { abortIf, untilAborted } from '../../base/abort.js'
 import { EspalierError } from '../../base/errors.js'
 import { RANDOM, RANDOM_STATE, type Random, type RandomState } from '../../base/random.js'
 import { count, flag, list, maybe, object, signal as signalSchema, signature, text } from '../../base/schema/index.js'
-import { type Device, Tensor } from '../../torch/index.js'
+import { type Device, keep, Tensor, type TypedArray } from '../../torch/index.js'
 import { DEVICE } from '../../torch/tensor.js'
 import { mustBeBatch } from './batch-check.js'
-import { AUGMENT, type Augment, DATASET, type Dataset } from './dataset.js'
+import { type ArrayData, AUGMENT, type Augment, type Batch, DATASET, type Dataset } from './dataset.js'
 import { allOf } from './indices.js'
 import { begun, inOrder, placesOf, sourceOf } from './source.js'
 
@@ -14,6 +14,8 @@ export interface TensorBatch {
   inputs: Tensor[]
   /** Undefined where the data has none. */
   targets: Tensor | undefined
+  /** @internal Elements of the targets. */
+  labels?: TypedArray | undefined
   /** Number of examples. */
   size: number
 }
@@ -110,38 +112,48 @@ export async function* batches(dataset: Dataset, options: BatchOptions = {}): As
   if (first >= steps) return
   const source = sourceOf(dataset, order, batchSize, draw, first)
   let isOver = false
+  const made = (arrays: Batch, examples: number): TensorBatch => {
+    mustBeBatch(arrays, examples, inputNames)
+    if (augment !== undefined && random !== undefined) augment(arrays, random)
+    const inputs = places === undefined ? arrays.inputs : inOrder(arrays.inputs, places)
+    // No scope's: they are made in that of another batch.
+    const put = ({ data, shape }: ArrayData) => keep(Tensor.from(data, shape, { device }))
+    const { targets } = arrays
+    // The dataset may use its array again.
+    const labels = device === 'cpu' || targets === undefined ? undefined : targets.data.slice()
+    return { inputs: inputs.map(put), targets: targets && put(targets), labels, size: examples }
+  }
+  // Ahead of its turn, but for what is drawn: `random` is as far as the batches that were given.
   const ask = (k: number) =>
-    begun(() => {
+    begun(async () => {
       // Nobody waits for it any more, and the source is closed.
       if (isOver) throw new EspalierError('ERR_ABORTED', 'the batches ended early')
-      return source.get(k, examplesOf(k))
+      const examples = Math.min(batchSize, dataset.size - k * batchSize)
+      const arrays = await source.get(k, examples)
+      return { arrays, examples, batch: augment === undefined && !isOver ? made(arrays, examples) : undefined }
     })
-  const examplesOf = (k: number) => Math.min(batchSize, dataset.size - k * batchSize)
+  let asked = ask(first)
   try {
-    let asked = ask(first)
     for (let k = first; k < steps; k++) {
       abortIf(signal)
-      const arrays = await untilAborted(asked, signal)
-      const examples = examplesOf(k)
-      mustBeBatch(arrays, examples, inputNames)
+      const { arrays, examples, batch = made(arrays, examples) } = await untilAborted(asked, signal)
       if (k + 1 < steps) asked = ask(k + 1)
-      if (augment !== undefined && random !== undefined) augment(arrays, random)
-      const inputs = places === undefined ? arrays.inputs : inOrder(arrays.inputs, places)
-      const batch: TensorBatch = {
-        inputs: inputs.map(({ data, shape }) => Tensor.from(data, shape, { device })),
-        targets: arrays.targets && Tensor.from(arrays.targets.data, arrays.targets.shape, { device }),
-        size: examples,
-      }
       try {
         yield batch
       } finally {
-        for (const tensor of [...batch.inputs, batch.targets]) tensor?.dispose()
+        disposeOf(batch)
       }
     }
   } finally {
     isOver = true
     source.close()
+    const drop = ({ batch }: { batch: TensorBatch | undefined }) => batch && disposeOf(batch)
+    asked.then(drop, () => undefined)
   }
+}
+
+function disposeOf({ inputs, targets }: TensorBatch): void {
+  for (const tensor of [...inputs, targets]) tensor?.dispose()
 }
 
 /**

@@ -29,14 +29,14 @@ export const CROSS_ENTROPY_LOSS = signature('crossEntropy', [
 export function crossEntropy(options: CrossEntropyLossOptions = {}): KnownLoss {
   CROSS_ENTROPY_LOSS.check(options)
   const { labelSmoothing = 0, weight, ignoreIndex = IGNORED } = options
-  const loss = async (whole: ModuleOutput, given: Tensor, { classAxis }: OutputContext): Promise<Tensor> => {
+  const loss = async (whole: ModuleOutput, given: Tensor, { classAxis, labels }: OutputContext): Promise<Tensor> => {
     const output = mustBeTensor(whole)
     const targets = mustHaveTargets('cross-entropy', given)
     const axis = mustHaveClasses(output, targets, classAxis)
     const classes = output.shape.at(axis) as number
     mustFitWeights(weight, classes)
     // On a GPU a wrong label would end all work on the device.
-    if (output.device !== 'cpu') mustBeClasses(targets, classes, ignoreIndex)
+    if (output.device !== 'cpu') mustBeClasses(targets, classes, ignoreIndex, labels)
     try {
       return await meanOf(output, targets, axis, { labelSmoothing, weight, ignoreIndex })
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Described } from '../../base/describe.js'
 import { EspalierError } from '../../base/errors.js'
-import { type ModuleOutput, Tensor } from '../../torch/index.js'
+import { type ModuleOutput, Tensor, type TypedArray } from '../../torch/index.js'
 import type { ClassAxis } from '../classes.js'
 
 /** What a loss or a metric may look at beside the output and the targets. */
@@ -17,6 +17,8 @@ export interface OutputContext {
   classAxis: ClassAxis | undefined
   /** The target that the loss leaves out. */
   ignoreIndex: number
+  /** @internal The targets' elements where they are at hand: reading them off a device waits for all that it has to do. */
+  labels?: TypedArray | undefined
 }
 
 /**

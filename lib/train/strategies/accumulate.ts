@@ -13,6 +13,8 @@ function* partsOf(batch: TensorBatch, count: number): Generator<TensorBatch> {
   for (let start = 0; start < batch.size; start += length) {
     const size = Math.min(length, batch.size - start)
     const part = (tensor: Tensor) => call('aten::narrow', [tensor, 0, start, size]) as Tensor
-    yield { inputs: batch.inputs.map(part), targets: batch.targets && part(batch.targets), size }
+    const each = (batch.labels?.length ?? 0) / batch.size
+    const labels = batch.labels?.subarray(start * each, (start + size) * each)
+    yield { inputs: batch.inputs.map(part), targets: batch.targets && part(batch.targets), labels, size }
   }
 }

@@ -2,7 +2,7 @@
 // the clock; models on the device against the same on the CPU; a training with a growing penalty there. Without a GPU it
 // says why it does nothing.
 //
-//   LIBTORCH=<site-packages>/torch npm run test:gpu -- [--python FILE] [--corpus DIR] [--json FILE]
+//   LIBTORCH=<site-packages>/torch npm run test:gpu -- [--python FILE] [--corpus DIR] [--json FILE] [--parts steps,training]
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,12 @@ import { buildExamples, buildTypescript } from '../../setup/typescript.mjs'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const libtorch = process.env.LIBTORCH
 const { values } = parseArgs({
-  options: { python: { type: 'string' }, corpus: { type: 'string' }, json: { type: 'string' } },
+  options: {
+    python: { type: 'string' },
+    corpus: { type: 'string' },
+    json: { type: 'string' },
+    parts: { type: 'string' },
+  },
 })
 
 const reason = whyNot()
@@ -50,10 +55,13 @@ async function check(libtorch) {
     ['operators', () => compareOperators(libtorch)],
     ['device', () => measureDevice(libtorch)],
     ['training', trainAndCut],
+    ['refusals', refuseWhatIsBroken],
     ['steps', () => timeSteps(libtorch)],
     ['models', checkCorpus],
   ]
+  const wanted = values.parts?.split(',')
   for (const [name, part] of parts) {
+    if (wanted !== undefined && !wanted.includes(name)) continue
     try {
       found[name] = await part()
     } catch (error) {
@@ -140,6 +148,36 @@ async function trainAndCut() {
     if (!(lost <= 0.005)) throw new Error(`${name} lost ${lost} at the cut`)
   }
   return found
+}
+
+/** What is broken ends a training before it reaches the weights; a wrong label before it ends all work on the device. */
+async function refuseWhatIsBroken() {
+  const { inMemory, load, sgd, train } = await import('espalier')
+  const { dataFile, digits } = await import(pathToFileURL(join(root, 'build/examples/digits.js')).href)
+  const { inputs, targets } = await digits().train.batch(Int32Array.from({ length: 64 }, (_, k) => k))
+  const withFirst = (/** @type {any} */ { data, shape }, /** @type {number | bigint} */ value) => ({
+    data: data.slice().fill(value, 0, 1),
+    shape,
+  })
+  const cases = {
+    'the loss is NaN at iteration 1 (epoch 1)': inMemory(withFirst(inputs[0], Number.NaN), targets),
+    'a target is 10: the output has 10 classes, 0 to 9': inMemory(inputs, withFirst(targets, 10n)),
+  }
+  const model = await (await load(dataFile('resnet8.script.pt'))).to('cuda:0')
+  const weights = () => JSON.stringify([...model.parameters().values()].map((parameter) => [...parameter.data()]))
+  const before = weights()
+  for (const [words, data] of Object.entries(cases)) {
+    const phase = { epochs: 1, optimizer: sgd({ lr: 0.1, momentum: 0.9 }) }
+    let told = ''
+    try {
+      for await (const _ of train(model, { data: { train: data }, loss: 'cross-entropy', ...phase }));
+    } catch (error) {
+      told = /** @type {Error} */ (error).message
+    }
+    if (told !== words) throw new Error(`'${told}' in place of '${words}'`)
+    if (weights() !== before) throw new Error(`${words}: the weights have changed`)
+  }
+  console.log('a NaN and a wrong label are refused before they reach the weights')
 }
 
 /** @param {string} libtorch */

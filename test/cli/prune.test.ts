@@ -53,6 +53,16 @@ describe('espalier prune', () => {
     expect(readFileSync(join(folder, 'model.pt')).equals(before)).toBe(true)
   })
 
+  it('tells of a wrong shape without the frames that LibTorch adds, which --json keeps', () => {
+    const { status, stdout, stderr } = prune('model.pt', '-i', '1,4,32,32', '-o', 'small.pt')
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr.match(/expected input\[1, 4, 32, 32\] to have 3 channels/g)).toHaveLength(1)
+    expect(stderr).not.toMatch(/frame #\d|Exception raised from|0x[0-9a-f]{6}/)
+    const { error } = JSON.parse(prune('model.pt', '-i', '1,4,32,32', '--json').stdout) as { error: { detail: string } }
+    expect(error.detail).toContain('frame #0')
+    expect(readdirSync(folder)).toEqual(['model.pt'])
+  })
+
   it('names the small model after the model where nothing else is said', async () => {
     expect(prune('model.pt', ...INPUT).status).toBe(0)
     expect(await parametersOf('model-small.pt')).toBeLessThan(5181)

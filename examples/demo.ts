@@ -116,6 +116,8 @@ function inWords(record: RunEvent): string | undefined {
       return `With ${JSON.stringify(record.settings, null, 1)}`
     case 'round':
       return `Round ${record.round} of ${record.rounds} is cut: ${record.plan.macs.join(' -> ')} MACs.`
+    case 'latency':
+      return `A forward pass: ${record.latency.real.map((ms) => ms.toFixed(2)).join(' -> ')} ms.`
     case 'withheld':
       return `The cut would lose ${percent(record.withheld.drop)}: it is withheld.`
     case 'regularizer':

@@ -2,6 +2,7 @@ import { STAGES } from '../page/stages.js'
 import { evaluationInWords, metricsInWords } from '../report/metrics.js'
 import type { RunEvent } from '../run/index.js'
 import type { Work } from './command.js'
+import { latencyInWords } from './files.js'
 import { LiveView, PHASES } from './live-view.js'
 
 type Lines = { readonly [K in RunEvent['kind']]?: (event: Extract<RunEvent, { kind: K }>) => string | undefined }
@@ -20,6 +21,7 @@ const LINES: Lines = {
   cutting: () => 'cutting and verifying …',
   cut: () => 'cut, and verified',
   compensated: ({ compensations }) => `${compensations.length} consumers were compensated`,
+  latency: ({ latency }) => latencyInWords(latency),
   withheld: ({ withheld }) => `the cut would lose ${withheld.drop.toPrecision(3)}: it is withheld`,
 }
 

@@ -1,4 +1,5 @@
 import { partingOf } from '../page/input.js'
+import { TIME } from '../plan/budgets/target.js'
 import { metricInFull, metricInWords } from '../report/metrics.js'
 import { becomes, type Planned } from '../report/plan.js'
 import type { RunEvent } from '../run/index.js'
@@ -72,7 +73,11 @@ export class LiveView {
       const curve = space < 4 ? '' : `  ${accent(sparkline(values, space, scale))}`
       return `${soft(label.padEnd(LABEL))}${shown.padEnd(column)}${curve}`.trimEnd()
     })
-    const plan = this.#plan === undefined ? [] : [`${soft('MACs'.padEnd(LABEL))}${becomes(this.#plan.macs)}`]
+    const { macs, latency } = this.#plan ?? {}
+    const plan = [
+      ...(macs === undefined ? [] : [`${soft('MACs'.padEnd(LABEL))}${becomes(macs)}`]),
+      ...(latency === undefined ? [] : [`${soft('latency'.padEnd(LABEL))}${becomes(latency, TIME.show)} foretold`]),
+    ]
     return ['', `${strong(PHASES[phase])}  ${bar}${words}`, ...rows, ...plan]
   }
 

@@ -51,6 +51,13 @@ export const PLAN_OPTIONS: readonly ConfigOption[] = [
     as: 'plain',
     help: 'peak memory of what a forward pass computes: a part, or a size, such as 512KiB',
   },
+  {
+    path: 'budget.latency',
+    flag: '--latency',
+    value: '<target>',
+    as: 'plain',
+    help: 'time of a forward pass on this machine: a part, or a time, such as 8ms',
+  },
   { path: 'minKeep', value: '<part>', as: 'plain', help: 'part of each group that always stays; 0.1 by default' },
   {
     path: 'keep',

@@ -257,6 +257,15 @@ export interface NativeBinding {
     seed: number,
     options: JobOptions,
   ): Promise<TensorHandle[][]>
+  /** Milliseconds by node, for each round, without those of the warm-up; 0 for one that did not run. */
+  moduleNodeTimes(
+    module: ModuleHandle,
+    recording: RecordingHandle,
+    inputs: readonly NativeInput[],
+    rounds: number,
+    warmUp: number,
+    options: JobOptions,
+  ): Promise<Float64Array[]>
   /** On shapes alone; `null` when the program does not run on such inputs. */
   moduleCourse(
     module: ModuleHandle,

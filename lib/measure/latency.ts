@@ -36,6 +36,22 @@ export const MEASURE_LATENCY = signature(
   ],
 )
 
+/** Medians of two modules in turns, in milliseconds. */
+export async function inTurns(
+  one: ScriptModule,
+  other: ScriptModule,
+  inputs: readonly ModuleInput[],
+  { signal }: Pick<LatencyOptions, 'signal'>,
+): Promise<[number, number]> {
+  const first = await timeForward(one, inputs, { signal })
+  const rounds = Math.max(5, Math.min(60, Math.round(IN_TURNS / first)))
+  const [a, b] = await measureLatency([one, other], inputs, { rounds, warmUp: 2, signal })
+  return [a!.median, b!.median]
+}
+
+/** Milliseconds that the first of two modules in turns may take, about. */
+const IN_TURNS = 1000
+
 /**
  * Times the forward pass of several modules on the same inputs, in turn in every round, so that whatever else the machine
  * does meets all of them alike. The modules should be in eval mode.

@@ -20,6 +20,8 @@ function sizeFigure(title: string, pair: Pair | undefined, shown: (value: number
   return [figure(title, shown(after), `${how}${percent(part)} of ${shown(before)}`, part)]
 }
 
+const inMilliseconds = (value: number): string => `${value.toFixed(2)} ms`
+
 /** What became of the model, in a few numbers. */
 export function figures(told: Told, { files, ms }: PageInput): string {
   const { plan, withheld, seconds, isCut } = told
@@ -32,7 +34,8 @@ export function figures(told: Told, { files, ms }: PageInput): string {
     ...sizeFigure('parameters', plan?.params, integer, how),
     ...sizeFigure('MACs', plan?.macs, integer, how),
     ...sizeFigure('bytes', files?.bytes, integer),
-    ...sizeFigure('one forward pass', ms, (value) => `${value.toFixed(2)} ms`),
+    ...(ms === undefined ? sizeFigure('one forward pass', plan?.latency, inMilliseconds, 'foretold: ') : []),
+    ...sizeFigure('one forward pass', ms, inMilliseconds),
     ...(seconds === undefined ? [] : [figure('time', `${seconds.toFixed(0)} s`, 'of the run')]),
   ].join('\n')}</div>`
 }

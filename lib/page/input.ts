@@ -35,7 +35,14 @@ export interface PageInput {
 export interface Told {
   evaluations: Readonly<Record<string, Evaluation>>
   /** What is cut, or will be; undefined where the cut was withheld. */
-  plan: { removed: readonly { group: number; units: readonly number[] }[]; params: Pair; macs: Pair } | undefined
+  plan:
+    | {
+        removed: readonly { group: number; units: readonly number[] }[]
+        params: Pair
+        macs: Pair
+        latency?: Pair | undefined
+      }
+    | undefined
   /** By group: how many times as large the units that stay are as those that go, when it was measured last. */
   apart: ReadonlyMap<number, number>
   groups: readonly { id: number; kind: string; size: number; scopes: readonly string[] }[]
@@ -100,8 +107,8 @@ const KINDS: Kinds = {
     told.groups = groups as Told['groups']
     told.coverage = numberOf(coverage)
   },
-  plan: ({ removed, params, macs }, told) => {
-    told.plan = { removed, params, macs } as NonNullable<Told['plan']>
+  plan: ({ removed, params, macs, latency }, told) => {
+    told.plan = { removed, params, macs, latency } as NonNullable<Told['plan']>
   },
   settings: ({ settings }, told) => {
     told.begun++

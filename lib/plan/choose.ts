@@ -2,8 +2,9 @@ import { type Analysis, keptSize, type Removed } from '../groups/index.js'
 import { unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
 import { countSize } from '../measure/count.js'
-import { looksAt, shortestWithin } from './budgets/budget.js'
+import { type Budget, looksAt, shortestWithin } from './budgets/budget.js'
 import { askedOf } from './budgets/index.js'
+import { madeEven } from './even.js'
 import { type ChooseOptions, candidatesOf, floorOf, ranked, ratioOf, removable, removalOrder } from './ranking.js'
 import { unreachable } from './refusals.js'
 
@@ -34,7 +35,7 @@ function globalRatio(analysis: Analysis, scores: Scores, options: ChooseOptions,
 
 /** The shortest prefix of the global ranking that meets all targets. */
 function withinBudget(analysis: Analysis, scores: Scores, options: ChooseOptions, offsets: readonly number[]): Removed {
-  const asked = askedOf(analysis, options.budget ?? {})
+  const asked = askedOf(analysis, options.budget ?? {}, options)
   const open = analysis.groups.filter((group) => ratioOf(group, { ...options, ratio: options.ratio ?? 0.5 }) > 0)
   const order = removalOrder(open, scores, options, offsets)
   const prefix = (length: number): Removed => {
@@ -42,18 +43,24 @@ function withinBudget(analysis: Analysis, scores: Scores, options: ChooseOptions
     for (const { unit } of order.slice(0, length)) removed[unit] = 1
     return keepEveryAxis(analysis, removed, scores, offsets)
   }
-  const isWithin = (length: number): boolean => {
-    const removed = prefix(length)
-    return asked.every(({ budget, limit }) => budget.cost(analysis, removed) <= limit)
-  }
+  const even = (length: number): Removed => madeEven(analysis, prefix(length), scores, offsets)
   const monotone = asked.every(({ budget }) => budget.monotone)
-  const length = shortestWithin(order.length, isWithin, monotone)
-  if (length !== undefined) return prefix(length)
-  const looks = looksAt(order.length).map(prefix)
-  const best = asked.map((each) => ({
-    ...each,
-    best: Math.min(...looks.map((removed) => each.budget.cost(analysis, removed))),
-  }))
+  // Where narrow widths may be slower than wider ones, those that kernels like are tried, too.
+  const ways = monotone ? [prefix] : [prefix, even]
+  const cost = (budget: Budget, removed: Removed): number => budget.cost(analysis, removed, options)
+  const found = ways.flatMap((way) => {
+    const isWithin = (length: number): boolean => {
+      const removed = way(length)
+      return asked.every(({ budget, limit }) => cost(budget, removed) <= limit)
+    }
+    const length = shortestWithin(order.length, isWithin, monotone)
+    return length === undefined ? [] : [way(length)]
+  })
+  // What takes the least away.
+  const lost = (removed: Removed): number => order.reduce((sum, { unit, score }) => sum + removed[unit]! * score, 0)
+  if (found.length > 0) return found.reduce((a, b) => (lost(b) < lost(a) ? b : a))
+  const looks = ways.flatMap((way) => looksAt(order.length).map(way))
+  const best = asked.map((each) => ({ ...each, best: Math.min(...looks.map((removed) => cost(each.budget, removed))) }))
   throw unreachable(best, countSize(analysis, prefix(order.length)))
 }
 

@@ -5,9 +5,10 @@ import { mustBeUnitsOf, unitCount, unitOffsets } from '../groups/widths.js'
 import type { Scores } from '../importance/index.js'
 import { countBytes } from '../measure/bytes.js'
 import { countSize } from '../measure/count.js'
+import type { Timings } from '../measure/forecast.js'
 import { peakMemory } from '../measure/memory.js'
 import { type Approximation, approximations } from './approximate.js'
-import type { BudgetOption } from './budgets/index.js'
+import { BUDGETS, type BudgetOption } from './budgets/index.js'
 import { chooseUnits } from './choose.js'
 import { type LeaveOptions, leftAlone } from './leave.js'
 import { nothingPrunable, refuseBesideBudget } from './refusals.js'
@@ -38,6 +39,12 @@ export interface PlanOptions extends LeaveOptions {
   exact?: boolean | undefined
 }
 
+/** Options of {@link makePlan}. */
+export interface MakePlanOptions extends PlanOptions {
+  /** What was measured of the model, for a budget of latency: as {@link Prunable.aim} gives it. None by default. */
+  timings?: Timings | undefined
+}
+
 /** Which units go and what stays of each tensor. Plain data. */
 export interface Plan {
   removed: readonly { group: number; units: readonly number[] }[]
@@ -55,6 +62,8 @@ export interface Plan {
   bytes: readonly [number, number]
   /** Bytes of the inputs and intermediate values that a forward pass on the example inputs holds at once, at most. */
   memory: readonly [number, number]
+  /** Milliseconds of a forward pass: as measured before, and as foretold; only for a budget of latency. */
+  latency?: readonly [number, number]
   /** Norms and means that compute over what is left of an axis; none for an exact cut. */
   approximate: readonly Approximation[]
 }
@@ -75,11 +84,15 @@ export interface Plan {
  * console.log(plan.removed, plan.params) // [ { group: 0, units: [ 1, 3 ] } ] [ 145, 75 ]
  * ```
  */
-export function makePlan(analysis: Analysis, scores: Scores, options: PlanOptions = {}): Plan {
+export function makePlan(analysis: Analysis, scores: Scores, options: MakePlanOptions = {}): Plan {
   MAKE_PLAN.check(analysis, scores, options)
   refuseBesideBudget(options)
   if (analysis.groups.length === 0) throw nothingPrunable(analysis)
-  return describePlan(analysis, chooseUnits(analysis, scores, { ...options, left: leftAlone(analysis, options) }))
+  const removed = chooseUnits(analysis, scores, { ...options, left: leftAlone(analysis, options) })
+  const plan = describePlan(analysis, removed)
+  const { timings, budget } = options
+  if (timings === undefined || budget?.latency === undefined) return plan
+  return { ...plan, latency: [timings.whole, BUDGETS.latency.cost(analysis, removed, { timings })] }
 }
 
 /**

@@ -3,10 +3,10 @@ import { range } from '../base/numbers.js'
 import { shown } from '../base/schema/index.js'
 import type { ChannelGroup } from '../groups/index.js'
 import type { Scores } from '../importance/index.js'
-import type { PlanOptions } from './plan.js'
+import type { MakePlanOptions } from './plan.js'
 
 /** Options of a plan, with the groups that they leave alone. */
-export interface ChooseOptions extends PlanOptions {
+export interface ChooseOptions extends MakePlanOptions {
   left: ReadonlySet<number>
 }
 

@@ -21,10 +21,11 @@ import {
 import type { ChannelGroup } from '../groups/index.js'
 import { ANALYSIS, REMOVED } from '../groups/schemas.js'
 import { SCORES } from '../importance/types.js'
+import type { Timings } from '../measure/forecast.js'
 import { BUDGET_NAMES, BUDGETS, type BudgetOption } from './budgets/index.js'
 import { type BudgetTarget, isTarget, type Unit } from './budgets/target.js'
 import type { LeaveOptions } from './leave.js'
-import type { Plan, PlanOptions } from './plan.js'
+import type { MakePlanOptions, Plan, PlanOptions } from './plan.js'
 
 const PART = number({ above: 0, max: 1 })
 
@@ -41,6 +42,9 @@ export const BUDGET = refined(
   `an object with one or more of ${BUDGET_NAMES.join(', ')}`,
   (budget) => Object.values(budget).some((each) => each !== undefined),
 )
+
+/** @internal */
+export const LATENCY_BUDGET = refined(BUDGET, "an object with 'latency'", ({ latency }) => latency !== undefined)
 
 const NAMES = list(text(), 'a list of names, in which * stands for a part')
 
@@ -62,6 +66,14 @@ export const PLAN_ENTRIES: Entries<PlanOptions> = {
   exact: maybe(flag),
   ...LEAVE_ENTRIES,
 }
+
+/** @internal */
+export const TIMINGS = like<Timings>('timings, as Prunable.aim() gives them', {
+  whole: number(),
+  operators: like('an object', {}),
+  samples: array('a list'),
+  scale: number(),
+})
 
 const isRemoval = ({ group, units }: Plan['removed'][number]): boolean =>
   Number.isInteger(group) && Array.isArray(units) && units.every(Number.isInteger)
@@ -90,7 +102,7 @@ export const MAKE_PLAN = signature(
   'makePlan',
   ['analysis', ANALYSIS],
   ['scores', SCORES],
-  ['options', object<PlanOptions>(PLAN_ENTRIES)],
+  ['options', object<MakePlanOptions>({ ...PLAN_ENTRIES, timings: maybe(TIMINGS) })],
 )
 
 /** @internal */

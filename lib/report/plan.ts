@@ -7,6 +7,7 @@ export interface Planned {
   removed: readonly { group: number; units: readonly number[] }[]
   params: readonly [number, number]
   macs: readonly [number, number]
+  latency?: readonly [number, number] | undefined
 }
 
 /** The width of every group before and after, as data. */

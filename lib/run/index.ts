@@ -1,5 +1,6 @@
 /** The jobs: everything in one call. */
 
+export type { Aimed, LatencyReport } from './aim.js'
 export type { Held, Withheld } from './at-the-cut.js'
 export type { CheckpointOptions, RunState } from './checkpoint.js'
 export { type InferenceOptions, type InferenceResult, optimizeForInference } from './inference.js'

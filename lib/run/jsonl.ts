@@ -69,8 +69,8 @@ function plain(record: RunEvent): object {
       }
     }
     case 'plan': {
-      const { removed, params, macs, bytes, memory } = record.plan
-      return { kind: record.kind, removed, params, macs, bytes, memory }
+      const { removed, params, macs, bytes, memory, latency } = record.plan
+      return { kind: record.kind, removed, params, macs, bytes, memory, ...(latency && { latency }) }
     }
     case 'epoch': {
       const { seconds, ...rest } = record

@@ -29,9 +29,14 @@ import {
   type Observe,
   type Scores,
 } from '../importance/index.js'
-import { IMPORTANCE } from '../importance/types.js'
+import { IMPORTANCE, SCORES } from '../importance/types.js'
 import { countSize, type Size } from '../measure/count.js'
-import { PLAN, REMOVED_UNITS } from '../plan/schemas.js'
+import type { Timings } from '../measure/forecast.js'
+import { inTurns } from '../measure/latency.js'
+import { timeOperators } from '../measure/operators.js'
+import type { BudgetOption } from '../plan/budgets/index.js'
+import type { MakePlanOptions } from '../plan/plan.js'
+import { LATENCY_BUDGET, PLAN, PLAN_ENTRIES, REMOVED_UNITS } from '../plan/schemas.js'
 import type { OpRecord } from '../record/record.js'
 import { RUN_ENTRIES, SIGNAL_OPTIONS } from '../torch/abort.js'
 import type {
@@ -45,6 +50,7 @@ import type {
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
 import { observeBatches } from '../torch/observe.js'
+import { type Aimed, aimed, type LatencyReport, type Try } from './aim.js'
 
 export interface PrunableOptions extends MethodOptions, AnalyseOptions {
   /** What the graph is recorded on, and cuts are verified with: one for each input of the model. */
@@ -66,6 +72,8 @@ export interface PruneResult {
   analysis: Analysis
   plan: Plan
   verification: Verification
+  /** What became of a budget of latency, where there was one. */
+  latency?: LatencyReport
   /** What became of other methods than `forward`, and the tensors that it never reads. */
   interface: InterfaceReport
 }
@@ -109,6 +117,13 @@ export const PRUNABLE_COMPENSATE = signature(
   ],
   ['data', INPUT_BATCHES],
   ['options', maybe(SIGNAL_OPTIONS)],
+)
+/** @internal */
+export const PRUNABLE_AIM = signature(
+  'Prunable.aim',
+  ['scores', SCORES],
+  ['options', object<PlanOptions & { budget: BudgetOption }>({ ...PLAN_ENTRIES, budget: LATENCY_BUDGET })],
+  ['around', maybe(SIGNAL_OPTIONS)],
 )
 /** @internal */
 export const PRUNABLE_WITHOUT = signature('Prunable.planWithout', ['units', REMOVED_UNITS])
@@ -242,7 +257,7 @@ export class Prunable {
    *
    * @throws EspalierError ERR_BUDGET with the best possible, ERR_NOTHING_PRUNABLE, ERR_INVALID_ARGUMENT, ERR_NOT_FINITE
    */
-  plan(scores: Scores, options: PlanOptions = {}): Plan {
+  plan(scores: Scores, options: MakePlanOptions = {}): Plan {
     mustBePrunable(this)
     return makePlan(this.#analysis, scores, options)
   }
@@ -279,6 +294,40 @@ export class Prunable {
     mustBePrunable(this)
     const request = { ...compileCut(this.#analysis, plan), ...around }
     return (await this.#model.cut(this.#recording, request, { signal })).eval()
+  }
+
+  /** @internal Cuts for trials, and measures. */
+  attempting(options: SignalOptions): Try {
+    mustBePrunable(this)
+    const { signal } = options
+    return async (plan) => {
+      const cut = plan && (await this.trialCut(plan, { signal }))
+      try {
+        const own = cut ?? this.#model
+        const operators = await timeOperators(own, this.#inputs, { signal })
+        const real = await inTurns(this.#model, own, this.#inputs, { signal })
+        return { operators, real }
+      } finally {
+        cut?.dispose()
+      }
+    }
+  }
+
+  /**
+   * The plan whose cut takes as long as a budget of latency asks for, by trials: each is cut without a proof, and measured in turns with
+   * the whole model.
+   *
+   * @throws EspalierError as {@link Prunable.plan}; ERR_TORCH, ERR_ABORTED
+   */
+  async aim(
+    scores: Scores,
+    options: PlanOptions & { budget: BudgetOption },
+    around: SignalOptions = {},
+  ): Promise<Aimed> {
+    mustBePrunable(this)
+    PRUNABLE_AIM.check(scores, options, around)
+    const make = (timings: Timings) => makePlan(this.#analysis, scores, { ...options, timings })
+    return aimed(this.#analysis, options.budget, make, this.attempting(around))
   }
 
   /**
@@ -341,4 +390,18 @@ export class Prunable {
     mustBePrunable(this)
     this.dispose()
   }
+}
+
+/** A plan, by trials where its budget has a latency. */
+export async function planFor(
+  prunable: Prunable,
+  scores: Scores,
+  options: PlanOptions,
+  around: SignalOptions,
+): Promise<{ plan: Plan; timings?: Timings; latency?: LatencyReport }> {
+  const { budget } = options
+  if (budget?.latency === undefined) return { plan: prunable.plan(scores, options) }
+  // What is wrong beside the budget is told before anything is measured.
+  prunable.plan(scores, { ...options, budget: { ...budget, latency: undefined, macs: budget.macs ?? 1 } })
+  return prunable.aim(scores, { ...options, budget }, around)
 }

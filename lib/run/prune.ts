@@ -11,7 +11,7 @@ import type { InterfaceOptions, MethodOptions, ModuleInput, ScriptModule } from 
 import { INTERFACE_ENTRIES } from '../torch/interface.js'
 import { MODULE } from '../torch/module.js'
 import { EXAMPLE_INPUTS, INPUT_BATCHES, METHODS } from '../torch/module-calls.js'
-import { Prunable, type PruneResult } from './prunable.js'
+import { Prunable, type PruneResult, planFor } from './prunable.js'
 
 export interface PruneOptions extends PlanOptions, AnalyseOptions, InterfaceOptions, MethodOptions {
   /** What the graph is recorded on, and the cut verified: one for each input of the model. */
@@ -80,8 +80,10 @@ export async function prune(model: ScriptModule, options: PruneOptions): Promise
   } = options
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
-    const plan = prunable.plan(await prunable.score(importance, { data, signal }), planOptions)
-    return await prunable.cut(plan, { signal, dropMethods, dropUnreached, onProgress })
+    const scores = await prunable.score(importance, { data, signal })
+    const { plan, latency } = await planFor(prunable, scores, planOptions, { signal })
+    const result = await prunable.cut(plan, { signal, dropMethods, dropUnreached, onProgress })
+    return latency === undefined ? result : { ...result, latency }
   } finally {
     prunable.dispose()
   }

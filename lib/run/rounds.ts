@@ -3,6 +3,7 @@ import type { Analysis, ChannelGroup } from '../groups/index.js'
 import type { Scores } from '../importance/index.js'
 import { carryState, expandTensors } from '../manifest/index.js'
 import type { OptimizerState } from '../optim/optimizer.js'
+import type { Known } from '../plan/budgets/budget.js'
 import { partsOf } from '../plan/budgets/index.js'
 import type {
   Regularizer,
@@ -17,9 +18,9 @@ import type { Prunable } from './prunable.js'
 type Budget = NonNullable<PlanOptions['budget']>
 
 /** What may stay after a round: each takes the same part of what the one before left. The last one leaves what is asked for. */
-export function budgetOf(analysis: Analysis, budget: Budget, round: number, rounds: number): Budget {
+export function budgetOf(analysis: Analysis, budget: Budget, round: number, rounds: number, known: Known = {}): Budget {
   if (round === rounds) return budget
-  const parts = Object.entries(partsOf(analysis, budget)).map(([what, part]) => [what, part ** (round / rounds)])
+  const parts = Object.entries(partsOf(analysis, budget, known)).map(([what, part]) => [what, part ** (round / rounds)])
   return Object.fromEntries(parts) as Budget
 }
 

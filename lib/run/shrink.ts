@@ -1,13 +1,19 @@
 import type { Description } from '../base/describe.js'
+import { given } from '../base/given.js'
 import type { Plan } from '../cut/index.js'
+import type { Scores } from '../importance/index.js'
+import { inTurns } from '../measure/latency.js'
 import type { OptimizerState } from '../optim/optimizer.js'
+import { type Asked, askedOf } from '../plan/budgets/index.js'
+import type { LeaveOptions } from '../plan/leave.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
 import type { ScriptModule } from '../torch/index.js'
 import { largestStepping, phaseLength } from '../train/index.js'
+import { type LatencyReport, missed } from './aim.js'
 import { type Held, heldOf, NOTHING_CUT, warningOf, withheldOf } from './at-the-cut.js'
 import type { Resumed } from './checkpoint.js'
 import { CALIBRATION_BATCHES, calibrationBatches, DEFAULT_REGULARIZER } from './job.js'
-import { Prunable, type PrunableOptions } from './prunable.js'
+import { Prunable, type PrunableOptions, planFor } from './prunable.js'
 import { budgetOf, carriedOn, disposeState, Shrinking } from './rounds.js'
 import type { Phases } from './settings.js'
 import type { RunEvent, SparsifyOptions } from './types.js'
@@ -41,6 +47,7 @@ export async function* shrink(
   const network = new Shrinking(prunable, gone)
   try {
     yield { kind: 'analysis', analysis: prunable.analysis }
+    yield* aim(work, prunable, network)
     if (resumed === undefined) yield* work.measure('before')
     let carried: Carried | undefined
     for (let round = first; round < rounds; round++) {
@@ -147,6 +154,7 @@ async function* lastCut(
     const none = { verification: { passes: [] }, interface: NOTHING_CUT }
     return { analysis, plan: prunable.planWithout([]), ...none, regularizer, held, withheld }
   }
+  yield* timed(work, prunable, cut.small)
   if (trained !== prunable.model) trained.dispose()
   if (compensate) {
     const data = work.calibration(calibrationBatches(compensate))
@@ -156,7 +164,8 @@ async function* lastCut(
     yield* work.measure('compensated')
   }
   const { verification, interface: report } = cut
-  return { analysis, plan: cut.plan, verification, interface: report, regularizer, held }
+  const { latency } = work
+  return { analysis, plan: cut.plan, verification, interface: report, regularizer, held, ...given({ latency }) }
 }
 
 const aroundOf = ({
@@ -173,16 +182,51 @@ function replace(work: Work, small: ScriptModule, prunable: Prunable): void {
 
 /** For a round: what is cut already goes first. */
 async function planOf(work: Work, prunable: Prunable, network: Shrinking, round: number): Promise<Plan> {
-  const { importance, budget, minKeep, keep, ignore, rounds = 1, signal } = work.options
+  const { budget, rounds = 1 } = work.options
+  const { timings } = work
+  return prunable.plan(await scoresOf(work, prunable, network), {
+    ...plannedBy(work),
+    budget: budgetOf(prunable.analysis, budget, round, rounds, { timings }),
+    timings,
+  })
+}
+
+const plannedBy = ({ options: { minKeep, keep, ignore } }: Work): LeaveOptions & { minKeep: number | undefined } => ({
+  ...{ minKeep, keep, ignore },
+})
+
+async function scoresOf(work: Work, prunable: Prunable, network: Shrinking): Promise<Scores> {
+  const { importance, signal } = work.options
   if (work.model !== prunable.model) network.carryBack(work.model)
   const data = work.calibration(CALIBRATION_BATCHES)
-  const scores = await prunable.score(importance, { data, signal })
-  return prunable.plan(network.withCut(scores), {
-    budget: budgetOf(prunable.analysis, budget, round, rounds),
-    minKeep,
-    keep,
-    ignore,
-  })
+  return network.withCut(await prunable.score(importance, { data, signal }))
+}
+
+/** What operators take is measured before the training, as far as plans of what a budget of latency asks for need it. */
+async function* aim(work: Work, prunable: Prunable, network: Shrinking): AsyncGenerator<RunEvent, void, void> {
+  const { budget, signal } = work.options
+  if (budget.latency === undefined) return
+  const options = { ...plannedBy(work), budget }
+  const found = await planFor(prunable, await scoresOf(work, prunable, network), options, { signal })
+  work.timings = found.timings
+  work.latency = found.latency
+  yield { kind: 'latency', latency: found.latency as LatencyReport }
+}
+
+/** The cut itself, in turns with what was cut. */
+async function* timed(work: Work, prunable: Prunable, small: ScriptModule): AsyncGenerator<RunEvent, void, void> {
+  const { budget, inputs, signal, onWarning } = work.options
+  if (work.latency === undefined || work.timings === undefined) return
+  const real = await inTurns(prunable.model, small, inputs, { signal })
+  const [asked] = askedOf(
+    prunable.analysis,
+    { latency: budget.latency },
+    { timings: { ...work.timings, whole: real[0] } },
+  )
+  work.latency = { ...work.latency, asked: (asked as Asked).limit, real }
+  yield { kind: 'latency', latency: work.latency }
+  const warning = missed(work.latency)
+  if (warning !== undefined) onWarning?.(warning)
 }
 
 function attach(

@@ -17,6 +17,7 @@ import type { Augment, Dataset, EpochEvent, Evaluation, TrainEvent } from '../tr
 import { DATA } from '../train/loop.js'
 import { OBJECTIVE_ENTRIES, type ObjectiveOptions } from '../train/objective.js'
 import { TEACHER_OR_TRUE, type Teacher } from '../train/teacher.js'
+import type { LatencyReport } from './aim.js'
 import type { Held, Withheld } from './at-the-cut.js'
 import { CHECKPOINT_OPTIONS, type CheckpointOptions } from './checkpoint.js'
 import { PHASE_OPTIONS, type PhaseOptions, type Settings, type TrialEvent } from './settings.js'
@@ -36,7 +37,7 @@ export interface SparsifyOptions
    * another model, or either with options; see {@link TeacherOptions}. None by default.
    */
   teacher?: true | Teacher | undefined
-  /** What may stay: a part in (0, 1], or an amount, of the MACs, parameters, bytes or memory, or of several: see {@link PlanOptions}. */
+  /** What may stay: a part in (0, 1], or an amount, of the MACs, parameters, bytes, memory or latency, or of several: see {@link PlanOptions}. */
   budget: NonNullable<PlanOptions['budget']>
   /** Part of each group that always stays, in (0, 1]; 0.1 by default, and at least one unit. */
   minKeep?: number | undefined
@@ -158,6 +159,8 @@ export type RunEvent =
   /** The cut and its verification start; on a large model they take a while. */
   | { kind: 'cutting' }
   | { kind: 'cut'; verification: Verification }
+  /** Only for a budget of latency: before the training by trials, and after the cut. */
+  | { kind: 'latency'; latency: LatencyReport }
   /** The cut would lose more than `maxDrop`: the model stays as it was trained. */
   | { kind: 'withheld'; withheld: Withheld }
   | { kind: 'compensated'; compensations: readonly Compensation[]; uncompensated: readonly Uncompensated[] }
@@ -181,6 +184,8 @@ export interface SparsifyResult {
   regularizer: RegularizerState
   /** Units that had not given way before the cut, by group; empty when nothing was left to lose. */
   held: readonly Held[]
+  /** What became of a budget of latency, where there was one, and the cut was not withheld or made before the run went on. */
+  latency?: LatencyReport
   /** Why nothing was cut, where nothing was. */
   withheld?: Withheld
 }

@@ -1,6 +1,7 @@
 import type { Description } from '../base/describe.js'
 import { given } from '../base/given.js'
 import type { Plan } from '../cut/index.js'
+import type { Timings } from '../measure/forecast.js'
 import type { OptimizerState } from '../optim/optimizer.js'
 import type { Regularizer, RegularizerState } from '../regularize/index.js'
 import type { ModuleInput, ScriptModule } from '../torch/index.js'
@@ -15,6 +16,7 @@ import {
 } from '../train/index.js'
 import { mustBeComparable, type ObjectiveOptions, scoreOf } from '../train/objective.js'
 import { PHASE_DEFAULTS, type Phase } from '../train/phase.js'
+import type { LatencyReport } from './aim.js'
 import { heldOf } from './at-the-cut.js'
 import type { Checkpoints } from './checkpoint.js'
 import { DEFAULT_REGULARIZER } from './job.js'
@@ -25,7 +27,7 @@ import type { RunEvent, SparsifyOptions, SparsifyResult, Stage } from './types.j
 /** What the regularized phase and the cut leave, apart from the small model. */
 export type Sparse = Pick<
   SparsifyResult,
-  'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer' | 'held' | 'withheld'
+  'analysis' | 'plan' | 'verification' | 'interface' | 'regularizer' | 'held' | 'withheld' | 'latency'
 >
 
 /** What a checkpoint knows beside the training. */
@@ -39,6 +41,9 @@ export class Work {
   model: ScriptModule
   /** What is trained for. Its teacher may be a copy of the model given. */
   objective: ObjectiveOptions = {}
+  /** By what a budget of latency is planned, and what it came to. */
+  timings: Timings | undefined
+  latency: LatencyReport | undefined
   /** Learning rates that trials found. */
   found: FoundLrs = {}
   /** Settled before the first training. */

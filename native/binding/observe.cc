@@ -2,6 +2,7 @@
 
 #include "script/record/observe.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "binding/script.h"
 #include "binding/values.h"
 #include "script/record/attempt.h"
+#include "script/record/timing.h"
 #include "script/record/trial.h"
 
 namespace espalier {
@@ -81,6 +83,31 @@ Napi::Value ModuleCapture(const Napi::CallbackInfo& info) {
                        return [captured](Napi::Env env) {
                          Napi::Array array = Napi::Array::New(env, captured.size());
                          for (size_t i = 0; i < captured.size(); ++i) array.Set(i, FromIValue(env, captured[i]));
+                         return array;
+                       };
+                     });
+}
+
+// moduleNodeTimes(module, recording, inputs, rounds, warm-up rounds, job options): Promise<Float64Array[]>
+Napi::Value ModuleNodeTimes(const Napi::CallbackInfo& info) {
+  ModuleUse use = FromHandle<NativeModule>(info[0], "module").Use();
+  auto recording = FromHandle<NativeRecording>(info[1], "recording").recording();
+  auto inputs = ToInputs(info[2], recording->entry);
+  const int64_t rounds = ToInteger(info[3], "rounds", 1, INT32_MAX);
+  const int64_t warm_up = ToInteger(info[4], "warmUp", 0, INT32_MAX);
+  return Addon::Of(info.Env())
+      .runner.Submit(info.Env(), JobOptions::From(info[5]),
+                     [use, recording, inputs, rounds, warm_up](const JobContext& context) -> Runner::Settle {
+                       auto locked = use.Lock(context);
+                       auto times =
+                           script::TimeNodes(locked.module(), *recording, inputs, rounds, warm_up, context.Check());
+                       return [times](Napi::Env env) {
+                         Napi::Array array = Napi::Array::New(env, times.size());
+                         for (size_t i = 0; i < times.size(); ++i) {
+                           Napi::Float64Array own = Napi::Float64Array::New(env, times[i].size());
+                           std::copy(times[i].begin(), times[i].end(), own.Data());
+                           array.Set(i, own);
+                         }
                          return array;
                        };
                      });
@@ -156,6 +183,7 @@ Napi::Value TrialDispose(const Napi::CallbackInfo& info) {
 void RegisterObserve(Napi::Env, Napi::Object exports) {
   Export<ModuleObserve>(exports, "moduleObserve");
   Export<ModuleCapture>(exports, "moduleCapture");
+  Export<ModuleNodeTimes>(exports, "moduleNodeTimes");
   Export<ModuleCourse>(exports, "moduleCourse");
   Export<TrialOpen>(exports, "trialOpen");
   Export<TrialRun>(exports, "trialRun");

@@ -8,9 +8,10 @@ import { PRUNE_OPTIONS, pruneOptions } from '../../config/prune.js'
 import { saveManifest } from '../../manifest/index.js'
 import { becomes, planRows, planTable } from '../../report/plan.js'
 import { Prunable, type PruneResult } from '../../run/index.js'
+import { planFor } from '../../run/prunable.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { checkOutputs, readBeside, sizes, smallName } from '../files.js'
+import { checkOutputs, latencyInWords, readBeside, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
@@ -57,11 +58,14 @@ async function pruned(path: string, asked: Config, files: Files, work: Work): Pr
   try {
     const { analysis } = prunable
     say(`${analysis.groups.length} groups of channels. Scoring …`)
-    const plan = prunable.plan(await prunable.score(importance, { signal }), planOptions)
+    const scores = await prunable.score(importance, { signal })
+    if (planOptions.budget?.latency !== undefined) say('Timing operators and cuts …')
+    const { plan, latency } = await planFor(prunable, scores, planOptions, { signal })
     const rows = planRows(analysis, plan)
     const { params, macs, bytes: weights, memory, approximate } = plan
-    const data = { model: path, params, macs, weights, memory, groups: rows, approximate }
+    const data = { model: path, params, macs, weights, memory, latency, groups: rows, approximate }
     const lines = [planTable(analysis, plan), '', ...sizes(plan, planOptions.budget)]
+    if (latency !== undefined) lines.push(latencyInWords(latency))
     if (files.dryRun) return { text: [...lines, 'Nothing was cut: a dry run.'].join('\n'), data }
     say('Cutting and verifying …')
     const result = await prunable.cut(plan, {

@@ -17,7 +17,7 @@ import { load } from '../../torch/index.js'
 import { alone } from '../alone.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
-import { checkOutputs, pageName, readBeside, sizes, smallName } from '../files.js'
+import { checkOutputs, latencyInWords, pageName, readBeside, sizes, smallName } from '../files.js'
 import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 import { RunPage } from '../run-page.js'
@@ -156,7 +156,7 @@ function cuts(work: Work): (part: number) => void {
 }
 
 function told(
-  { analysis, plan, evaluations, settings, held, withheld, history }: SparsifyResult,
+  { analysis, plan, evaluations, settings, held, withheld, history, latency }: SparsifyResult,
   made: { output: string; page: string | undefined; bytes: readonly [number, number]; config: Config } & Record<
     string,
     unknown
@@ -176,6 +176,7 @@ function told(
     '',
     ...measured,
     ...sizes(plan, made.config.budget as BudgetOption | undefined),
+    ...(latency === undefined ? [] : [latencyInWords(latency)]),
     `bytes       ${becomes(made.bytes)}`,
     end,
     ...shown,
@@ -183,6 +184,6 @@ function told(
   const groups = planRows(analysis, plan)
   return {
     text: text.join('\n'),
-    data: { ...made, params, macs, weights, memory, groups, evaluations, settings, held, withheld, history },
+    data: { ...made, params, macs, weights, memory, latency, groups, evaluations, settings, held, withheld, history },
   }
 }

@@ -1,5 +1,11 @@
 import type { Analysis, Removed } from '../../groups/index.js'
+import type { Timings } from '../../measure/forecast.js'
 import type { Unit } from './target.js'
+
+/** What was measured, for budgets that can't be counted. */
+export interface Known {
+  readonly timings?: Timings | undefined
+}
 
 /** Something that a plan can be held to. */
 export interface Budget {
@@ -9,7 +15,9 @@ export interface Budget {
   readonly label: string
   readonly unit: Unit
   /** What the model costs once the units of `removed` are gone; more than 0 for a model with parameters. */
-  cost(analysis: Analysis, removed: Removed): number
+  cost(analysis: Analysis, removed: Removed, known: Known): number
+  /** What the whole model costs, where that was measured; else it is `cost` of nothing removed. */
+  whole?(known: Known): number | undefined
   /** Whether a model that has lost more never costs more. */
   readonly monotone: boolean
 }

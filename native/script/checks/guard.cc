@@ -1,9 +1,8 @@
 #include "script/checks/guard.h"
 
 #include <torch/csrc/jit/passes/inliner.h>
-#include <torch/csrc/jit/runtime/custom_operator.h>
 
-#include <string>
+#include "script/checks/own_operator.h"
 
 namespace espalier::script {
 
@@ -17,17 +16,6 @@ namespace attr = c10::attr;
 namespace prim = c10::prim;
 
 namespace {
-
-using Maker = Operation (*)(const Node*);
-
-// An operator of this library. A process may hold two copies of the library: each has its own.
-c10::Symbol OwnOperator(const std::string& name, Maker make) {
-  const auto kind =
-      c10::Symbol::fromQualString("espalier::" + name + "_" + std::to_string(reinterpret_cast<uintptr_t>(make)));
-  // It may do anything: no pass drops it or moves it.
-  torch::jit::registerOperator(torch::jit::Operator(kind, make, c10::AliasAnalysisKind::CONSERVATIVE));
-  return kind;
-}
 
 // Without inputs or outputs; the node holds the guard.
 Operation MakeAsk(const Node* node) {

@@ -93,6 +93,90 @@ class MobileNetV2(nn.Module):
         return self.classifier(self.features(x).mean([2, 3]))
 
 
+class Squeeze(nn.Module):
+    def __init__(self, wide, narrow):
+        super().__init__()
+        self.reduce, self.expand = nn.Conv2d(wide, narrow, 1), nn.Conv2d(narrow, wide, 1)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.expand(F.silu(self.reduce(F.adaptive_avg_pool2d(x, 1)))))
+
+
+class MBConv(nn.Module):
+    def __init__(self, channels, out, kernel, stride, expand):
+        super().__init__()
+        wide = channels * expand
+        layers = []
+        if expand != 1:
+            layers += [nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.SiLU()]
+        layers += [nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False), nn.BatchNorm2d(wide)]
+        layers += [nn.SiLU(), Squeeze(wide, channels // 4), nn.Conv2d(wide, out, 1, bias=False), nn.BatchNorm2d(out)]
+        self.conv = nn.Sequential(*layers)
+        self.residual = stride == 1 and channels == out
+
+    def forward(self, x):
+        return x + self.conv(x) if self.residual else self.conv(x)
+
+
+class EfficientNetB0(nn.Module):
+    """Tan and Le 2019, https://arxiv.org/abs/1905.11946, table 1."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.SiLU()]
+        channels = 32
+        for expand, out, depth, stride, kernel in (
+            (1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3),
+            (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
+        ):
+            for k in range(depth):
+                layers.append(MBConv(channels, out, kernel, stride if k == 0 else 1, expand))
+                channels = out
+        layers += [nn.Conv2d(channels, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.SiLU()]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(1280, 1000)
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean([2, 3]))
+
+
+class ConvNeXtBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.expand, self.reduce = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.scale = nn.Parameter(torch.full((width,), 1e-6))
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        y = self.scale * self.reduce(F.gelu(self.expand(y)))
+        return x + y.permute(0, 3, 1, 2)
+
+
+class ChannelNorm(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ConvNeXtT(nn.Module):
+    """Liu et al. 2022, https://arxiv.org/abs/2201.03545, table 9."""
+
+    def __init__(self):
+        super().__init__()
+        layers, channels = [nn.Conv2d(3, 96, 4, 4), ChannelNorm(96, eps=1e-6)], 96
+        for width, depth in ((96, 3), (192, 3), (384, 9), (768, 3)):
+            if width != channels:
+                layers += [ChannelNorm(channels, eps=1e-6), nn.Conv2d(channels, width, 2, 2)]
+            layers += [ConvNeXtBlock(width) for _ in range(depth)]
+            channels = width
+        self.features = nn.Sequential(*layers)
+        self.norm, self.head = nn.LayerNorm(channels, eps=1e-6), nn.Linear(channels, 1000)
+
+    def forward(self, x):
+        return self.head(self.norm(self.features(x).mean([2, 3])))
+
+
 class Block(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
@@ -164,6 +248,8 @@ NETWORKS = {
     "resnet50": (ResNet50, (1, 3, 224, 224)),
     "vit_b_16": (ViT, (1, 3, 224, 224)),
     "mobilenet_v2": (MobileNetV2, (1, 3, 224, 224)),
+    "efficientnet_b0": (EfficientNetB0, (1, 3, 224, 224)),
+    "convnext_t": (ConvNeXtT, (1, 3, 224, 224)),
     **{f"deep_{depth}": (lambda depth=depth: Deep(depth), (1, 3, 8, 8)) for depth in (125, 250, 500, 1000)},
     **{f"wide_{depth}": (lambda depth=depth: Transformer(depth), (1, 2, 4096)) for depth in (8, 16, 32)},
 }

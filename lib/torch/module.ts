@@ -385,14 +385,14 @@ export class ScriptModule {
 
   /** Its kind and size, in a line. */
   toString(): string {
+    moduleHandleOf(this)
     if (this.disposed) return 'ScriptModule(disposed)'
     return `ScriptModule(${this.parameters().size} parameters, ${this.training ? 'training' : 'eval'})`
   }
 
   /** As {@link ScriptModule.toString}. */
   [inspect.custom](): string {
-    moduleHandleOf(this)
-    return this.toString()
+    return ScriptModule.prototype.toString.call(this)
   }
 }
 

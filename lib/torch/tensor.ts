@@ -138,7 +138,18 @@ export class Tensor {
     }
   }
 
-  /** Numbers of the standard normal distribution, by LibTorch's own generator (see `manualSeed`); else as {@link Tensor.full}. */
+  /**
+   * Numbers of the standard normal distribution, by LibTorch's own generator (see `manualSeed`); else as {@link Tensor.full}.
+   *
+   * @throws EspalierError ERR_INVALID_ARGUMENT
+   * @example
+   * ```ts
+   * import { Tensor } from 'espalier'
+   *
+   * const noise = Tensor.randn([2, 3])
+   * console.log(noise.shape) // [ 2, 3 ]
+   * ```
+   */
   static randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
     TENSOR_RANDN.check(shape, options)
     const { dtype = 'float32', device = 'cpu', requiresGrad } = options

@@ -201,6 +201,14 @@ export class Objective {
     return weight === 1 ? soft : (call('aten::lerp.Scalar', [await hard(), soft, weight]) as Tensor)
   }
 
+  /** Why the loss of a batch is no number, where its targets tell it. */
+  doubt({ targets }: TensorBatch): string | undefined {
+    const ignored = this.#loss === undefined ? IGNORED : this.#loss.ignoreIndex
+    if (ignored === undefined || targets?.dtype !== 'int64' || targets.numel === 0) return undefined
+    if ((targets.data() as BigInt64Array).some((label) => label !== BigInt(ignored))) return undefined
+    return `No target of the batch counts: all are ${ignored}, which the loss leaves out.`
+  }
+
   judgement(): Judgement {
     return new Judgement(ALWAYS, (this.#options.metrics ?? []).map(metricOf))
   }

@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { given } from '../base/given.js'
 import { Random } from '../base/random.js'
 import { stepAfter } from '../optim/fused.js'
 import { clip, finite, NOT_FINITE, notFiniteGradient } from '../optim/gradients.js'
@@ -66,7 +67,7 @@ export class Stepper {
         shares.push(share)
       }
       for (const { gathered } of this.#strategies) await gathered?.(this.#parameters, step)
-      const values = await this.#move(losses, where)
+      const values = await this.#move(losses, batch, where)
       this.#optimizer.zeroGrad()
       return values.reduce((sum, value, k) => sum + value * (shares[k] as number), 0)
     })
@@ -88,13 +89,13 @@ export class Stepper {
    * The step, with the penalty in the same pass where there is such a one: once, whatever the number of backward passes, and only where all
    * losses and gradients are finite. Gives the losses.
    */
-  async #move(losses: readonly Tensor[], where: string): Promise<readonly number[]> {
+  async #move(losses: readonly Tensor[], batch: TensorBatch, where: string): Promise<readonly number[]> {
     const { regularizer, clipNorm } = this.#options
     const term = regularizer?.term
     const isLater = clipNorm !== null || (regularizer !== undefined && term === undefined)
     const check = finite(losses, this.#parameters)
     const checked = isLater ? run([check]) : stepAfter([check], this.#optimizer, term)
-    const [values] = await checked.catch((error) => this.#explain(error, losses, where))
+    const [values] = await checked.catch((error) => this.#explain(error, losses, batch, where))
     if (isLater) {
       if (clipNorm !== null) await clip(this.#parameters, clipNorm)
       if (term === undefined) await regularizer?.apply({ lr: this.lr })
@@ -105,10 +106,13 @@ export class Stepper {
   }
 
   /** Says what isn't finite, where it is that. */
-  async #explain(error: unknown, losses: readonly Tensor[], where: string): Promise<never> {
+  async #explain(error: unknown, losses: readonly Tensor[], batch: TensorBatch, where: string): Promise<never> {
     if (!(error instanceof EspalierError) || !error.message.includes(NOT_FINITE)) throw error
     const loss = losses.map((each) => each.item()).find((value) => !Number.isFinite(value))
-    if (loss !== undefined) throw new EspalierError('ERR_NOT_FINITE', `the loss is ${loss} at ${where}`)
+    if (loss !== undefined) {
+      const hint = this.#objective.doubt(batch)
+      throw new EspalierError('ERR_NOT_FINITE', `the loss is ${loss} at ${where}`, given({ hint }))
+    }
     const broken = await notFiniteGradient(this.#parameters)
     if (broken === undefined) throw error
     throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)

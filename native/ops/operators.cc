@@ -43,9 +43,8 @@ constexpr const char* kSchemas[] = {
     "adamw_(Tensor(a!)[] weights, Tensor[] gradients, Tensor(b!)[] means, Tensor(c!)[] squares, Tensor layout, "
     "Tensor coefficients, *, int step, float lr, float beta1=0.9, float beta2=0.999, float eps=1e-08, "
     "float weight_decay=0.01, bool decoupled=True) -> ()",
-    // The losses, of one element each, as float64 on the CPU; throws where one of them or an element of a gradient of
-    // the
-    // weights isn't finite. The one wait of a step, and before a call that writes the guard of its weights.
+    // The losses, of one element each, as float64 on the CPU; throws where one of them, or an element of a gradient of
+    // the weights, isn't finite. The one wait of a step, and before a call that writes the guard of its weights.
     "finite(Tensor[] losses, Tensor[] weights) -> Tensor",
     // Without gradients afterwards.
     "drop_gradients_(Tensor(a!)[] weights) -> ()",

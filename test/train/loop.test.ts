@@ -5,6 +5,7 @@ import {
   type Dataset,
   type EpochEvent,
   evaluate,
+  losses,
   lr,
   randomShift,
   sgd,
@@ -187,6 +188,26 @@ describe('train', () => {
       expect((values as number[]).every(Number.isFinite), String(name)).toBe(true)
     }
     for (const parameter of model.parameters().values()) expect(parameter.grad).toBeNull()
+    model.dispose()
+  })
+
+  it.each([
+    ['cross-entropy', -100],
+    [losses.crossEntropy({ ignoreIndex: 3 }), 3],
+  ])('says that no target counts where that is why the loss is no number', async (loss, ignored) => {
+    const model = await source.clone()
+    const unlabelled: Dataset = {
+      size: 64,
+      batch: async (indices) => ({
+        ...(await data.train.batch(indices)),
+        targets: { data: new BigInt64Array(indices.length).fill(BigInt(ignored)), shape: [indices.length] },
+      }),
+    }
+    await expect(collect(train(model, options({ data: { train: unlabelled }, loss })))).rejects.toMatchObject({
+      code: 'ERR_NOT_FINITE',
+      message: expect.stringContaining('the loss is NaN at iteration 1'),
+      hint: `No target of the batch counts: all are ${ignored}, which the loss leaves out.`,
+    })
     model.dispose()
   })
 

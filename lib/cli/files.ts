@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { EspalierError } from '../base/errors.js'
 import { mustBeWritable } from '../base/files.js'
+import { inputFileOf } from '../config/given-inputs.js'
 import type { Config } from '../config/option.js'
 import { configPath } from '../config/read.js'
 import type { Plan } from '../cut/index.js'
@@ -64,13 +65,17 @@ export const readBeside = (config: Config, file: string | undefined): string[] =
   ...[configPath(file)].filter((path) => path !== undefined),
 ]
 
-/** Paths that a config names: data, what is to be learnt from them, a teacher. */
+/** Paths that a config names: example inputs, data, what is to be learnt from them, a teacher. */
 function filesOf(config: Config): string[] {
+  const inputs = (Array.isArray(config.inputs) ? config.inputs : [])
+    .map(inputFileOf)
+    .filter((path) => path !== undefined)
   const { train, validation, labels } = (config.data ?? {}) as Config
-  return [config.data, train, validation, labels, config.labels, config.teacher].flatMap((said) => {
+  const others = [config.data, train, validation, labels, config.labels, config.teacher].flatMap((said) => {
     const { name, target, module } = (typeof said === 'object' ? (said ?? {}) : { name: said }) as Config
     return [name, target, module].filter((path) => typeof path === 'string')
   })
+  return [...inputs, ...others]
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {

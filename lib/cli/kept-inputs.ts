@@ -1,31 +1,44 @@
 /** The example inputs of a model, kept in its file: what a command wrote with `-i` needs none the next time. */
 
+import { givenInputs, inputFileOf } from '../config/given-inputs.js'
 import type { Config } from '../config/option.js'
-import type { SaveOptions, ScriptModule } from '../torch/index.js'
+import { type SaveOptions, type ScriptModule, Tensor } from '../torch/index.js'
 
 /** Beside the program, where `_extra_files` of torch.jit.save and load are. */
 const FILE = 'espalier-inputs.json'
 /** What a file may ask for: elements of all tensors together, letters, and brackets in brackets. */
 const MOST = { elements: 1e8, letters: 4096, depth: 16 }
 
-/** A config with the inputs that the model's file has, where it names none itself. */
-export function withKeptInputs(config: Config, model: ScriptModule): Config {
+/**
+ * A config with its inputs in the order of `forward`, read from files where it names some; with those that the model's file has, where
+ * it says none itself.
+ *
+ * @throws ERR_INVALID_ARGUMENT, ERR_READ
+ */
+export async function withInputs(config: Config, model: ScriptModule): Promise<Config> {
+  const { inputs } = config
+  if (Array.isArray(inputs)) return { ...config, inputs: await givenInputs(inputs, model.inputNames()) }
   const kept = model.extraFiles.get(FILE)
-  return config.inputs !== undefined || kept === undefined ? config : { ...config, inputs: textsOf(kept) ?? undefined }
+  return inputs !== undefined || kept === undefined ? config : { ...config, inputs: textsOf(kept) ?? undefined }
 }
 
-/** What a model is saved with, so that its file has them; those of a program, tensors, have no text. */
+/** What a model is saved with, so that its file has them: of tensors, which are from files, types and sizes. */
 export function keepingInputs(model: ScriptModule, { inputs }: Config): SaveOptions {
   const others = Object.fromEntries(model.extraFiles)
-  if (!isTexts(inputs)) return { extraFiles: others }
-  return { extraFiles: { ...others, [FILE]: `${JSON.stringify(inputs)}\n` } }
+  const texts = Array.isArray(inputs) ? inputs.map((each) => (each instanceof Tensor ? textOf(each) : each)) : undefined
+  if (!isTexts(texts)) return { extraFiles: others }
+  return { extraFiles: { ...others, [FILE]: `${JSON.stringify(texts)}\n` } }
 }
+
+const textOf = ({ dtype, shape }: Tensor): string => `${dtype}:${shape.join()}`
 
 /** Whatever a file says: it may come from anywhere. */
 function textsOf(bytes: Uint8Array): readonly string[] | undefined {
   try {
     const texts: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return isTexts(texts) && isModest(texts.join(';')) ? texts : undefined
+    // It may not have others read.
+    const isPlain = isTexts(texts) && !texts.some((each) => inputFileOf(each) !== undefined)
+    return isPlain && isModest(texts.join(';')) ? texts : undefined
   } catch {
     return undefined
   }

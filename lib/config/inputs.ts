@@ -10,6 +10,7 @@ const HINT = [
   '1,3,224,224 is a tensor of random floats, int64:1,16 one of token ids (zeros).',
   'number:0.5, true, false, none and text:abc are themselves.',
   '[1,3,8,8; 1,3,4,4] is a list, {ids=int64:1,16; mask=bool:1,16} a dict.',
+  'mask=bool:1,16 is the input of that name; image.npy, bool:mask.npy and batch.npz (by name) are read from files.',
 ].join('\n')
 
 const TENSOR = /^(?:(float32|float64|float16|bfloat16|int64|int32|int16|int8|uint8|bool):)?(\d+(?:[,x]\d+)*)?$/

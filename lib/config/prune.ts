@@ -15,7 +15,7 @@ export const PLAN_OPTIONS: readonly ConfigOption[] = [
     flag: '-i, --input',
     value: '<what>',
     as: 'texts',
-    help: 'an example input, such as 1,3,224,224 or int64:1,16; once for each',
+    help: 'an example input, once for each: 1,3,224,224, int64:1,16, ids=int64:1,16 by name, a file image.npy or batch.npz',
   },
   {
     path: 'budget',

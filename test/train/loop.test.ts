@@ -191,7 +191,7 @@ describe('train', () => {
     model.dispose()
   })
 
-  it.each([
+  it.each<[TrainOptions['loss'], number]>([
     ['cross-entropy', -100],
     [losses.crossEntropy({ ignoreIndex: 3 }), 3],
   ])('says that no target counts where that is why the loss is no number', async (loss, ignored) => {

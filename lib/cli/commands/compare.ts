@@ -14,7 +14,7 @@ import { load, type ModuleInput, type ScriptModule, setThreads, threads } from '
 import { isLabelled } from '../../train/data/labelled.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
-import { withKeptInputs } from '../kept-inputs.js'
+import { withInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 import { watched } from '../watched.js'
 
@@ -62,7 +62,8 @@ async function compared(
   try {
     say(`Loading ${paths.map((path) => basename(path)).join(' and ')} …`)
     for (const path of paths) models.push((await load(path, { signal, frozen: true })).eval())
-    const config = models.reduce(withKeptInputs, asked)
+    let config = asked
+    for (const model of models) config = await withInputs(config, model)
     const examples = examplesOf(config)
     const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, examples, signal)))
     const times: { batch: number; threads: number; ms: readonly number[]; ratio: number }[] = []

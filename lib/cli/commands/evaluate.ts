@@ -7,7 +7,7 @@ import { load } from '../../torch/index.js'
 import { isLabelled } from '../../train/data/labelled.js'
 import { type Evaluation, evaluate } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
-import { withKeptInputs } from '../kept-inputs.js'
+import { withInputs } from '../kept-inputs.js'
 import { watched } from '../watched.js'
 
 const OPTIONS = evaluateOptionsWhere('a teacher')
@@ -29,7 +29,7 @@ export function evaluateCommand(): Command {
       say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal, frozen: true })
       const inputNames = model.inputNames()
-      const whole = withKeptInputs(config, model)
+      const whole = await withInputs(config, model)
       const { dataset, options, dispose } = await evaluateOptions(whole, { inputNames, onWarning: say })
       try {
         // A loss of a program may do without.

@@ -8,7 +8,7 @@ import { optimizeForInference } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { checkOutputs, nameWith, readBeside } from '../files.js'
-import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { keepingInputs, withInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
 interface Given {
@@ -41,7 +41,7 @@ async function exported(path: string, given: Config, { output, config: file }: G
   await checkOutputs([path, ...readBeside(given, file)], { whole: [out] })
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
-  const config = withKeptInputs(given, model)
+  const config = await withInputs(given, model)
   const options = exportOptions(config)
   say(`Optimizing and timing ${basename(path)} …`)
   const { optimized, channelsLast, latency, difference } = await optimizeForInference(model, {

@@ -7,7 +7,7 @@ import { type EpochEvent, train } from '../../train/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
 import { checkOutputs, nameWith, readBeside } from '../files.js'
-import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { keepingInputs, withInputs } from '../kept-inputs.js'
 import { watchedData } from '../watched.js'
 
 interface Given {
@@ -33,7 +33,7 @@ export function finetuneCommand(): Command {
       await checkOutputs([path, ...readBeside(asked, file)], { whole: [out] })
       work.say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal: work.signal })
-      const config = withKeptInputs(asked, model)
+      const config = await withInputs(asked, model)
       const inputNames = model.inputNames()
       const { options, dispose } = await finetuneOptions(config, { inputNames, onWarning: work.say })
       try {

@@ -12,7 +12,7 @@ import { Prunable } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { checkOutputs, readBeside } from '../files.js'
-import { withKeptInputs } from '../kept-inputs.js'
+import { withInputs } from '../kept-inputs.js'
 
 interface Questions {
   explain?: string[]
@@ -51,7 +51,7 @@ async function inspected(path: string, config: Config, questions: Questions, { s
   say(`Recording ${basename(path)} …`)
   await checkOutputs([path, ...readBeside(config, questions.config)], { whole: [questions.draw] })
   using model = await load(path, { signal })
-  const { inputs, methods, norms } = pruneOptions(withKeptInputs(config, model))
+  const { inputs, methods, norms } = pruneOptions(await withInputs(config, model))
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
     const { analysis } = prunable

@@ -12,7 +12,7 @@ import { planFor } from '../../run/prunable.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { checkOutputs, latencyInWords, readBeside, sizes, smallName } from '../files.js'
-import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { keepingInputs, withInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
 interface Files {
@@ -51,7 +51,7 @@ async function pruned(path: string, asked: Config, files: Files, work: Work): Pr
   const out = files.output ?? smallName(path)
   await checkOutputs([path, ...readBeside(asked, files.config)], { whole: [out, files.manifest] })
   using model = await load(path, { signal })
-  const config = withKeptInputs(asked, model)
+  const config = await withInputs(asked, model)
   const options = pruneOptions(config)
   const { importance, inputs, methods, norms, dropMethods, dropUnreached, data: _, ...planOptions } = options
   const prunable = await Prunable.of(model, given({ inputs, methods, norms, signal }))

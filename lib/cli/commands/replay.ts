@@ -7,7 +7,7 @@ import { replay } from '../../run/index.js'
 import { load } from '../../torch/index.js'
 import { configOf, newCommand, printed, run, withConfig } from '../command.js'
 import { checkOutputs, readBeside, sizes, smallName } from '../files.js'
-import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { keepingInputs, withInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 
 const OPTIONS = PRUNE_OPTIONS.filter(
@@ -41,7 +41,7 @@ export function replayCommand(): Command {
       say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal })
       try {
-        const config = withKeptInputs(given, model)
+        const config = await withInputs(given, model)
         const { inputs, methods, dropMethods, dropUnreached } = pruneOptions(config)
         say('Cutting and verifying …')
         const { small, analysis, plan } = await replay(model, wanted, {

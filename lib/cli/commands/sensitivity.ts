@@ -9,7 +9,7 @@ import { load } from '../../torch/index.js'
 import { alone } from '../alone.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { checkOutputs, nameWith, readBeside } from '../files.js'
-import { withKeptInputs } from '../kept-inputs.js'
+import { withInputs } from '../kept-inputs.js'
 import { paced } from '../pace.js'
 import { jobOf, SensitivityLog } from '../sensitivity-log.js'
 
@@ -46,7 +46,7 @@ async function measuredInto(name: string, path: string, asked: Config, work: Wor
   const { say, signal } = work
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
-  const config = withKeptInputs(asked, model)
+  const config = await withInputs(asked, model)
   const { options, dispose } = await sensitivityOptions(config, { inputNames: model.inputNames(), onWarning: say })
   try {
     // Before there is a log of it.

@@ -18,7 +18,7 @@ import { alone } from '../alone.js'
 import { configOf, newCommand, printed, type Result, run, type Work, withConfig } from '../command.js'
 import { EventLines } from '../event-lines.js'
 import { checkOutputs, latencyInWords, pageName, readBeside, sizes, smallName } from '../files.js'
-import { keepingInputs, withKeptInputs } from '../kept-inputs.js'
+import { keepingInputs, withInputs } from '../kept-inputs.js'
 import { pacedPart } from '../pace.js'
 import { RunPage } from '../run-page.js'
 import { watchedData } from '../watched.js'
@@ -90,7 +90,7 @@ async function sparsifiedBy(
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const model = await load(path, { signal })
-  const config = withKeptInputs(asked, model)
+  const config = await withInputs(asked, model)
   put(config, 'checkpoint.path', checkpoint)
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0

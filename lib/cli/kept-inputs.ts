@@ -3,6 +3,7 @@
 import { givenInputs, inputFileOf } from '../config/given-inputs.js'
 import type { Config } from '../config/option.js'
 import { type SaveOptions, type ScriptModule, Tensor } from '../torch/index.js'
+import { tracedInputs } from './traced-inputs.js'
 
 /** Beside the program, where `_extra_files` of torch.jit.save and load are. */
 const FILE = 'espalier-inputs.json'
@@ -10,16 +11,18 @@ const FILE = 'espalier-inputs.json'
 const MOST = { elements: 1e8, letters: 4096, depth: 16 }
 
 /**
- * A config with its inputs in the order of `forward`, read from files where it names some; with those that the model's file has, where
- * it says none itself.
+ * A config with its inputs in the order of `forward`, read from files where it names some. Where it says none itself those that the
+ * model's file has: that a command has kept, or that torch.jit.trace ran it with.
  *
  * @throws ERR_INVALID_ARGUMENT, ERR_READ
  */
-export async function withInputs(config: Config, model: ScriptModule): Promise<Config> {
+export async function withInputs(config: Config, model: ScriptModule, path: string): Promise<Config> {
   const { inputs } = config
   if (Array.isArray(inputs)) return { ...config, inputs: await givenInputs(inputs, model.inputNames()) }
+  if (inputs !== undefined) return config
   const kept = model.extraFiles.get(FILE)
-  return inputs !== undefined || kept === undefined ? config : { ...config, inputs: textsOf(kept) ?? undefined }
+  const texts = kept === undefined ? await tracedInputs(path) : textsOf(kept)
+  return texts !== undefined && isModest(texts.join(';')) ? { ...config, inputs: texts } : config
 }
 
 /** What a model is saved with, so that its file has them: of tensors, which are from files, types and sizes. */
@@ -37,8 +40,7 @@ function textsOf(bytes: Uint8Array): readonly string[] | undefined {
   try {
     const texts: unknown = JSON.parse(new TextDecoder().decode(bytes))
     // It may not have others read.
-    const isPlain = isTexts(texts) && !texts.some((each) => inputFileOf(each) !== undefined)
-    return isPlain && isModest(texts.join(';')) ? texts : undefined
+    return isTexts(texts) && texts.every((each) => inputFileOf(each) === undefined) ? texts : undefined
   } catch {
     return undefined
   }

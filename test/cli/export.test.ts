@@ -49,7 +49,7 @@ describe('espalier export', () => {
   it('does not write over the model, and says that inputs are missing', () => {
     const over = espalier('export', 'model.pt', '-i', '1,3,32,32', '-o', 'model.pt')
     expect([over.status !== 0, over.stderr]).toEqual([true, expect.stringContaining('the model itself')])
-    const without = espalier('export', 'model.pt')
+    const without = espalier('export', join(ROOT, 'test/fixtures/models/toy_concat.script.pt'))
     expect([without.status !== 0, without.stderr]).toEqual([true, expect.stringContaining('there is no example input')])
   })
 })

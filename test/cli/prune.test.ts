@@ -9,6 +9,8 @@ import { EXIT } from '../../lib/cli/exit.js'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'dist/cli/main.js')
+/** Traces have their inputs in the file. */
+const SCRIPT = join(ROOT, 'test/fixtures/models/toy_concat.script.pt')
 
 /** A folder of its own for each, with a model in it. */
 let folder: string
@@ -113,7 +115,7 @@ describe('espalier prune', () => {
   })
 
   it.each<[string, string[], keyof typeof EXIT, RegExp]>([
-    ['no input', ['model.pt'], 'usage', /there is no example input/],
+    ['no input', [SCRIPT], 'usage', /there is no example input/],
     ['an input that is none', ['model.pt', '-i', 'big'], 'usage', /'big' is no example input/],
     ['inputs that the model does not take', ['model.pt', '-i', '1,7'], 'usage', /espalier: /],
     ['an unknown option', ['model.pt', '--mac', '0.5'], 'usage', /Did you mean --macs/],

@@ -63,7 +63,7 @@ async function compared(
     say(`Loading ${paths.map((path) => basename(path)).join(' and ')} …`)
     for (const path of paths) models.push((await load(path, { signal, frozen: true })).eval())
     let config = asked
-    for (const model of models) config = await withInputs(config, model)
+    for (const [k, path] of paths.entries()) config = await withInputs(config, models[k]!, path)
     const examples = examplesOf(config)
     const measured = await Promise.all(paths.map((path, k) => sizeOf(path, models[k]!, examples, signal)))
     const times: { batch: number; threads: number; ms: readonly number[]; ratio: number }[] = []

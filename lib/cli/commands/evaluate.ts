@@ -29,7 +29,7 @@ export function evaluateCommand(): Command {
       say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal, frozen: true })
       const inputNames = model.inputNames()
-      const whole = await withInputs(config, model)
+      const whole = await withInputs(config, model, path)
       const { dataset, options, dispose } = await evaluateOptions(whole, { inputNames, onWarning: say })
       try {
         // A loss of a program may do without.

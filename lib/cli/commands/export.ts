@@ -41,7 +41,7 @@ async function exported(path: string, given: Config, { output, config: file }: G
   await checkOutputs([path, ...readBeside(given, file)], { whole: [out] })
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
-  const config = await withInputs(given, model)
+  const config = await withInputs(given, model, path)
   const options = exportOptions(config)
   say(`Optimizing and timing ${basename(path)} …`)
   const { optimized, channelsLast, latency, difference } = await optimizeForInference(model, {

@@ -33,7 +33,7 @@ export function finetuneCommand(): Command {
       await checkOutputs([path, ...readBeside(asked, file)], { whole: [out] })
       work.say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal: work.signal })
-      const config = await withInputs(asked, model)
+      const config = await withInputs(asked, model, path)
       const inputNames = model.inputNames()
       const { options, dispose } = await finetuneOptions(config, { inputNames, onWarning: work.say })
       try {

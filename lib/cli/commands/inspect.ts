@@ -51,7 +51,7 @@ async function inspected(path: string, config: Config, questions: Questions, { s
   say(`Recording ${basename(path)} …`)
   await checkOutputs([path, ...readBeside(config, questions.config)], { whole: [questions.draw] })
   using model = await load(path, { signal })
-  const { inputs, methods, norms } = pruneOptions(await withInputs(config, model))
+  const { inputs, methods, norms } = pruneOptions(await withInputs(config, model, path))
   const prunable = await Prunable.of(model, { inputs, methods, norms, signal })
   try {
     const { analysis } = prunable

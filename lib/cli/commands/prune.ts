@@ -51,7 +51,7 @@ async function pruned(path: string, asked: Config, files: Files, work: Work): Pr
   const out = files.output ?? smallName(path)
   await checkOutputs([path, ...readBeside(asked, files.config)], { whole: [out, files.manifest] })
   using model = await load(path, { signal })
-  const config = await withInputs(asked, model)
+  const config = await withInputs(asked, model, path)
   const options = pruneOptions(config)
   const { importance, inputs, methods, norms, dropMethods, dropUnreached, data: _, ...planOptions } = options
   const prunable = await Prunable.of(model, given({ inputs, methods, norms, signal }))

@@ -41,7 +41,7 @@ export function replayCommand(): Command {
       say(`Loading ${basename(path)} …`)
       const model = await load(path, { signal })
       try {
-        const config = await withInputs(given, model)
+        const config = await withInputs(given, model, path)
         const { inputs, methods, dropMethods, dropUnreached } = pruneOptions(config)
         say('Cutting and verifying …')
         const { small, analysis, plan } = await replay(model, wanted, {

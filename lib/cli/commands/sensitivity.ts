@@ -46,7 +46,7 @@ async function measuredInto(name: string, path: string, asked: Config, work: Wor
   const { say, signal } = work
   say(`Loading ${basename(path)} …`)
   using model = await load(path, { signal })
-  const config = await withInputs(asked, model)
+  const config = await withInputs(asked, model, path)
   const { options, dispose } = await sensitivityOptions(config, { inputNames: model.inputNames(), onWarning: say })
   try {
     // Before there is a log of it.

@@ -90,7 +90,7 @@ async function sparsifiedBy(
   const start = performance.now()
   say(`Loading ${basename(path)} …`)
   const model = await load(path, { signal })
-  const config = await withInputs(asked, model)
+  const config = await withInputs(asked, model, path)
   put(config, 'checkpoint.path', checkpoint)
   const lines = new EventLines(work)
   const seed = (config.seed as number | undefined) ?? 0

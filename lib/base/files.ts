@@ -149,9 +149,13 @@ function refuseNul(path: string): void {
   if (path.includes('\0')) throw new EspalierError('ERR_INVALID_ARGUMENT', `a path can't hold the character NUL`)
 }
 
-function reasonOf(error: unknown): string {
+/** Why the system refuses: in its words, with its code. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return (error as NodeJS.ErrnoException).code ?? error.message
+  const { code, message } = error as NodeJS.ErrnoException
+  // "ENOENT: no such file or directory, open 'x'"
+  const words = /^E[A-Z0-9]+: (.+?)(?:, \w+(?: '.*)?)?$/s.exec(message)?.[1]
+  return code === undefined || words === undefined ? (code ?? message) : `${words} (${code})`
 }
 
 /** The error for what could not be written. */

@@ -1,4 +1,5 @@
 import { EspalierError } from '../base/errors.js'
+import { reasonOf } from '../base/files.js'
 
 /**
  * Prints a result on stdout, and waits until it is there. Who has stopped reading, as `head` does, has what it wanted.
@@ -17,7 +18,7 @@ export async function print(text: string): Promise<void> {
     })
   })
   if (error == null || error.code === 'EPIPE') return
-  throw new EspalierError('ERR_WRITE', `the result could not be printed: ${error.code ?? error.message}`, {
+  throw new EspalierError('ERR_WRITE', `the result could not be printed: ${reasonOf(error)}`, {
     cause: error,
   })
 }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { EspalierError } from '../base/errors.js'
+import { reasonOf } from '../base/files.js'
 import { given } from '../base/given.js'
 import { faultOf, shown } from '../base/schema/index.js'
 import type { SparsifyOptions } from '../run/index.js'
@@ -64,8 +65,8 @@ export async function datasetOf(what: unknown, transform: 'train' | 'eval', cont
     const words = `data must be a path, { name: path, … } or a dataset, not ${shown(what)}`
     throw new EspalierError('ERR_INVALID_ARGUMENT', words)
   }
-  const info = await stat(name).catch((error: NodeJS.ErrnoException) => {
-    throw new EspalierError('ERR_READ', `${name} could not be read: ${error.code ?? error.message}`, { cause: error })
+  const info = await stat(name).catch((error) => {
+    throw new EspalierError('ERR_READ', `${name} could not be read: ${reasonOf(error)}`, { cause: error })
   })
   if (info.isDirectory()) return await pictures(name, transform, options, context)
   const reader = readerOf(name)

@@ -98,6 +98,10 @@ describe.each<[string, (path: string) => Promise<void>]>([
     expect(lstatSync(path).isSocket()).toBe(true)
     await new Promise((closed) => server.close(closed))
   })
+  test('says in words what the system says', async () => {
+    const { message } = await failure(() => write(join(folder, 'none', 'a.pt')))
+    expect(message).toMatch(/no such file or directory \(ENOENT\)$/i)
+  })
   test('refuses a folder', async () => {
     expect((await failure(() => write(folder))).message).toMatch(/EISDIR/)
   })

@@ -167,13 +167,19 @@ it('a log that the system gives no more room for ends with a whole line', () => 
     '--ratios',
     '[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8]',
   )
-  expect([status, stderr]).toEqual([5, expect.stringContaining('log.jsonl could not be written: EFBIG (ERR_WRITE)')])
+  expect([status, stderr]).toEqual([
+    5,
+    expect.stringContaining('log.jsonl could not be written: file too large (EFBIG) (ERR_WRITE)'),
+  ])
   expect(read('log.jsonl')).toMatch(/^\{"kind":"sensitivity".*\}\n(\{.*\}\n)+$/)
 })
 
 it('a result that can not be printed is an error; a reader that has enough is none', () => {
   const full = shell('exec "$@" >/dev/full', 'report', 'run.jsonl')
-  expect([full.status, full.stderr]).toEqual([5, expect.stringContaining('could not be printed: ENOSPC (ERR_WRITE)')])
+  expect([full.status, full.stderr]).toEqual([
+    5,
+    expect.stringContaining('could not be printed: no space left on device (ENOSPC) (ERR_WRITE)'),
+  ])
   expect(shell('"$@" | true; echo done', 'report', 'run.jsonl')).toMatchObject({
     status: 0,
     stdout: 'done\n',

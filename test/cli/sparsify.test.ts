@@ -141,7 +141,12 @@ describe('espalier sparsify', () => {
   }, 120_000)
 
   it.each<[string, string[], keyof typeof EXIT, RegExp]>([
-    ['data that are not there', ['--data', 'none.npz'], 'input', /none\.npz could not be read: ENOENT/],
+    [
+      'data that are not there',
+      ['--data', 'none.npz'],
+      'input',
+      /none\.npz could not be read: no such file or directory \(ENOENT\)/,
+    ],
     ['data that can not be read', ['--data', 'model.pt'], 'usage', /is no data that can be read/],
     ['a broken file of data', ['--data', 'broken.npz'], 'input', /broken\.npz/],
     ['a phase that is too short', ['--sparse-epochs', '1'], 'usage', /fading needs \d+ at least/],

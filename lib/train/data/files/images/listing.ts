@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EspalierError } from '../../../../base/errors.js'
-import { readText } from '../../../../base/files.js'
+import { readText, reasonOf } from '../../../../base/files.js'
 import { numbered } from '../classes.js'
 import { delimiterOf, readRows } from '../rows.js'
 import { unreadable } from '../unreadable.js'
@@ -42,7 +42,11 @@ export async function listClasses(folder: string, known: readonly string[] | und
     if (isFolder) names.push(entry.name)
   }
   if (names.length === 0) {
-    throw unreadable(folder, 'it has no sub-folder for a class', 'For pictures without classes: labels: false.')
+    throw unreadable(
+      folder,
+      'it has no sub-folder for a class',
+      'For pictures without classes: labels: false, or --no-labels.',
+    )
   }
   const classes = known ?? sorted(names)
   const of = numberOf(classes)
@@ -134,7 +138,7 @@ async function entriesOf(folder: string) {
   try {
     return (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'))
   } catch (cause) {
-    throw unreadable(folder, (cause as NodeJS.ErrnoException).code ?? String(cause), undefined, cause)
+    throw unreadable(folder, reasonOf(cause), undefined, cause)
   }
 }
 

@@ -113,6 +113,14 @@ describe('imageFolder', () => {
     await expect(imageFolder(at('pets/empty'), { labels: false })).rejects.toEqual(unread('no JPEG'))
   })
 
+  it('names the broken pictures of a folder that has no others', async () => {
+    mkdirSync(at('torn/dogs'), { recursive: true })
+    for (const name of ['a.png', 'b.jpg']) writeFileSync(at('torn/dogs', name), 'no picture')
+    await expect(imageFolder(at('torn'), { size: 4 })).rejects.toEqual(
+      unread(/has 2 broken pictures, and no other: dogs\/a\.png: .+; dogs\/b\.jpg: /),
+    )
+  })
+
   it('is cancelled by its signal', async () => {
     await expect(imageFolder(at('pets'), { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'ERR_ABORTED',

@@ -1,4 +1,5 @@
 import { EspalierError } from '../../../../base/errors.js'
+import { unreadable } from '../unreadable.js'
 
 /** A picture that is left out. */
 export interface SkippedImage {
@@ -38,11 +39,22 @@ export class Broken {
 
   /** @throws EspalierError ERR_READ when there are more than may be */
   check(): void {
-    if (this.#reasons.size <= this.#most) return
+    if (this.#reasons.size > this.#most) throw this.#refused(`more than ${this.#most}`)
+  }
+
+  /** @throws EspalierError ERR_READ when all are broken, or there is none */
+  checkRest(rest: number): void {
+    if (rest > 0) return
+    throw this.#reasons.size === 0
+      ? unreadable(this.#folder, 'it has no JPEG, PNG or WebP pictures')
+      : this.#refused('and no other')
+  }
+
+  #refused(what: string): EspalierError {
     const told = this.list.map(({ file, reason }) => `${file}: ${reason}`)
     const more = told.length > NAMED ? `; and ${told.length - NAMED} more` : ''
-    const words = `${this.#folder} has ${told.length} broken pictures, more than ${this.#most}`
-    throw new EspalierError('ERR_READ', `${words}: ${told.slice(0, NAMED).join('; ')}${more}`, {
+    const words = `${this.#folder} has ${told.length} broken pictures, ${what}`
+    return new EspalierError('ERR_READ', `${words}: ${told.slice(0, NAMED).join('; ')}${more}`, {
       detail: told.join('\n'),
       hint: 'Repair or remove them, or raise maxBroken.',
     })

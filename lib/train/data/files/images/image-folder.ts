@@ -61,7 +61,7 @@ export async function imageFolder(folder: string, options: ImageFolderOptions = 
   const broken = new Broken(folder, maxBroken)
   const sizes = await look(sharp, folder, listed, broken, workers, signal)
   const files = listed.filter(({ file }) => !broken.has(file))
-  if (files.length === 0) throw unreadable(folder, 'it has no JPEG, PNG or WebP pictures')
+  broken.checkRest(files.length)
 
   const { shape } = plan
   const held = new PixelCache(cache)

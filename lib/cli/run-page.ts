@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { writeFileAtomic } from '../base/files.js'
 import type { Config } from '../config/option.js'
@@ -24,9 +25,12 @@ export class RunPage {
   /** Writes come one after the other; one that is due while another is on its way is left out. */
   #writing: Promise<void> = Promise.resolve()
   #busy = false
+  /** What an earlier run left at this path stays until this one trains: it may be refused before. */
+  #mayReplace: boolean
 
   constructor(path: string, { model, small, config }: { model: string; small: string; config: Config }) {
     this.path = path
+    this.#mayReplace = !existsSync(path)
     const inputs = (config.inputs as readonly unknown[] | undefined)?.filter((each) => typeof each === 'string')
     const versions = { Espalier: VERSION, LibTorch: torchVersion(), Node: process.version }
     this.#known = { title: `${basename(model)}, made smaller`, files: { model, small }, inputs, config, versions }
@@ -36,7 +40,8 @@ export class RunPage {
     if (event.kind === 'batch') return
     this.#records.push(lineOf(event, this.#start))
     if (event.kind === 'analysis') this.#frozen = frozenOf(event.analysis)
-    if (!SHOWN.has(event.kind) || this.#busy) return
+    this.#mayReplace ||= event.kind === 'epoch'
+    if (!SHOWN.has(event.kind) || this.#busy || !this.#mayReplace) return
     this.#busy = true
     this.#writing = this.#write({ running: true }).finally(() => {
       this.#busy = false
@@ -57,7 +62,7 @@ export class RunPage {
   /** What was so far is shown, and that there is no more. @throws ERR_WRITE */
   async stop(why: string): Promise<void> {
     await this.#writing
-    if (this.#records.length > 0) await this.#write({ stopped: why, files: undefined })
+    if (this.#records.length > 0 && this.#mayReplace) await this.#write({ stopped: why, files: undefined })
   }
 
   /** What was before the run went on from its checkpoint. */

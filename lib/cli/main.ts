@@ -15,6 +15,7 @@ import { sensitivityCommand } from './commands/sensitivity.js'
 import { sparsifyCommand } from './commands/sparsify.js'
 import { printError } from './error.js'
 import { EXIT, statusOf } from './exit.js'
+import { print } from './print.js'
 import { VERSION } from './version.js'
 
 const program = new Command('espalier')
@@ -34,15 +35,34 @@ const program = new Command('espalier')
   .addCommand(diffCommand())
   .addCommand(reportCommand())
 
-for (const command of [program, ...program.commands]) command.exitOverride()
+const isJson = process.argv.includes('--json')
+for (const command of [program, ...program.commands]) {
+  command.exitOverride()
+  if (isJson) command.configureOutput({ outputError: () => {} })
+}
+
+// Who has stopped reading, as `head` does, has what it wanted; the work goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code !== 'EPIPE') process.exitCode ||= EXIT.output.status
+  })
+}
 
 try {
   await program.parseAsync()
 } catch (error) {
-  // Commander has said what is wrong itself; help and the version end with 0.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage.status
-  else {
+  // Commander has said what is wrong itself, but as JSON; help and the version end with 0.
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage.status
+    if (isJson && error.exitCode !== 0) await print(JSON.stringify({ error: usageOf(error) })).catch(printError)
+  } else {
     printError(error)
     process.exitCode = statusOf(error)
   }
+}
+
+/** "error: unknown option '--mac'\n(Did you mean --macs?)" */
+function usageOf({ message }: CommanderError): object {
+  const [words = '', hint] = message.replace(/^error: /, '').split('\n')
+  return { code: 'ERR_INVALID_ARGUMENT', message: words, hint: hint?.replace(/^\((.*)\)$/, '$1') }
 }

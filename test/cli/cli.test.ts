@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,6 +29,14 @@ it('refuses a command that it does not know', () => {
   const { status, stderr } = espalier(['prnue'])
   expect(status).toBe(2)
   expect(stderr).toContain('prnue')
+})
+
+it('tells a wrong command line as JSON with --json, and nothing else', () => {
+  const { status, stdout, stderr } = espalier(['prune', 'model.pt', '--mac', '0.5', '--json'])
+  expect([status, stderr]).toEqual([2, ''])
+  expect(JSON.parse(stdout)).toEqual({
+    error: { code: 'ERR_INVALID_ARGUMENT', message: "unknown option '--mac'", hint: 'Did you mean --macs?' },
+  })
 })
 
 it('does not ask about LibTorch without a terminal, and says so', () => {
@@ -125,4 +133,12 @@ describe('inspect', () => {
       { params: 5181, macs: 2318416 },
     ])
   })
+})
+
+it('makes no page of a trajectory without a record', () => {
+  const path = join(folder, 'empty.jsonl')
+  writeFileSync(path, '\n')
+  const { status, stderr } = espalier(['report', path])
+  expect([status, stderr]).toEqual([3, expect.stringContaining('no record of a run')])
+  expect(existsSync(join(folder, 'empty.html'))).toBe(false)
 })

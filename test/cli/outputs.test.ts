@@ -187,6 +187,15 @@ it('a result that can not be printed is an error; a reader that has enough is no
   })
 })
 
+it.each([
+  ['the help', ['prune', '--help'], []],
+  ['the lines of a training', ['finetune', 'model.pt', ...TRAINING, '--epochs', '1', '-o', 'tuned.pt'], ['tuned.pt']],
+])('goes on where nobody reads %s', (_, args, made) => {
+  const { stdout, stderr } = shell('{ "$@" 2>&1; echo "ended with $?" >said; } | true; cat said', ...args)
+  expect([stdout, stderr]).toEqual(['ended with 0\n', ''])
+  expect(made.every((name) => existsSync(at(name)))).toBe(true)
+})
+
 /** Runs it with a file system of its own at `disk`, in which files are that can't be replaced: there is no room, or it can't be written to. */
 function onDisk(how: string, ...args: string[]): { status: number | null; said: string; left: string } {
   mkdirSync(at('disk'), { recursive: true })

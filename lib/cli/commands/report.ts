@@ -19,6 +19,7 @@ export function reportCommand(): Command {
     run(command, async () => {
       await checkOutputs([path], { whole: [output] })
       const records = (await readText(path)).split('\n').flatMap((line, k) => recordsOf(line, `${path}, line ${k + 1}`))
+      if (records.length === 0) throw new EspalierError('ERR_READ', `${path}: it has no record of a run`)
       await writeFileAtomic(output, pageOf({ title: basename(path), records }))
       return { text: `written: ${output}`, data: { trajectory: path, records: records.length, output } }
     }),

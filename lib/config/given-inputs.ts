@@ -8,7 +8,8 @@ import { Tensor } from '../torch/index.js'
 import { type ArrayData, readNpy, readNpz, readSafetensors } from '../train/index.js'
 
 /** `batch.npz`, or `bool:mask.npy`: a type and a file of arrays. */
-const FILE = /^(?!text:)(?:(float32|float64|float16|bfloat16|int64|int32|int16|int8|uint8|bool):)?(.+\.(npy|npz|safetensors))$/i
+const FILE =
+  /^(?!text:)(?:(float32|float64|float16|bfloat16|int64|int32|int16|int8|uint8|bool):)?(.+\.(npy|npz|safetensors))$/i
 const BY_NAME = /^([A-Za-z_]\w*)=(.*)$/s
 
 /** The file that an example input is read from. */

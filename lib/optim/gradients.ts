@@ -46,18 +46,28 @@ export const finite = (losses: readonly Tensor[], parameters: Parameters): OpCal
 })
 
 /** Name of the first parameter whose gradient holds a NaN or an infinity; `undefined` when all are finite. */
-export function notFiniteGradient(parameters: Parameters): Promise<string | undefined> {
+export const notFiniteGradient = (parameters: Parameters): Promise<string | undefined> =>
+  firstNotFinite(parameters, ({ grad }) => grad)
+
+/** Name of the first parameter in training that holds a NaN or an infinity itself; `undefined` when all are finite. */
+export const notFiniteParameter = (parameters: Parameters): Promise<string | undefined> =>
+  firstNotFinite(parameters, (parameter) => (parameter.requiresGrad && parameter.numel > 0 ? parameter : null))
+
+function firstNotFinite(parameters: Parameters, of: (parameter: Tensor) => Tensor | null): Promise<string | undefined> {
   return scope(async () => {
-    const named = [...parameters].flatMap(([name, { grad }]) => (grad === null ? [] : [{ name, grad }]))
+    const named = [...parameters].flatMap(([name, parameter]) => {
+      const values = of(parameter)
+      return values === null ? [] : [{ name, values }]
+    })
     if (named.length === 0) return undefined
     const [largest] = await run(
       [
-        { op: 'aten::_foreach_norm.Scalar', args: [named.map(({ grad }) => grad), Number.POSITIVE_INFINITY] },
+        { op: 'aten::_foreach_norm.Scalar', args: [named.map(({ values }) => values), Number.POSITIVE_INFINITY] },
         { op: 'aten::stack', args: [{ result: 0 }] },
       ],
       { returns: [1] },
     )
-    const values = (largest as Tensor).data() as Float32Array
-    return named[values.findIndex((value) => !Number.isFinite(value))]?.name
+    const norms = (largest as Tensor).data() as Float32Array
+    return named[norms.findIndex((norm) => !Number.isFinite(norm))]?.name
   })
 }

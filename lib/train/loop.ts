@@ -185,7 +185,7 @@ function mustTrain(model: ScriptModule): void {
  * is restored and the gradients are dropped.
  *
  * @throws EspalierError ERR_NOT_FINITE for a NaN or infinite loss or gradient, naming the iteration, before the step that it
- *   would spoil; ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range; ERR_TORCH when the
+ *   would spoil, and for a parameter that is one at the end of a pass; ERR_ABORTED when `signal` is raised; ERR_INVALID_ARGUMENT for an option out of its range; ERR_TORCH when the
  *   model doesn't run on the data
  * @example
  * ```ts
@@ -254,6 +254,7 @@ export async function* train(model: ScriptModule, options: TrainOptions): AsyncG
         yield { kind: 'batch', epoch, epochs, iteration, iterations, loss: batchLoss, lr: stepper.lr }
         if (regularizer?.done) break
       }
+      await stepper.mustBeFinite(`iteration ${iteration} (epoch ${epoch})`)
       const seconds = (performance.now() - start) / 1000
       const record: EpochEvent = {
         ...{ kind: 'epoch', epoch, epochs, iteration, iterations },

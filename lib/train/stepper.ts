@@ -2,7 +2,7 @@ import { EspalierError } from '../base/errors.js'
 import { given } from '../base/given.js'
 import { Random } from '../base/random.js'
 import { stepAfter } from '../optim/fused.js'
-import { clip, finite, NOT_FINITE, notFiniteGradient } from '../optim/gradients.js'
+import { clip, finite, NOT_FINITE, notFiniteGradient, notFiniteParameter } from '../optim/gradients.js'
 import type { OptimizerState } from '../optim/optimizer.js'
 import { call, type RunOptions, run, type ScriptModule, scope, type Tensor } from '../torch/index.js'
 import type { TensorBatch } from './data/batches.js'
@@ -116,6 +116,15 @@ export class Stepper {
     const broken = await notFiniteGradient(this.#parameters)
     if (broken === undefined) throw error
     throw new EspalierError('ERR_NOT_FINITE', `the gradient of '${broken}' holds a NaN or an infinity at ${where}`)
+  }
+
+  /** A step too long shows in the loss of the next one; after the last there is none. */
+  async mustBeFinite(where: string): Promise<void> {
+    const broken = await notFiniteParameter(this.#parameters)
+    if (broken === undefined) return
+    throw new EspalierError('ERR_NOT_FINITE', `the parameter '${broken}' holds a NaN or an infinity after ${where}`, {
+      hint: 'The steps are too long: a smaller learning rate makes shorter ones.',
+    })
   }
 
   dispose(): void {

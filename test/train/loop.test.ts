@@ -211,6 +211,22 @@ describe('train', () => {
     model.dispose()
   })
 
+  it('refuses weights that the last step made infinite, before they are measured or kept', async () => {
+    const model = await source.clone()
+    const data = { train: first(digits().train, 64) }
+    const events: TrainEvent[] = []
+    const training = (async () => {
+      const wild = options({ data, batchSize: 64, optimizer: sgd({ lr: 1e39 }) })
+      for await (const event of train(model, wild)) events.push(event)
+    })()
+    await expect(training).rejects.toMatchObject({
+      code: 'ERR_NOT_FINITE',
+      message: expect.stringMatching(/the parameter '.+' holds .* after iteration 1 \(epoch 1\)/),
+    })
+    expect(events.map(({ kind }) => kind)).toEqual(['batch'])
+    model.dispose()
+  })
+
   it('names the iteration of a loss that is not finite', async () => {
     const model = await source.clone()
     const bad: Dataset = {

@@ -30,6 +30,8 @@ describe('the example inputs of a model', () => {
     expect([inspected.status, JSON.parse(inspected.stdout).groups.length > 0]).toEqual([0, true])
     const again = espalier('prune', 'small.pt', '--macs', '0.9')
     expect([again.status, JSON.parse(again.stdout).output]).toEqual([0, 'small-small.pt'])
+    const named = espalier('inspect', 'small.pt', '-i', 'x=1,3,32,32')
+    expect([named.status, named.stdout]).toEqual([0, inspected.stdout])
     const other = espalier('inspect', 'small.pt', '-i', '1,4,32,32')
     expect([other.status !== 0, JSON.parse(other.stdout).error.code]).toEqual([true, 'ERR_INVALID_ARGUMENT'])
   })

@@ -114,9 +114,9 @@ describe('imageFolder', () => {
   })
 
   it('names the broken pictures of a folder that has no others', async () => {
-    mkdirSync(at('torn/dogs'), { recursive: true })
-    for (const name of ['a.png', 'b.jpg']) writeFileSync(at('torn/dogs', name), 'no picture')
-    await expect(imageFolder(at('torn'), { size: 4 })).rejects.toEqual(
+    mkdirSync(at('unread/dogs'), { recursive: true })
+    for (const name of ['a.png', 'b.jpg']) writeFileSync(at('unread/dogs', name), 'no picture')
+    await expect(imageFolder(at('unread'), { size: 4 })).rejects.toEqual(
       unread(/has 2 broken pictures, and no other: dogs\/a\.png: .+; dogs\/b\.jpg: /),
     )
   })

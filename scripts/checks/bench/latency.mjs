@@ -11,10 +11,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { load, measureLatency, prune, setThreads, Tensor } from 'espalier'
+import { formatTable } from 'espalier/analysis'
 import { findPython } from '../../setup/python-env.mjs'
-
-const { load, measureLatency, prune, setThreads, Tensor } = await import('../../../dist/index.js')
-const { formatTable } = await import('../../../dist/analysis.js')
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean' }, out: { type: 'string' } } })
 const out = values.out ?? fileURLToPath(new URL('../../../build/latency.jsonl', import.meta.url))
